@@ -1,0 +1,32 @@
+"""The command `user-conversion`, also `python -m user_conversion`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit with 0 done, 1 the run failed, 2 wrong usage."""
+    if sys.argv[1:] == ["--version"]:
+        from user_conversion import __version__
+
+        print(f"user-conversion {__version__}")
+        return
+    from user_conversion.cli import app
+    from user_conversion.errors import SettingsError, UserConversionError
+
+    # A container's stop is handled as Ctrl-C is: at once, leaving the output as it was.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app(prog_name="user-conversion")
+    except UserConversionError as error:
+        print(f"user-conversion: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, SettingsError) else 1)
+    except KeyboardInterrupt:
+        print("user-conversion: stopped; the output is as it was.", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""The metric, written once: pure functions from Ibis tables to an Ibis table.
+
+No input or output, no engine, no clock. Ibis compiles these expressions to DuckDB SQL and to
+Spark SQL (`metric_sql.py`); a warehouse user can apply them to tables of any Ibis backend.
+
+Timestamps are instants in UTC. Weeks come from the `calendar` table (`weeks.calendar_rows`), so
+nothing here depends on an engine's time zone rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import ibis
+from ibis import ir
+
+
+class Definition(StrEnum):
+    """Which registered users count as converted."""
+
+    NEXT_WEEK = "next-week"
+    SAME_WEEK = "same-week"
+    ANY_LOAD_NEXT_WEEK = "any-load-next-week"
+
+
+def earliest_registrations(
+    user_registration: ir.Table, calendar: ir.Table, attributes: Sequence[str] = ("channel",)
+) -> ir.Table:
+    """One row per registered user: the earliest `registered` event and its calendar week.
+
+    Columns: initiator_id, the event's attributes, registered_at, registration_week, week_number,
+    and the instants next_week_starts_at and next_week_ends_at between which the week directly
+    after lies. Two events of one user at the same instant: the one whose attributes come first
+    alphabetically, no value last.
+    """
+    order = [user_registration.time]
+    for attribute in attributes:
+        order += [user_registration[attribute].isnull(), user_registration[attribute]]
+    place = ibis.row_number().over(group_by=user_registration.initiator_id, order_by=order)
+    ranked = user_registration.mutate(place=place)
+    earliest = ranked.filter(ranked.place == 0)
+    in_week = earliest.join(
+        calendar,
+        [
+            earliest.time.date() == calendar.utc_day,
+            earliest.time >= calendar.starts_at,
+            earliest.time < calendar.ends_at,
+        ],
+    )
+    return in_week.select(
+        "initiator_id",
+        *attributes,
+        "registration_week",
+        "week_number",
+        "next_week_ends_at",
+        registered_at=in_week.time,
+        next_week_starts_at=in_week.ends_at,
+    )
+
+
+def load_history(registrations: ir.Table, app_loaded: ir.Table) -> ir.Table:
+    """One row per registered user who has `app_loaded` events, whenever they were.
+
+    Columns: initiator_id; first_load, the earliest load at or after the registration (a struct
+    of loaded_at and device_type, null if there is none; at the same instant the device type that
+    comes first alphabetically, no value last); loaded_next_week; loads and
+    loads_before_registration, counts of events.
+    """
+    loads = app_loaded.rename(loaded_at="time").inner_join(registrations, "initiator_id")
+    load = ibis.struct(
+        {
+            "loaded_at": loads.loaded_at,
+            "without_device": loads.device_type.isnull(),
+            "device_type": loads.device_type,
+        }
+    )
+    counts = loads.loaded_at >= loads.registered_at
+    is_next_week = (loads.loaded_at >= loads.next_week_starts_at) & (
+        loads.loaded_at < loads.next_week_ends_at
+    )
+    return loads.group_by("initiator_id").aggregate(
+        first_load=load.min(where=counts),
+        loaded_next_week=is_next_week.any(),
+        loads=loads.count(),
+        loads_before_registration=loads.count(where=~counts),
+    )
+
+
+def registered_users(
+    registrations: ir.Table,
+    app_loaded: ir.Table,
+    calendar: ir.Table,
+    attributes: Sequence[str] = ("channel",),
+) -> ir.Table:
+    """One row per registered user, whatever counts as converted.
+
+    `registrations` is what `earliest_registrations` returns. Columns: initiator_id, registered_at, the registration's attributes, first_loaded_at and
+    device_type of the first load (null without one), week_offset (whole calendar weeks from the
+    registration week to that of the first load), loaded_next_week, registration_week, and the
+    counts of events loads and loads_before_registration.
+    """
+    history = load_history(registrations, app_loaded)
+    users = registrations.left_join(history, "initiator_id")
+    users = users.mutate(
+        first_loaded_at=users.first_load["loaded_at"],
+        device_type=users.first_load["device_type"],
+    )
+    weeks = calendar.select("utc_day", "starts_at", "ends_at", load_week_number="week_number")
+    users = users.left_join(
+        weeks,
+        [
+            users.first_loaded_at.date() == weeks.utc_day,
+            users.first_loaded_at >= weeks.starts_at,
+            users.first_loaded_at < weeks.ends_at,
+        ],
+    )
+    return users.select(
+        "initiator_id",
+        "registered_at",
+        *attributes,
+        "first_loaded_at",
+        "device_type",
+        week_offset=users.load_week_number - users.week_number,
+        loaded_next_week=users.loaded_next_week.fill_null(False),
+        loads=users.loads.fill_null(0),
+        loads_before_registration=users.loads_before_registration.fill_null(0),
+        registration_week=users.registration_week,
+    )
+
+
+def user_conversion(
+    users: ir.Table, definition: str = Definition.NEXT_WEEK, attributes: Sequence[str] = ("channel",)
+) -> ir.Table:
+    """One row per registered user, with `converted` under a definition.
+
+    `users` is what `registered_users` returns. Columns as in the `user_conversion` dataset.
+    """
+    converted = {
+        Definition.NEXT_WEEK: users.week_offset == 1,
+        Definition.SAME_WEEK: users.week_offset == 0,
+        Definition.ANY_LOAD_NEXT_WEEK: users.loaded_next_week,
+    }[Definition(definition)]
+    return users.select(
+        "initiator_id",
+        "registered_at",
+        *attributes,
+        "first_loaded_at",
+        "device_type",
+        "week_offset",
+        "loaded_next_week",
+        converted=converted.fill_null(False),
+        registration_week=users.registration_week,
+    )
+
+
+def weekly_summary(users: ir.Table) -> ir.Table:
+    """One row per registration week in which somebody registered.
+
+    `users` is what `user_conversion` returns. Columns: registration_week, total_registered,
+    total_converted (users), conversion_rate (whole percent, rounded half up in integers).
+    """
+    weeks = users.group_by("registration_week").aggregate(
+        total_registered=users.count(), total_converted=users.count(where=users.converted)
+    )
+    # Half up: floor of (200 c + n) / 2 n. Without its remainder the division is exact.
+    dividend = weeks.total_converted * 200 + weeks.total_registered
+    divisor = weeks.total_registered * 2
+    rate = (dividend - dividend % divisor) / divisor
+    return weeks.mutate(conversion_rate=rate.cast("int64"))
+
+
+def cohort_table(users: ir.Table) -> ir.Table:
+    """One row per registration week and week offset of the first load.
+
+    Columns: registration_week, week_offset (null for users who never loaded), users.
+    """
+    return users.group_by("registration_week", "week_offset").aggregate(users=users.count())
+
+
+def segment_counts(users: ir.Table, by: str) -> ir.Table:
+    """One row per registration week and value of a column of `user_conversion`.
+
+    Columns: registration_week, value (null where there is none), total_registered,
+    total_converted (users).
+    """
+    return users.group_by("registration_week", value=users[by]).aggregate(
+        total_registered=users.count(), total_converted=users.count(where=users.converted)
+    )
+
+
+def daily_events(user_registration: ir.Table, app_loaded: ir.Table) -> ir.Table:
+    """One row per UTC day and event name with events. Columns: day, event, events, latest."""
+    columns = ("event", "time")
+    events = user_registration.select(*columns).union(app_loaded.select(*columns))
+    return events.group_by(day=events.time.date(), event=events.event).aggregate(
+        events=events.count(), latest=events.time.max()
+    )
+
+
+def load_quality(users: ir.Table) -> ir.Table:
+    """One row: loads (events of registered users) and loads_before_registration among them."""
+    return users.aggregate(
+        loads=users.loads.sum().fill_null(0),
+        loads_before_registration=users.loads_before_registration.sum().fill_null(0),
+    )

@@ -1,0 +1,179 @@
+"""Which files hold the raw events, and the lines in them as bytes."""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, cast
+
+from user_conversion.errors import InputError
+
+SUFFIXES = (".json", ".jsonl", ".ndjson")
+COMPRESSIONS = (".gz", ".zst")
+CHUNK = 1 << 18
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file of raw events as it was when the run began."""
+
+    path: Path
+    size: int
+    modified_ns: int
+
+    @classmethod
+    def at(cls, path: Path) -> InputFile:
+        """The file at a path; raises `InputError` if it cannot be read."""
+        try:
+            with path.open("rb"):
+                status = path.stat()
+        except OSError as error:
+            raise InputError(f"Cannot read '{path}': {error.strerror}.") from None
+        return cls(path, status.st_size, status.st_mtime_ns)
+
+    @property
+    def modified(self) -> datetime:
+        """When it was last written, to the microsecond."""
+        return datetime.fromtimestamp(self.modified_ns // 1000 / 1e6, UTC)
+
+    def is_unchanged(self) -> bool:
+        """Whether the file still is as it was."""
+        try:
+            return InputFile.at(self.path) == self
+        except InputError:
+            return False
+
+
+def is_log(path: Path) -> bool:
+    """Whether a file name in a folder looks like a log of events."""
+    name = path.name.lower()
+    for compression in COMPRESSIONS:
+        name = name.removesuffix(compression)
+    return name.endswith(SUFFIXES) and not name.startswith((".", "_"))
+
+
+def find_files(inputs: Sequence[str]) -> list[InputFile]:
+    """The files that `--input` names: files, folders (recursively) and globs, each file once.
+
+    Raises `InputError` where a path does not exist or no file is found.
+    """
+    found: dict[Path, Path] = {}
+    for text in inputs:
+        for path in _expand(text):
+            found.setdefault(path.resolve(), path)
+    if not found:
+        raise InputError(
+            f"No event logs in {_listed(inputs)}: expected files that end in "
+            f"{', '.join(SUFFIXES)}, plain or compressed ({', '.join(COMPRESSIONS)})."
+        )
+    return [InputFile.at(path) for path in sorted(found)]
+
+
+def _listed(inputs: Sequence[str]) -> str:
+    return ", ".join(f"'{text}'" for text in inputs)
+
+
+def _expand(text: str) -> Iterable[Path]:
+    path = Path(text)
+    if path.is_dir():
+        return _walk(path)
+    if path.exists():
+        return [path]
+    if glob.has_magic(text):
+        matches = [Path(match) for match in glob.glob(text, recursive=True)]  # noqa: PTH207
+        if matches:
+            files = [match for match in matches if match.is_file()]
+            return files or [file for match in matches for file in _walk(match)]
+        raise InputError(f"Nothing matches '{text}'.")
+    raise InputError(f"'{text}' does not exist.")
+
+
+def _walk(folder: Path) -> list[Path]:
+    import os
+
+    files = []
+    try:
+        for parent, folders, names in os.walk(folder, followlinks=True, onerror=_fail):
+            # A link to a folder above would never end.
+            here = Path(parent).resolve()
+            folders[:] = [
+                name
+                for name in folders
+                if not name.startswith(".") and not here.is_relative_to((here / name).resolve())
+            ]
+            files += [Path(parent, name) for name in names if is_log(Path(name))]
+    except OSError as error:
+        raise InputError(f"Cannot read '{error.filename}': {error.strerror}.") from None
+    return files
+
+
+def _fail(error: OSError) -> None:
+    raise error
+
+
+def open_lines(path: Path) -> IO[bytes]:
+    """The bytes of a log, decompressed."""
+    if path.name.lower().endswith(".gz"):
+        return cast("IO[bytes]", gzip.open(path, "rb"))
+    if path.name.lower().endswith(".zst"):
+        import zstandard
+
+        return cast("IO[bytes]", zstandard.open(path, "rb"))
+    return path.open("rb", buffering=0)
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    import zstandard
+
+    try:
+        with open_lines(path) as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+    except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
+        raise InputError(
+            f"'{path}' is damaged or cut short ({error}); replace it or leave it out."
+        ) from None
+    except OSError as error:
+        raise InputError(f"Cannot read '{path}': {error.strerror or error}.") from None
+
+
+def count_lines(path: Path) -> int:
+    """The lines of a file; a last one without a line end counts."""
+    import numpy as np
+
+    lines, last = 0, b"\n"
+    for chunk in _chunks(path):
+        lines += int(np.count_nonzero(np.frombuffer(chunk, dtype=np.uint8) == 10))
+        last = chunk[-1:]
+    return lines + (last != b"\n")
+
+
+def longest_line(path: Path) -> int:
+    """The length in bytes of the longest line."""
+    longest = 0
+    length = 0
+    for chunk in _chunks(path):
+        first, *rest = chunk.split(b"\n")
+        length += len(first)
+        for part in rest:
+            longest, length = max(longest, length), len(part)
+    return max(longest, length)
+
+
+def line_batches(path: Path) -> Iterator[list[bytes]]:
+    """The lines of a file in order, without their line feeds, many at a time."""
+    parts: list[bytes] = []
+    for chunk in _chunks(path):
+        first, *lines = chunk.split(b"\n")
+        parts.append(first)
+        if lines:
+            *complete, begun = lines
+            yield [b"".join(parts), *complete]
+            parts = [begun]
+    if last := b"".join(parts):
+        yield [last]

@@ -1,0 +1,1 @@
+"""One module per job: it wires inputs, engine, metric and outputs together."""

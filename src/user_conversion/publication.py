@@ -1,0 +1,176 @@
+"""Publishing: how a run's files come to stand in the output folder, all of them or none.
+
+A run writes below `.staging/new`, which mirrors the output folder. `publish.json` beside it is
+the commit point: without it the staged files are litter and are thrown away; with it they are
+moved into place, and whoever opens the folder next finishes what a killed run had begun. Readers
+see each partition either as it was or as it will be, never in between. One run at a time: the
+lock is the operating system's, so it ends with the process that holds it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from user_conversion.errors import OutputError
+from user_conversion.renaming import exchange
+
+STAGING = ".staging"
+LOCK = ".lock"
+SINGLE_FILE = "part-0.parquet"
+
+
+class OutputFolder:
+    """The output folder while one run holds it. Raises `OutputError` if another run does."""
+
+    def __init__(self, path: Path, command: str) -> None:
+        self.path = path
+        self.staging = path / STAGING
+        self._command = command
+        self._created = not path.exists()
+
+    def __enter__(self) -> OutputFolder:
+        with output_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.path / LOCK).open("a+")
+            self._take_lock()
+            self._recover()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self.staging, ignore_errors=True)
+        if self._created and os.listdir(self.path) == [LOCK]:  # noqa: PTH208
+            (self.path / LOCK).unlink()
+            self.path.rmdir()
+        self._lock.close()
+
+    def _take_lock(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.seek(0)
+            holder = self._lock.read().strip() or "another run"
+            self._lock.close()
+            raise OutputError(
+                f"'{self.path}' is being written by {holder}; wait for it to end, or choose "
+                "another --output."
+            ) from None
+        self._lock.truncate(0)
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        self._lock.write(
+            f"{self._command} (process {os.getpid()} on {socket.gethostname()}, since {since})"
+        )
+        self._lock.flush()
+
+    def _recover(self) -> None:
+        manifest = self.staging / "publish.json"
+        if manifest.exists():
+            self._move_into_place(json.loads(manifest.read_text()))
+            self._discard()
+        shutil.rmtree(self.staging, ignore_errors=True)
+
+    @contextmanager
+    def publication(self) -> Iterator[Publication]:
+        """Stage files, and publish them when the block ends without an error."""
+        with output_errors(self.path):
+            self._discard()
+            publication = Publication(self.staging / "new")
+            publication.folder.mkdir(parents=True)
+            yield publication
+            self._commit(publication)
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for an engine's temporary files, gone when the run ends."""
+        return self.staging / "scratch"
+
+    def _commit(self, publication: Publication) -> None:
+        folders = sorted({path.parent for path in publication.folder.rglob("*") if path.is_file()})
+        manifest = {
+            "folders": {
+                str(folder.relative_to(publication.folder)): sorted(os.listdir(folder))  # noqa: PTH208
+                for folder in folders
+            },
+            "drops": sorted(publication.drops),
+        }
+        begun = self.staging / "publish.json.begun"
+        begun.write_text(json.dumps(manifest))
+        begun.rename(self.staging / "publish.json")
+        self._move_into_place(manifest)
+        self._discard()
+
+    def _discard(self) -> None:
+        # The manifest goes first: staged files without one are litter, not a publication.
+        (self.staging / "publish.json").unlink(missing_ok=True)
+        shutil.rmtree(self.staging / "new", ignore_errors=True)
+
+    def _move_into_place(self, manifest: dict[str, Any]) -> None:
+        """Carry out a manifest; again and again to the same end."""
+        for folder, names in manifest["folders"].items():
+            staged, live = self.staging / "new" / folder, self.path / folder
+            if names == [SINGLE_FILE] or folder == ".":
+                self._replace_files(staged, live, names)
+            else:
+                self._replace_folder(staged, live, names)
+        for folder in manifest["drops"]:
+            shutil.rmtree(self.path / folder, ignore_errors=True)
+
+    def _replace_files(self, staged: Path, live: Path, names: list[str]) -> None:
+        there = set(os.listdir(live)) if live.exists() else set()  # noqa: PTH208
+        if live != self.path and there - {SINGLE_FILE}:
+            self._replace_folder(staged, live, names)
+            return
+        live.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            if (staged / name).exists():
+                (staged / name).replace(live / name)
+
+    def _replace_folder(self, staged: Path, live: Path, names: list[str]) -> None:
+        if live.exists() and sorted(os.listdir(live)) == names:  # noqa: PTH208
+            return
+        live.parent.mkdir(parents=True, exist_ok=True)
+        if live.exists():
+            exchange(staged, live)
+        else:
+            staged.rename(live)
+
+
+class Publication:
+    """What a run is about to publish."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.drops: set[str] = set()
+
+    def drop(self, output: Path, folders: Iterable[Path]) -> None:
+        """Remove published folders that have no successor."""
+        self.drops |= {str(folder.relative_to(output)) for folder in folders}
+
+    def write_json(self, name: str, document: Any) -> None:
+        """Stage a JSON document for the top of the output folder."""
+        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        (self.folder / name).write_text(text)
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into `OutputError`."""
+    try:
+        yield
+    except OSError as error:
+        advice = {
+            errno.ENOSPC: "free some space",
+            errno.EACCES: "choose a folder you may write to with --output",
+            errno.EROFS: "choose a folder you may write to with --output",
+        }.get(error.errno or 0, "choose another --output")
+        reason = error.strerror or str(error)
+        raise OutputError(f"Cannot write '{path}': {reason}; {advice}.") from None

@@ -1,0 +1,74 @@
+"""What a run is asked to do. Made by the command line; nothing else reads the environment."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from user_conversion.errors import SettingsError
+from user_conversion.weeks import time_zone
+
+ENVIRONMENT_PREFIX = "USER_CONVERSION_"
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Which engine computes, and how it is set up."""
+
+    engine: str = "duckdb"
+    master: str | None = None
+    properties: dict[str, str] = field(default_factory=dict)
+    scratch: Path | None = None
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """What `events-split` reads, and when it refuses."""
+
+    inputs: tuple[str, ...] = ("data-input",)
+    output: Path = Path("data-output")
+    attributes: tuple[str, ...] = ("channel",)
+    max_rejected: float = 0.01
+    full_refresh: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_rejected <= 1:
+            raise SettingsError("--max-rejected is a share of lines between 0 and 1, e.g. 0.01.")
+        check_attributes(self.attributes)
+
+
+@dataclass(frozen=True)
+class ConversionSettings:
+    """How `conversion-rate-week-after-registration` reads the events."""
+
+    output: Path = Path("data-output")
+    definition: str = "next-week"
+    timezone: str = "UTC"
+    as_of: date | None = None
+    by: str | None = None
+
+    def __post_init__(self) -> None:
+        time_zone(self.timezone)
+
+
+RESERVED = {
+    *("event", "time", "timestamp", "initiator_id", "registered_at", "first_loaded_at"),
+    *("device_type", "week_offset", "loaded_next_week", "converted", "registration_week"),
+    *("derived_tstamp_day", "loads", "loads_before_registration", "week_number", "place"),
+}
+
+
+def check_attributes(attributes: tuple[str, ...]) -> None:
+    """Refuse registration attributes that cannot be columns, with `SettingsError`."""
+    for name in attributes:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", name):
+            raise SettingsError(
+                f"'{name}' cannot be a registration attribute: use letters, digits and _."
+            )
+        if name.lower() in RESERVED:
+            raise SettingsError(f"'{name}' is a column already and cannot be an attribute.")
+    if len({name.lower() for name in attributes}) < len(attributes):
+        raise SettingsError("A registration attribute is named twice.")

@@ -1,0 +1,10 @@
+SELECT
+  "t0"."registration_week",
+  "t0"."device_type" AS "value",
+  COUNT(*) AS "total_registered",
+  COUNT(*) FILTER(WHERE
+    "t0"."converted") AS "total_converted"
+FROM "user_conversion" AS "t0"
+GROUP BY
+  1,
+  2

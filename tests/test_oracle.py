@@ -1,0 +1,473 @@
+"""The oracle judged by hand: every expected value was worked out on paper, beside its input."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+import bad_input_table
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracle import (
+    DEFINITIONS,
+    REASONS,
+    Cohort,
+    Conversion,
+    Definition,
+    Event,
+    Totals,
+    User,
+    classify,
+    measure,
+    read,
+    split_lines,
+    week_label,
+    whole_percent,
+)
+from strategies import (
+    BAD_LINES,
+    BLANK_LINES,
+    OTHER_LINES,
+    RUN_STARTED,
+    Question,
+    event_line,
+    event_logs,
+    file_splits,
+    questions,
+    raw_logs,
+    styles,
+    truncated_lines,
+)
+
+WORKED_EXAMPLE = b"""\
+{"event":"registered","timestamp":"2020-11-02T06:21:14Z","initiator_id":1}
+{"event":"registered","timestamp":"2020-11-02T07:00:14Z","initiator_id":2}
+{"event":"registered","timestamp":"2020-11-03T07:00:14Z","initiator_id":3}
+{"event":"app_loaded","timestamp":"2020-11-03T06:24:42Z","initiator_id":1}
+{"event":"app_loaded","timestamp":"2020-11-11T10:13:42Z","initiator_id":2}
+{"event":"app_loaded","timestamp":"2020-11-12T11:08:42Z","initiator_id":2}
+{"event":"app_loaded","timestamp":"2020-11-17T11:08:42Z","initiator_id":3}
+"""
+
+
+def registered(
+    time: str, initiator_id: int = 1, channel: str | None = None, *extra: str | None
+) -> Event:
+    moment = datetime.fromisoformat(time)
+    return Event("registered", moment, initiator_id, channel=channel, extra=extra)
+
+
+def app_loaded(time: str, initiator_id: int = 1, device_type: str | None = None) -> Event:
+    return Event("app_loaded", datetime.fromisoformat(time), initiator_id, device_type=device_type)
+
+
+def only_user(events: Sequence[Event], timezone: str = "UTC") -> User:
+    (user,) = measure(events, timezone).users
+    return user
+
+
+def converted_ids(conversion: Conversion) -> set[int]:
+    return {user.initiator_id for user in conversion.users if user.converted}
+
+
+# ---------------------------------------------------------------- lines
+
+
+@pytest.mark.parametrize("case", bad_input_table.cases(), ids=lambda case: case.what)
+def test_documented_line(case: bad_input_table.Case) -> None:
+    line = classify(case.line, bad_input_table.run_started())
+    assert line.counted_as == case.counted_as
+    if line.event is None:
+        assert (case.time, case.initiator_id, case.text) == (None, None, None)
+    else:
+        text = line.event.channel if case.counted_as == "registered" else line.event.device_type
+        read_values = (line.event.time, line.event.initiator_id, text)
+        assert read_values == (case.time, case.initiator_id, case.text)
+
+
+def test_documented_table_covers_every_outcome() -> None:
+    counted_as = {case.counted_as for case in bad_input_table.cases()}
+    assert counted_as == {"registered", "app_loaded", "other", "blank", *REASONS}
+    assert all(b"\n" not in case.line for case in bad_input_table.cases())
+
+
+def test_counts_and_attributes() -> None:
+    lines = split_lines(
+        b"""\
+{"event":"registered","timestamp":"2020-11-02T06:21:14Z","initiator_id":"1","channel":"a","city":7}
+{"event":"app_loaded","timestamp":"2020-11-02T06:21:14+01:00","initiator_id":1,"device_type":"b"}
+
+{"event":"page_viewed"}
+{"event":"registered"}
+{
+[]
+"""
+    )
+    ingest = read(lines, RUN_STARTED, attributes=["city", "country"])
+    assert ingest.events == (
+        registered("2020-11-02T06:21:14Z", 1, "a", "7", None),
+        app_loaded("2020-11-02T05:21:14Z", 1, "b"),
+    )
+    counts = ingest.counts
+    assert (counts.lines, counts.registered, counts.app_loaded) == (7, 1, 1)
+    assert (counts.other, counts.blank, counts.rejected) == (1, 1, 3)
+    assert counts.rejected_by_reason == {"invalid_json": 2, "missing_timestamp": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (b"", []),
+        (b"\n", [b""]),
+        (b"a", [b"a"]),
+        (b"a\r\nb\n", [b"a\r", b"b"]),
+        (b"a\n\nb", [b"a", b"", b"b"]),
+        (b"a\rb\x0bc\xe2\x80\xa8d", [b"a\rb\x0bc\xe2\x80\xa8d"]),
+    ],
+)
+def test_split_lines(content: bytes, lines: list[bytes]) -> None:
+    assert split_lines(content) == lines
+
+
+# ---------------------------------------------------------------- the worked example
+
+
+@pytest.mark.parametrize(
+    ("definition", "who"), [("next-week", 2), ("same-week", 1), ("any-load-next-week", 2)]
+)
+def test_worked_example(definition: Definition, who: int) -> None:
+    ingest = read(split_lines(WORKED_EXAMPLE), RUN_STARTED)
+    conversion = measure(ingest.events, definition=definition)
+    assert converted_ids(conversion) == {who}
+    (week,) = conversion.weeks
+    assert (week.registration_week, week.week_start) == ("2020-45", date(2020, 11, 2))
+    assert (week.total_registered, week.total_converted, week.conversion_rate) == (3, 1, 33)
+    assert week.complete
+    assert conversion.total == conversion.complete == Totals(3, 1)
+    assert [user.week_offset for user in conversion.users] == [0, 1, 2]
+    assert conversion.observed_through == date(2020, 11, 17)
+
+
+def test_worked_example_cohorts_and_gaps() -> None:
+    conversion = measure(read(split_lines(WORKED_EXAMPLE), RUN_STARTED).events)
+    # The week of offset 2 ends on Sunday 2020-11-22, after the last event.
+    assert conversion.cohorts == (Cohort("2020-45", 3, (1, 1, None), 0),)
+    november = [date(2020, 11, day) for day in range(1, 31)]
+    assert conversion.gaps.no_events == (*november[3:10], *november[12:16])  # 4..10, 13..16
+    assert conversion.gaps.no_registered == (november[10], november[11], november[16])
+    assert conversion.gaps.no_app_loaded == (november[1],)
+
+
+# ---------------------------------------------------------------- weeks
+
+
+@pytest.mark.parametrize(
+    ("day", "label"),
+    [
+        ("2020-12-27", "2020-52"),
+        ("2020-12-28", "2020-53"),
+        ("2021-01-03", "2020-53"),
+        ("2021-01-04", "2021-01"),
+        ("2010-01-03", "2009-53"),
+        ("2015-12-31", "2015-53"),
+        ("2017-01-01", "2016-52"),
+        ("2018-12-31", "2019-01"),
+        ("2024-12-30", "2025-01"),
+        ("2020-02-29", "2020-09"),
+        ("1970-01-01", "1970-01"),
+    ],
+)
+def test_week_label(day: str, label: str) -> None:
+    assert week_label(date.fromisoformat(day)) == label
+
+
+@pytest.mark.parametrize(
+    ("timezone", "last_moment_of_week", "first_moment_of_next", "labels"),
+    [
+        ("UTC", "2020-11-08T23:59:59.999999Z", "2020-11-09T00:00:00Z", ("2020-45", "2020-46")),
+        ("UTC", "2021-01-03T23:59:59.999999Z", "2021-01-04T00:00:00Z", ("2020-53", "2021-01")),
+        ("UTC", "2020-12-27T23:59:59.999999Z", "2020-12-28T00:00:00Z", ("2020-52", "2020-53")),
+        # Sunday ends at midnight there, on Sunday here.
+        ("Asia/Tokyo", "2020-11-08T14:59:59Z", "2020-11-08T15:00:00Z", ("2020-45", "2020-46")),
+        ("Asia/Kathmandu", "2020-11-08T18:14:59Z", "2020-11-08T18:15:00Z", ("2020-45", "2020-46")),
+        ("Pacific/Kiritimati", "2021-01-03T09:59Z", "2021-01-03T10:00Z", ("2020-53", "2021-01")),
+        ("America/Phoenix", "2020-11-09T06:59:59Z", "2020-11-09T07:00Z", ("2020-45", "2020-46")),
+        ("Pacific/Pago_Pago", "2020-11-09T10:59Z", "2020-11-09T11:00Z", ("2020-45", "2020-46")),
+        # Summer time on the Sunday moves the end of the week, not its beginning.
+        ("America/Los_Angeles", "2020-03-02T07:59Z", "2020-03-02T08:00Z", ("2020-09", "2020-10")),
+        ("America/Los_Angeles", "2020-03-09T06:59Z", "2020-03-09T07:00Z", ("2020-10", "2020-11")),
+        ("America/Los_Angeles", "2020-11-02T07:59Z", "2020-11-02T08:00Z", ("2020-44", "2020-45")),
+        ("Europe/Dublin", "2020-03-29T22:59Z", "2020-03-29T23:00Z", ("2020-13", "2020-14")),
+        ("Australia/Lord_Howe", "2021-04-04T13:29Z", "2021-04-04T13:30Z", ("2021-13", "2021-14")),
+        # The week without a Friday: 2011-12-26 begins at UTC-10, 2012-01-02 at UTC+14.
+        ("Pacific/Apia", "2011-12-26T09:59Z", "2011-12-26T10:00Z", ("2011-51", "2011-52")),
+        ("Pacific/Apia", "2012-01-01T09:59Z", "2012-01-01T10:00Z", ("2011-52", "2012-01")),
+    ],
+)
+def test_border_of_a_local_week(
+    timezone: str, last_moment_of_week: str, first_moment_of_next: str, labels: tuple[str, str]
+) -> None:
+    user = only_user([registered(last_moment_of_week), app_loaded(first_moment_of_next)], timezone)
+    assert (user.registration_week, user.week_offset) == (labels[0], 1)
+    assert user.converted
+    later = only_user([registered(first_moment_of_next)], timezone)
+    assert later.registration_week == labels[1]
+
+
+@pytest.mark.parametrize(
+    ("timezone", "begins", "hours"),
+    [
+        ("America/Los_Angeles", "2020-03-02T08:00:00Z", 167),
+        ("America/Los_Angeles", "2020-10-26T07:00:00Z", 169),
+        ("America/Phoenix", "2020-03-02T07:00:00Z", 168),
+        ("Australia/Lord_Howe", "2021-03-28T13:00:00Z", 168.5),
+        ("Pacific/Apia", "2011-12-26T10:00:00Z", 144),
+    ],
+)
+def test_length_of_a_local_week(timezone: str, begins: str, hours: float) -> None:
+    end = datetime.fromisoformat(begins) + timedelta(hours=hours)
+    inside, outside = (end - timedelta(microseconds=1)).isoformat(), end.isoformat()
+    assert only_user([registered(begins), app_loaded(inside)], timezone).week_offset == 0
+    assert only_user([registered(begins), app_loaded(outside)], timezone).week_offset == 1
+
+
+def test_week_offset_across_a_long_year() -> None:
+    # 2020-52 is followed by 2020-53 and 2021-01: two weeks, not one.
+    loaded_late = [registered("2020-12-27T12:00Z"), app_loaded("2021-01-04T12:00Z")]
+    assert only_user(loaded_late).week_offset == 2
+    a_year_later = [registered("2020-01-01T12:00Z"), app_loaded("2020-12-31T12:00Z")]
+    assert only_user(a_year_later).week_offset == 52  # 2020-01 to 2020-53
+
+
+# ---------------------------------------------------------------- users
+
+
+def test_earliest_registration_with_its_channel() -> None:
+    user = only_user(
+        [
+            registered("2020-11-09T00:00:01Z", channel="later"),
+            registered("2020-11-08T23:59:59Z", channel="earliest"),
+            registered("2020-11-10T00:00:00Z", channel="a"),
+        ]
+    )
+    assert (user.channel, user.registration_week) == ("earliest", "2020-45")
+    assert (user.first_loaded_at, user.week_offset) == (None, None)
+    assert not user.loaded_next_week
+
+
+@pytest.mark.parametrize(
+    ("channels", "counted"),
+    [
+        (["b", "a", None], "a"),
+        ([None, "b"], "b"),
+        ([None, None], None),
+        (["a", ""], ""),
+        (["a", "B"], "B"),
+        (["é", "z"], "z"),
+        (["\U00010000", "\ue000"], "\ue000"),
+    ],
+)
+def test_tie_of_registrations_and_of_loads(channels: list[str | None], counted: str | None) -> None:
+    time = "2020-11-02T06:21:14Z"
+    assert only_user([registered(time, 1, c) for c in channels]).channel == counted
+    loads = [app_loaded(time, 1, c) for c in channels]
+    assert only_user([registered(time), *loads]).device_type == counted
+
+
+def test_tie_of_registrations_falls_to_further_attributes() -> None:
+    time = "2020-11-02T06:21:14Z"
+    tied = [("b", "a", "a"), ("a", None, "a"), ("a", "x", None), ("a", "x", "y"), (None, "a", "a")]
+    user = only_user([registered(time, 1, *values) for values in tied])
+    assert (user.channel, user.extra) == ("a", ("x", "y"))
+
+
+def test_loads_before_the_registration_do_not_count() -> None:
+    user = only_user(
+        [
+            app_loaded("2020-11-01T12:00:00Z", device_type="before"),
+            registered("2020-11-02T12:00:00.000001Z"),
+            app_loaded("2020-11-02T12:00:00Z", device_type="just before"),
+            app_loaded("2020-11-09T12:00:00Z", device_type="after"),
+        ]
+    )
+    assert (user.device_type, user.week_offset, user.converted) == ("after", 1, True)
+
+
+def test_a_load_at_the_moment_of_registration_counts() -> None:
+    user = only_user([app_loaded("2020-11-02T12:00:00Z"), registered("2020-11-02T12:00:00Z")])
+    assert (user.week_offset, user.converted) == (0, False)
+
+
+def test_definitions_part_where_a_user_loads_in_both_weeks() -> None:
+    events = [
+        *(registered("2020-11-02T12:00Z", user) for user in (1, 2, 3, 4)),
+        *(app_loaded("2020-11-03T12:00Z", user) for user in (1, 2)),
+        *(app_loaded("2020-11-10T12:00Z", user) for user in (2, 3)),
+        app_loaded("2020-11-10T12:00Z", 5),  # never registered
+    ]
+    who = {each: converted_ids(measure(events, definition=each)) for each in DEFINITIONS}
+    assert who == {"next-week": {3}, "same-week": {1, 2}, "any-load-next-week": {2, 3}}
+
+
+def test_ids_are_exact() -> None:
+    events = [registered("2020-11-02T12:00Z", 2**53 + 1), app_loaded("2020-11-10T12:00Z", 2**53)]
+    assert converted_ids(measure(events)) == set()
+
+
+# ---------------------------------------------------------------- weeks, totals, what is observed
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "percent"),
+    [
+        *((0, 3, 0), (1, 3, 33), (2, 3, 67), (3, 3, 100)),
+        *((1, 200, 1), (1, 201, 0), (1, 8, 13), (3, 8, 38), (5, 8, 63), (199, 200, 100)),
+    ],
+)
+def test_whole_percent_is_rounded_half_up(part: int, whole: int, percent: int) -> None:
+    assert whole_percent(part, whole) == percent
+
+
+@pytest.mark.parametrize(
+    ("definition", "as_of", "complete"),
+    [
+        ("next-week", "2020-11-14", False),
+        ("next-week", "2020-11-15", True),  # Sunday of the following week
+        ("any-load-next-week", "2020-11-14", False),
+        ("any-load-next-week", "2020-11-15", True),
+        ("same-week", "2020-11-07", False),
+        ("same-week", "2020-11-08", True),  # Sunday of the same week
+    ],
+)
+def test_complete_week(definition: Definition, as_of: str, complete: bool) -> None:
+    events = [registered("2020-11-03T12:00Z")]
+    conversion = measure(events, definition=definition, as_of=date.fromisoformat(as_of))
+    assert [week.complete for week in conversion.weeks] == [complete]
+    assert conversion.complete == Totals(1 if complete else 0, 0)
+
+
+def test_observed_through_is_the_local_day_of_the_latest_event() -> None:
+    events = [registered("2020-11-03T12:00Z"), app_loaded("2020-11-15T03:00Z", 7)]
+    assert measure(events, "UTC").observed_through == date(2020, 11, 15)
+    assert measure(events, "UTC").weeks[0].complete
+    assert measure(events, "America/Los_Angeles").observed_through == date(2020, 11, 14)
+    assert not measure(events, "America/Los_Angeles").weeks[0].complete
+
+
+def test_events_after_as_of_are_left_out_and_counted() -> None:
+    events = [
+        registered("2020-11-03T12:00Z", 1),
+        app_loaded("2020-11-09T14:59:59Z", 1),  # still the 9th in Tokyo
+        registered("2020-11-03T12:00Z", 2),
+        app_loaded("2020-11-09T15:00:00Z", 2),  # the 10th
+        registered("2020-11-09T15:00:00Z", 3),
+    ]
+    conversion = measure(events, "Asia/Tokyo", as_of=date(2020, 11, 9))
+    assert conversion.events_after_as_of == 2
+    assert conversion.total == Totals(2, 1)
+    assert converted_ids(conversion) == {1}
+    assert conversion.observed_through == date(2020, 11, 9)
+
+
+def test_pooled_over_complete_weeks() -> None:
+    events = [
+        *(registered("2020-11-02T12:00Z", user) for user in (1, 2, 3)),
+        *(app_loaded("2020-11-09T12:00Z", user) for user in (1, 2)),
+        *(registered("2020-11-10T12:00Z", user) for user in (4, 5)),
+        app_loaded("2020-11-22T12:00Z", 4),  # Sunday: the second week is complete, too
+        registered("2020-11-16T12:00Z", 6),  # this one is not
+    ]
+    conversion = measure(events)
+    assert [
+        (week.registration_week, week.total_registered, week.total_converted, week.conversion_rate)
+        for week in conversion.weeks
+    ] == [("2020-45", 3, 2, 67), ("2020-46", 2, 1, 50), ("2020-47", 1, 0, 0)]
+    assert [week.complete for week in conversion.weeks] == [True, True, False]
+    assert (conversion.total, conversion.complete) == (Totals(6, 3), Totals(5, 3))
+    # 2020-47 has ended on that Sunday, 2020-48 has not.
+    assert conversion.cohorts == (
+        Cohort("2020-45", 3, (0, 2), 1),
+        Cohort("2020-46", 2, (0, 1), 1),
+        Cohort("2020-47", 1, (0, None), 1),
+    )
+
+
+def test_gap_days_are_those_of_utc() -> None:
+    events = [registered("2020-11-02T23:30Z"), app_loaded("2020-11-05T00:30Z")]
+    for timezone in ("UTC", "America/Los_Angeles"):
+        found = measure(events, timezone).gaps
+        assert found.no_events == (date(2020, 11, 3), date(2020, 11, 4))
+        assert found.no_registered == (date(2020, 11, 5),)
+        assert found.no_app_loaded == (date(2020, 11, 2),)
+
+
+@pytest.mark.parametrize("as_of", [None, date(2020, 11, 1)])
+def test_no_events(as_of: date | None) -> None:
+    conversion = measure([], as_of=as_of)
+    assert (conversion.users, conversion.weeks, conversion.cohorts) == ((), (), ())
+    assert conversion.total == conversion.complete == Totals(0, 0)
+    assert conversion.observed_through == as_of
+
+
+def test_only_loads() -> None:
+    conversion = measure([app_loaded("2020-11-02T12:00Z")])
+    assert conversion.weeks == ()
+    assert conversion.observed_through == date(2020, 11, 2)
+
+
+# ---------------------------------------------------------------- the strategies
+
+
+@pytest.mark.parametrize(
+    ("counted_as", "lines"),
+    [*BAD_LINES.items(), ("other", OTHER_LINES), ("blank", BLANK_LINES)],
+    ids=[*BAD_LINES, "other", "blank"],
+)
+def test_listed_lines(counted_as: str, lines: tuple[bytes, ...]) -> None:
+    found = {line: classify(line, RUN_STARTED).counted_as for line in lines}
+    assert found == dict.fromkeys(lines, counted_as)
+    assert all(b"\n" not in line for line in lines)
+
+
+@given(event_logs(max_size=6), styles())
+def test_every_style_writes_the_same_event(events: tuple[Event, ...], style: int) -> None:
+    for event in events:
+        line = event_line(event, style)
+        assert classify(line, RUN_STARTED).event == event
+        assert b"\n" not in line
+
+
+@given(truncated_lines())
+def test_truncated_line_is_no_event(line: bytes) -> None:
+    assert classify(line, RUN_STARTED).counted_as in {"blank", "invalid_json"}
+
+
+@given(st.data())
+def test_every_line_is_counted_once(data: st.DataObject) -> None:
+    lines = data.draw(raw_logs())
+    counts = read(lines, RUN_STARTED).counts
+    kinds = (counts.registered, counts.app_loaded, counts.other, counts.blank, counts.rejected)
+    assert counts.lines == len(lines) == sum(kinds)
+    assert counts.rejected == sum(counts.rejected_by_reason.values())
+    files = data.draw(file_splits(lines))
+    assert Counter(line for file in files for line in split_lines(file)) == Counter(lines)
+
+
+@given(questions())
+def test_what_must_hold_for_any_log(question: Question) -> None:
+    answers = {
+        each: measure(question.events, question.timezone, each, question.as_of)
+        for each in DEFINITIONS
+    }
+    assert converted_ids(answers["next-week"]) <= converted_ids(answers["any-load-next-week"])
+    assert not converted_ids(answers["next-week"]) & converted_ids(answers["same-week"])
+    for answer in answers.values():
+        assert answer.total.total_registered == len(answer.users)
+        assert answer.total.total_registered == sum(w.total_registered for w in answer.weeks)
+        assert answer.total.total_converted == sum(w.total_converted for w in answer.weeks)
+        assert answer.total.total_converted == len(converted_ids(answer))
+        assert sum(cohort.never for cohort in answer.cohorts) == sum(
+            user.first_loaded_at is None for user in answer.users
+        )
