@@ -1,7 +1,7 @@
 """Compile the metric's expressions into the SQL files that the engines run.
 
-    python scripts/compile_metric.py          write src/user_conversion/sql/
-    python scripts/compile_metric.py --check  fail if a file is not what it would write
+python scripts/compile_metric.py          write src/user_conversion/sql/
+python scripts/compile_metric.py --check  fail if a file is not what it would write
 """
 
 import sys

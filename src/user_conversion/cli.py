@@ -24,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 
@@ -64,10 +64,8 @@ Input = Annotated[
         metavar="PATH...",
     ),
 ]
-MoreInput = Annotated[list[Path] | None, typer.Argument(hidden=True, metavar="")]
-Output = Annotated[
-    Path, _option("--output", "Folder of the Parquet datasets.", metavar="DIR")
-]
+MoreInput = Annotated[list[Path] | None, typer.Argument(hidden=True, metavar="PATH")]
+Output = Annotated[Path, _option("--output", "Folder of the Parquet datasets.", metavar="DIR")]
 EngineOption = Annotated[EngineName, _option("--engine", "What computes.")]
 Master = Annotated[
     str | None,
@@ -98,7 +96,8 @@ FullRefresh = Annotated[
 ]
 Definition = Annotated[DefinitionName, _option("--definition", "Which users count as converted.")]
 Timezone = Annotated[
-    str, _option("--timezone", "IANA zone of the calendar weeks, e.g. Europe/Berlin.")
+    str,
+    _option("--timezone", "Zone of the calendar weeks, e.g. Europe/Berlin.", metavar="IANA-NAME"),
 ]
 AsOf = Annotated[
     datetime | None,

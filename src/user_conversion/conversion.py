@@ -95,10 +95,11 @@ def registered_users(
 ) -> ir.Table:
     """One row per registered user, whatever counts as converted.
 
-    `registrations` is what `earliest_registrations` returns. Columns: initiator_id, registered_at, the registration's attributes, first_loaded_at and
-    device_type of the first load (null without one), week_offset (whole calendar weeks from the
-    registration week to that of the first load), loaded_next_week, registration_week, and the
-    counts of events loads and loads_before_registration.
+    `registrations` is what `earliest_registrations` returns. Columns: initiator_id,
+    registered_at, the registration's attributes, first_loaded_at and device_type of the first
+    load (null without one), week_offset (whole calendar weeks from the registration week to that
+    of the first load), loaded_next_week, registration_week, and the counts of events loads and
+    loads_before_registration.
     """
     history = load_history(registrations, app_loaded)
     users = registrations.left_join(history, "initiator_id")
@@ -130,7 +131,9 @@ def registered_users(
 
 
 def user_conversion(
-    users: ir.Table, definition: str = Definition.NEXT_WEEK, attributes: Sequence[str] = ("channel",)
+    users: ir.Table,
+    definition: str = Definition.NEXT_WEEK,
+    attributes: Sequence[str] = ("channel",),
 ) -> ir.Table:
     """One row per registered user, with `converted` under a definition.
 

@@ -26,6 +26,7 @@ TIMESTAMP = re.compile(
     r"(?:[Zz]|([+-])([0-9]{2})(?::?([0-9]{2}))?)?"
 )
 LARGEST_OFFSET = timedelta(hours=18)
+DIGITS = 1_000
 
 BOM = b"\xef\xbb\xbf"
 WHITESPACE = b" \t\r\n\v\f"
@@ -143,7 +144,7 @@ def _read_time(value: Any, latest: datetime) -> datetime:
 def _read_initiator_id(value: Any) -> int:
     if value is None:
         raise Rejected(Reason.MISSING_INITIATOR_ID)
-    if isinstance(value, str) and INTEGER.fullmatch(value) and len(value) < 100:
+    if isinstance(value, str) and INTEGER.fullmatch(value) and len(value) < DIGITS:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
         raise Rejected(Reason.INVALID_INITIATOR_ID)
@@ -152,7 +153,7 @@ def _read_initiator_id(value: Any) -> int:
 
 # DuckDB's JSON parser has no strict mode: it lets a comma before a closing bracket and the
 # numbers NaN and Infinity pass. All engines do, so that they agree.
-_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])')
+_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|(?<=[\w\]}"])\s*,(?=\s*[}\]])')
 _NON_FINITE = re.compile(r'("(?:[^"\\]|\\.)*")|(?<![\w.])(-?(?:nan|inf(?:inity)?))(?!\w)', re.I)
 
 
@@ -185,7 +186,7 @@ def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _integer(digits: str) -> int | str:
     # int() refuses thousands of digits; no such number is an id, so its text will do.
-    return int(digits) if len(digits) < 100 else digits
+    return int(digits) if len(digits) < DIGITS else digits
 
 
 _DECODER = json.JSONDecoder(

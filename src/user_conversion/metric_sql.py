@@ -95,8 +95,8 @@ def statements(attributes: tuple[str, ...]) -> dict[str, Callable[[], ir.Table]]
 
 
 def _table(dataset: datasets.Dataset) -> ir.Table:
-    partition = {dataset.partition: "string"} if dataset.name == "user_conversion" else {}
-    return _unbound(dataset.name, dataset.columns | partition)
+    week = {"registration_week": "string"} if dataset.partition == "registration_week" else {}
+    return _unbound(dataset.name, dataset.columns | week)
 
 
 def _unbound(name: str, columns: dict[str, str]) -> ir.Table:

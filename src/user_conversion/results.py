@@ -215,9 +215,7 @@ def is_complete(registration_week: str, definition: str, observed_through: date)
     return last_day <= observed_through
 
 
-def cohort_triangle(
-    rows: Sequence[dict[str, Any]], observed_through: date
-) -> tuple[Cohort, ...]:
+def cohort_triangle(rows: Sequence[dict[str, Any]], observed_through: date) -> tuple[Cohort, ...]:
     """The retention triangle from the rows of `conversion.cohort_table`."""
     counts: dict[str, dict[int | None, int]] = {}
     for row in rows:
@@ -226,7 +224,8 @@ def cohort_triangle(
     ended = {
         week: (observed_through - monday_of(week) + timedelta(days=1)).days // 7 for week in counts
     }
-    width = max([*ended.values(), 0])
+    offsets = (offset for week in counts.values() for offset in week if offset is not None)
+    width = max(offsets, default=-1) + 1
     return tuple(
         Cohort(
             week,

@@ -133,7 +133,13 @@ class DuckDBEngine:
         names = ", ".join(f'"{name}"' for name in attributes)
         for table, event, kind, parsed, recovered in (
             ("new_user_registration", events.REGISTERED, REGISTERED, columns, names),
-            ("new_app_loaded", events.APP_LOADED, LOADED, "attribute AS device_type", "device_type"),
+            (
+                "new_app_loaded",
+                events.APP_LOADED,
+                LOADED,
+                "attribute AS device_type",
+                "device_type",
+            ),
         ):
             self._connection.execute(
                 f"""
@@ -151,12 +157,15 @@ class DuckDBEngine:
     ) -> None:
         """See `Engine.read_parquet`."""
         if not files:
-            self.create_table(table, columns, [])
+            nulls = (f'NULL::{TYPES.get(kind, kind)} AS "{name}"' for name, kind in columns.items())
+            self.create_view(table, f"SELECT {', '.join(nulls)} LIMIT 0")
             return
         paths = ", ".join(_literal(glob.escape(str(file))) for file in files)
         parquet = f"read_parquet([{paths}], hive_partitioning = false)"
         self._check_columns(table, columns, parquet)
-        selected = ", ".join(f'"{name}"::{TYPES.get(kind, kind)} AS "{name}"' for name, kind in columns.items())
+        selected = ", ".join(
+            f'"{name}"::{TYPES.get(kind, kind)} AS "{name}"' for name, kind in columns.items()
+        )
         where = f"WHERE time < {_literal(until.isoformat())}::TIMESTAMPTZ" if until else ""
         self._connection.execute(
             f"CREATE OR REPLACE VIEW {table} AS SELECT {selected} FROM {parquet} {where}"
@@ -182,7 +191,6 @@ class DuckDBEngine:
     def create_table(self, table: str, columns: Columns, rows: Iterable[Sequence[Any]]) -> None:
         """See `Engine.create_table`."""
         typed = ", ".join(f'"{name}" {TYPES.get(kind, kind)}' for name, kind in columns.items())
-        self._connection.execute(f"DROP VIEW IF EXISTS {table}")
         self._connection.execute(f"CREATE OR REPLACE TABLE {table} ({typed})")
         self._insert(table, columns, list(rows))
 

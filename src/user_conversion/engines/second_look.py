@@ -57,9 +57,7 @@ class SecondLook:
         time = event.time.replace(tzinfo=None)
         return event.event, time, event.initiator_id, fields.get("device_type"), *attributes
 
-    def _lines(
-        self, rows: Sequence[int], blank: int
-    ) -> Iterator[tuple[InputFile, int, bytes]]:
+    def _lines(self, rows: Sequence[int], blank: int) -> Iterator[tuple[InputFile, int, bytes]]:
         row, wanted = 0, 0
         for file, line_count in zip(self.files, self.line_counts, strict=True):
             if not blank and (wanted == len(rows) or rows[wanted] >= row + line_count):

@@ -130,7 +130,8 @@ class _Job:
         calendar = []
         if daily:
             first, last = (
-                datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (min(daily), max(daily))
+                datetime(day.year, day.month, day.day, tzinfo=UTC)
+                for day in (min(daily), max(daily))
             )
             calendar = calendar_rows(first, last + timedelta(days=1), self.zone)
         engine.create_table("calendar", CALENDAR_COLUMNS, calendar)
@@ -183,8 +184,7 @@ class _Job:
                 if each.total_converted
             }
         segments = tuple(
-            Segment(by, value, each)
-            for value, each in sorted(pooled.items(), key=_by_size)
+            Segment(by, value, each) for value, each in sorted(pooled.items(), key=_by_size)
         )
         return {"by": by, "segments": segments, "segment_test": _test(by, segments)}
 

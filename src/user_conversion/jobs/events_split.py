@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from user_conversion import datasets, inputs, quarantine
@@ -100,7 +100,7 @@ def _stage_days(
     dataset: Dataset, engine: Engine, output: OutputFolder, publication: Publication, rebuild: bool
 ) -> None:
     """Write the days that have new events, whole: with the events that they had before."""
-    columns = ", ".join(f'{name}' for name in dataset.columns)
+    columns = ", ".join(f"{name}" for name in dataset.columns)
     rows = f"SELECT {columns} FROM new_{dataset.name}"
     before = dataset.partitions(output.path)
     if before and not rebuild:

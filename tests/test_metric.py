@@ -1,0 +1,678 @@
+"""The metric on every engine: cases by hand, the oracle's judgement, and what must not matter."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from math import sqrt
+from pathlib import Path
+from random import Random
+from statistics import NormalDist
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import oracle
+import pytest
+from conftest import (
+    EngineUnderTest,
+    app_loaded,
+    read_dataset,
+    registered,
+    row_counts,
+    write_log,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import Question, event_line, event_logs, questions
+
+from user_conversion.results import ConversionResult
+
+# ---------------------------------------------------------------- one user per case
+
+# Zone, then cases: registration, first load or None, registration week, week offset.
+Case = tuple[str, str | None, str, int | None]
+WEEKS: dict[str, list[Case]] = {
+    "UTC": [
+        # Sunday's last microsecond and Monday's first.
+        ("2020-11-08T23:59:59.999999Z", "2020-11-09T00:00:00Z", "2020-45", 1),
+        ("2020-11-09T00:00:00Z", "2020-11-15T23:59:59.999999Z", "2020-46", 0),
+        ("2020-11-09T00:00:00Z", "2020-11-16T00:00:00Z", "2020-46", 1),
+        ("2020-11-09T00:00:00Z", "2020-11-22T23:59:59.999999Z", "2020-46", 1),
+        ("2020-11-09T00:00:00Z", "2020-11-23T00:00:00Z", "2020-46", 2),
+        # 2020 has 53 weeks; week 53 ends on 2021-01-03.
+        ("2020-12-31T12:00:00Z", "2021-01-04T00:00:00Z", "2020-53", 1),
+        ("2021-01-03T23:59:59.999999Z", "2021-01-03T23:59:59.999999Z", "2020-53", 0),
+        ("2021-01-04T00:00:00Z", "2021-01-11T00:00:00Z", "2021-01", 1),
+        ("2020-12-27T12:00:00Z", "2021-01-04T12:00:00Z", "2020-52", 2),
+        ("2019-12-30T00:00:00Z", "2021-01-03T12:00:00Z", "2020-01", 52),
+        # The first days of a year in the week of the year before, and the other way round.
+        ("2017-01-01T12:00:00Z", "2017-01-02T12:00:00Z", "2016-52", 1),
+        ("2018-12-31T12:00:00Z", None, "2019-01", None),
+        ("2024-12-30T00:00:00Z", "2025-01-06T00:00:00Z", "2025-01", 1),
+        ("2010-01-03T12:00:00Z", "2010-01-04T12:00:00Z", "2009-53", 1),
+        ("1970-01-01T00:00:00Z", "1970-01-05T00:00:00Z", "1970-01", 1),
+        # Leap day.
+        ("2020-02-29T12:00:00Z", "2020-03-02T00:00:00Z", "2020-09", 1),
+    ],
+    "America/New_York": [
+        # Clocks go forward on Sunday 2020-03-08: that week has 167 hours, 05:00Z to 04:00Z.
+        ("2020-03-02T05:00:00Z", "2020-03-09T03:59:59.999999Z", "2020-10", 0),
+        ("2020-03-02T05:00:00Z", "2020-03-09T04:00:00Z", "2020-10", 1),
+        ("2020-03-02T04:59:59.999999Z", "2020-03-02T05:00:00Z", "2020-09", 1),
+        # Back on Sunday 2020-11-01: 169 hours, 04:00Z to 05:00Z.
+        ("2020-10-26T04:00:00Z", "2020-11-02T04:59:59.999999Z", "2020-44", 0),
+        ("2020-10-26T04:00:00Z", "2020-11-02T05:00:00Z", "2020-44", 1),
+        # The repeated hour itself: 05:30Z and 06:30Z are both 01:30 on Sunday.
+        ("2020-11-01T05:30:00Z", "2020-11-01T06:30:00Z", "2020-44", 0),
+        # New year is at 05:00Z.
+        ("2021-01-04T04:59:59Z", "2021-01-04T05:00:00Z", "2020-53", 1),
+    ],
+    "Australia/Lord_Howe": [
+        # Half an hour: back on Sunday 2021-04-04, from +11:00 to +10:30.
+        ("2021-03-28T13:00:00Z", "2021-04-04T13:29:59.999999Z", "2021-13", 0),
+        ("2021-03-28T13:00:00Z", "2021-04-04T13:30:00Z", "2021-13", 1),
+        # Forward on Sunday 2021-10-03.
+        ("2021-09-26T13:30:00Z", "2021-10-03T12:59:59.999999Z", "2021-39", 0),
+        ("2021-09-26T13:30:00Z", "2021-10-03T13:00:00Z", "2021-39", 1),
+    ],
+    "Pacific/Kiritimati": [
+        # 14 hours ahead: Monday begins at 10:00Z on Sunday.
+        ("2021-01-03T09:59:59.999999Z", "2021-01-03T10:00:00Z", "2020-53", 1),
+        ("2021-01-03T10:00:00Z", "2021-01-10T10:00:00Z", "2021-01", 1),
+        # 1994-12-31 did not happen there: the week from 1994-12-26 has six days.
+        ("1994-12-26T10:40:00Z", "1995-01-01T09:59:59Z", "1994-52", 0),
+        ("1994-12-26T10:40:00Z", "1995-01-01T10:00:00Z", "1994-52", 1),
+    ],
+    "Asia/Kathmandu": [
+        ("2020-11-08T18:14:59.999999Z", "2020-11-08T18:15:00Z", "2020-45", 1),
+        ("2020-11-08T18:15:00Z", "2020-11-15T18:14:59.999999Z", "2020-46", 0),
+    ],
+    "America/Phoenix": [
+        ("2020-11-09T06:59:59Z", "2020-11-09T07:00:00Z", "2020-45", 1),
+        ("2020-03-09T06:59:59Z", "2020-03-09T07:00:00Z", "2020-10", 1),
+    ],
+    "Asia/Tokyo": [("2020-11-08T14:59:59Z", "2020-11-08T15:00:00Z", "2020-45", 1)],
+    "America/Sao_Paulo": [
+        # Sunday 2018-11-04 has no midnight: clocks go from 23:59 to 01:00.
+        ("2018-10-29T03:00:00Z", "2018-11-05T01:59:59Z", "2018-44", 0),
+        ("2018-10-29T03:00:00Z", "2018-11-05T02:00:00Z", "2018-44", 1),
+    ],
+    "Pacific/Apia": [
+        # 2011-12-30 did not happen there: from UTC-10 to UTC+14.
+        ("2011-12-26T10:00:00Z", "2012-01-01T09:59:59Z", "2011-52", 0),
+        ("2011-12-26T10:00:00Z", "2012-01-01T10:00:00Z", "2011-52", 1),
+    ],
+}
+
+
+@pytest.mark.parametrize("zone", WEEKS)
+def test_calendar_weeks(
+    engine: EngineUnderTest, tmp_path: Path, output: Path, zone: str
+) -> None:
+    lines = []
+    for user, (registration, load, _, _) in enumerate(WEEKS[zone]):
+        lines.append(registered(registration, user))
+        lines += [app_loaded(load, user)] if load else []
+    engine.split(output, write_log(tmp_path / "log.json", lines))
+    engine.convert(output, timezone=zone)
+    users = {user.initiator_id: user for user in read_dataset(output, "user_conversion")}
+    for user, (registration, load, week, offset) in enumerate(WEEKS[zone]):
+        found = users[user]
+        assert (found.registration_week, found.week_offset) == (week, offset), WEEKS[zone][user]
+        assert found.registered_at == datetime.fromisoformat(registration)
+        assert found.first_loaded_at == (load and datetime.fromisoformat(load))
+        assert found.converted == (offset == 1)
+        assert found.loaded_next_week == (offset == 1)
+
+
+LARGEST, SMALLEST = 2**63 - 1, -(2**63)
+# What, the user's lines, then channel, week, device type of the first load, offset.
+USERS: list[tuple[str, list[str], tuple[str | None, str, str | None, int | None]]] = [
+    (
+        "the earliest of duplicates counts, with its own channel",
+        [
+            registered("2020-11-09T08:00:01Z", 1, "a"),
+            registered("2020-11-08T08:00:00Z", 1, "z"),
+            registered("2020-11-08T08:00:01Z", 1, "b"),
+        ],
+        ("z", "2020-45", None, None),
+    ),
+    (
+        "the earliest has no channel",
+        [registered("2020-11-03T08:00:00Z", 2), registered("2020-11-03T08:00:00.000001Z", 2, "a")],
+        (None, "2020-45", None, None),
+    ),
+    (
+        "at one instant the first channel of the alphabet",
+        [registered("2020-11-03T08:00:00Z", 3, channel) for channel in ("b", None, "a", "é")],
+        ("a", "2020-45", None, None),
+    ),
+    (
+        "at one instant any channel before none",
+        [registered("2020-11-03T08:00:00Z", 4, channel) for channel in (None, "z")],
+        ("z", "2020-45", None, None),
+    ),
+    (
+        "one instant in two notations",
+        [
+            registered("2020-11-03T09:00:00+01:00", 5, "b"),
+            registered("2020-11-03T08:00:00Z", 5, "a"),
+        ],
+        ("a", "2020-45", None, None),
+    ),
+    (
+        "a load before the registration does not count",
+        [
+            app_loaded("2020-11-03T07:59:59.999999Z", 6, "early"),
+            registered("2020-11-03T08:00:00Z", 6),
+            app_loaded("2020-11-10T08:00:00Z", 6, "late"),
+        ],
+        (None, "2020-45", "late", 1),
+    ),
+    (
+        "a load at the instant of the registration does",
+        [app_loaded("2020-11-03T08:00:00Z", 7, "phone"), registered("2020-11-03T08:00:00Z", 7)],
+        (None, "2020-45", "phone", 0),
+    ),
+    (
+        "the first load takes the first device of the alphabet",
+        [registered("2020-11-03T08:00:00Z", 8)]
+        + [app_loaded("2020-11-10T08:00:00Z", 8, device) for device in ("b", None, "a")],
+        (None, "2020-45", "a", 1),
+    ),
+    (
+        "a first load without a device, a second with one",
+        [
+            registered("2020-11-03T08:00:00Z", 9),
+            app_loaded("2020-11-10T08:00:00Z", 9),
+            app_loaded("2020-11-10T08:00:00.000001Z", 9, "a"),
+        ],
+        (None, "2020-45", None, 1),
+    ),
+    (
+        "between a first and a second registration",
+        [
+            registered("2020-11-03T08:00:00Z", 10, "a"),
+            app_loaded("2020-11-10T08:00:00Z", 10, "phone"),
+            registered("2020-11-11T08:00:00Z", 10, "b"),
+        ],
+        ("a", "2020-45", "phone", 1),
+    ),
+    # Ids that one float stands for, and the ends of 64 bits.
+    ("2^53", [registered("2020-11-03T08:00:00Z", 2**53)], (None, "2020-45", None, None)),
+    (
+        "2^53 + 1",
+        [
+            registered("2020-11-03T08:00:00Z", str(2**53 + 1)),
+            app_loaded("2020-11-10T08:00:00Z", 2**53 + 1),
+        ],
+        (None, "2020-45", None, 1),
+    ),
+    ("the largest id", [registered("2020-11-03T08:00:00Z", LARGEST)], (None, "2020-45", None, None)),
+    (
+        "the smallest id",
+        [registered("2020-11-03T08:00:00Z", SMALLEST), app_loaded("2020-11-12T08:00:00Z", SMALLEST)],
+        (None, "2020-45", None, 1),
+    ),
+    ("id 0", [registered("2020-11-03T08:00:00Z", 0)], (None, "2020-45", None, None)),
+    ("an empty channel", [registered("2020-11-03T08:00:00Z", 11, "")], ("", "2020-45", None, None)),
+]
+
+
+def test_users_one_by_one(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
+    stranger = app_loaded("2020-11-10T08:00:00Z", 999, "phone")
+    lines = [stranger, *(line for _, lines, _ in USERS for line in lines)]
+    engine.split(output, write_log(tmp_path / "log.json", lines))
+    result = engine.convert(output)
+    users = {user.initiator_id: user for user in read_dataset(output, "user_conversion")}
+    for what, lines, expected in USERS:
+        user = users.pop(int(json.loads(lines[0])["initiator_id"]))
+        found = (user.channel, user.registration_week, user.device_type, user.week_offset)
+        assert found == expected, what
+    assert not users
+    assert result.quality.loads_without_registration == 1
+    assert result.quality.loads_before_registration == 1
+    # Second and later registered events of users 1 to 5 and 10.
+    assert result.quality.duplicate_registrations == 2 + 1 + 3 + 1 + 1 + 1
+
+
+def test_definitions_part_where_users_load_in_both_weeks(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    lines = [registered("2020-11-02T12:00:00Z", user) for user in (1, 2, 3, 4)]
+    lines += [app_loaded("2020-11-03T12:00:00Z", user) for user in (1, 2)]
+    lines += [app_loaded("2020-11-10T12:00:00Z", user) for user in (2, 3)]
+    engine.split(output, write_log(tmp_path / "log.json", lines))
+    for definition, who in (
+        ("next-week", {3}),
+        ("same-week", {1, 2}),
+        ("any-load-next-week", {2, 3}),
+    ):
+        result = engine.convert(output, definition=definition)
+        rows = read_dataset(output, "user_conversion")
+        assert {row.initiator_id for row in rows if row.converted} == who
+        assert {row.initiator_id for row in rows if row.loaded_next_week} == {2, 3}
+        assert result.total.total_converted == len(who)
+
+
+def test_whole_percent_is_rounded_half_up(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    # Week: registered, converted, whole percent, percent with two decimals.
+    weeks = {
+        "2020-01-06": (200, 1, 1, 0.5),
+        "2020-01-20": (201, 1, 0, 0.5),  # 0.4975...
+        "2020-02-03": (8, 1, 13, 12.5),
+        "2020-02-17": (8, 3, 38, 37.5),
+        "2020-03-02": (3, 1, 33, 33.33),
+        "2020-03-16": (3, 2, 67, 66.67),
+        "2020-03-30": (7, 7, 100, 100.0),
+        "2020-04-13": (5, 0, 0, 0.0),
+        "2020-04-27": (200, 199, 100, 99.5),
+        "2020-05-11": (800, 1, 0, 0.13),  # 0.125
+    }
+    lines = []
+    for monday, (users, converted, _, _) in weeks.items():
+        start = int(monday.replace("-", "")) * 1000
+        next_monday = date.fromisoformat(monday) + timedelta(days=7)
+        lines += [registered(f"{monday}T00:00:00Z", start + user) for user in range(users)]
+        lines += [app_loaded(f"{next_monday}T00:00:00Z", start + user) for user in range(converted)]
+    engine.split(output, write_log(tmp_path / "log.json", lines))
+    result = engine.convert(output)
+    rows = read_dataset(output, "weekly_summary")
+    figures = [(row.total_registered, row.total_converted, row.conversion_rate) for row in rows]
+    assert figures == [(users, converted, whole) for users, converted, whole, _ in weeks.values()]
+    in_json = result.as_json()["weeks"]
+    assert [week["week_start"] for week in in_json] == list(weeks)
+    assert [week["conversion_rate"] for week in in_json] == [each[3] for each in weeks.values()]
+
+
+# ---------------------------------------------------------------- weeks that are not over
+
+
+@pytest.fixture(scope="module")
+def unfinished(
+    engine: EngineUnderTest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Registrations in two weeks, seen until Sunday 2020-11-22 in UTC."""
+    folder = tmp_path_factory.mktemp("unfinished")
+    lines = [registered("2020-11-03T12:00:00Z", user, "ad") for user in (1, 2, 3)]
+    lines += [registered("2020-11-10T12:00:00Z", user, "mail") for user in (4, 5)]
+    lines += [app_loaded("2020-11-09T12:00:00Z", 1, "phone")]
+    lines += [app_loaded("2020-11-20T12:00:00Z", 4, "phone")]
+    lines += [app_loaded("2020-11-22T03:00:00Z", 5, "tablet")]
+    engine.split(folder / "output", write_log(folder / "log.json", lines))
+    return folder / "output"
+
+
+@pytest.mark.parametrize(
+    ("options", "observed", "complete", "left_out"),
+    [
+        ({}, "2020-11-22", ["2020-45", "2020-46"], 0),
+        # The last load was on Saturday evening in New York.
+        ({"timezone": "America/New_York"}, "2020-11-21", ["2020-45"], 0),
+        ({"as_of": date(2020, 11, 22)}, "2020-11-22", ["2020-45", "2020-46"], 0),
+        ({"as_of": date(2020, 11, 21)}, "2020-11-21", ["2020-45"], 1),
+        ({"as_of": date(2020, 11, 15)}, "2020-11-15", ["2020-45"], 2),
+        ({"as_of": date(2020, 11, 14)}, "2020-11-14", [], 2),
+        ({"as_of": date(2020, 11, 14), "definition": "same-week"}, "2020-11-14", ["2020-45"], 2),
+        ({"as_of": date(2020, 11, 7), "definition": "same-week"}, "2020-11-07", [], 5),
+        (
+            {"as_of": date(2020, 11, 15), "definition": "any-load-next-week"},
+            "2020-11-15",
+            ["2020-45"],
+            2,
+        ),
+        # Nothing more happened, as far as the user knows.
+        ({"as_of": date(2021, 3, 1)}, "2021-03-01", ["2020-45", "2020-46"], 0),
+        ({"as_of": date(2020, 11, 1)}, "2020-11-01", [], 8),
+    ],
+)
+def test_complete_weeks(
+    engine: EngineUnderTest,
+    unfinished: Path,
+    options: dict[str, Any],
+    observed: str,
+    complete: list[str],
+    left_out: int,
+) -> None:
+    answer = engine.convert(unfinished, **options).as_json()
+    assert answer["observed_through"] == observed
+    weeks = [week["registration_week"] for week in answer["weeks"] if week["complete"]]
+    assert weeks == complete
+    assert answer["quality"]["events_after_as_of"] == left_out
+    users = {"2020-45": 3, "2020-46": 2}
+    assert answer["complete"]["total_registered"] == sum(users[week] for week in complete)
+
+
+def test_gaps_cohorts_and_segments(engine: EngineUnderTest, unfinished: Path) -> None:
+    answer = engine.convert(unfinished, by="channel").as_json()
+    days = [f"2020-11-{day:02}" for day in range(1, 23)]
+    # Events on the 3rd, 9th, 10th, 20th and 22nd.
+    assert answer["gaps"]["no_events"] == [*days[3:8], *days[10:19], days[20]]
+    assert answer["gaps"]["no_registered"] == ["2020-11-09", "2020-11-20", "2020-11-22"]
+    assert answer["gaps"]["no_app_loaded"] == ["2020-11-03", "2020-11-10"]
+    first, second = answer["cohorts"]
+    assert (first["registration_week"], first["offsets"][:3]) == ("2020-45", [0, 1, 0])
+    assert (second["registration_week"], second["offsets"][:2]) == ("2020-46", [0, 2])
+    assert second["offsets"][2:] == [None] * len(second["offsets"][2:])  # not observable yet
+    assert (first["never"], second["never"]) == (2, 0)
+    assert [(s["value"], s["total_registered"], s["total_converted"]) for s in answer["segments"]] == [
+        ("ad", 3, 1),
+        ("mail", 2, 2),
+    ]
+
+
+def test_segments_are_pooled_over_complete_weeks(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    """An average of weekly rates would say 52.5 %; the users say 100 of 1,000."""
+    lines = [registered("2020-11-03T12:00:00Z", user, "ad") for user in range(950)]
+    lines += [app_loaded("2020-11-10T12:00:00Z", user) for user in range(50)]
+    lines += [registered("2020-11-10T12:00:00Z", 1000 + user, "ad") for user in range(50)]
+    lines += [app_loaded("2020-11-17T12:00:00Z", 1000 + user, "tv") for user in range(50)]
+    lines += [registered("2020-11-11T12:00:00Z", 2000 + user) for user in range(18)]
+    lines += [registered("2020-11-22T12:00:00Z", 3000, "unfinished")]
+    engine.split(output, write_log(tmp_path / "log.json", lines))
+    ad, none = engine.convert(output, by="channel").as_json()["segments"]
+    assert (ad["by"], ad["value"]) == ("channel", "ad")
+    assert (ad["total_registered"], ad["total_converted"], ad["conversion_rate"]) == (1000, 100, 10)
+    assert not ad["small_sample"]
+    # Wilson's interval for 0 of 18, as published.
+    assert (none["value"], none["interval"], none["small_sample"]) == ("(none)", [0, 17.59], True)
+    devices = engine.convert(output, by="device_type").as_json()["segments"]
+    assert [(s["value"], s["total_registered"], s["total_converted"]) for s in devices] == [
+        ("(none)", 1018, 50),
+        ("tv", 1018, 50),
+    ]
+
+
+# ---------------------------------------------------------------- nothing to measure
+
+
+@pytest.mark.parametrize(
+    ("lines", "observed"),
+    [
+        ([], None),
+        ([""], None),
+        (['{"event":"page_viewed"}'], None),
+        ([app_loaded("2020-11-03T12:00:00Z", 1)], "2020-11-03"),
+    ],
+    ids=["no line", "a blank line", "other events", "loads only"],
+)
+def test_nobody_registered(
+    engine: EngineUnderTest, tmp_path: Path, output: Path, lines: list[str], observed: str | None
+) -> None:
+    engine.split(output, write_log(tmp_path / "log.json", lines))
+    answer = engine.convert(output, by="channel").as_json()
+    nobody = {
+        "total_registered": 0,
+        "total_converted": 0,
+        "conversion_rate": None,
+        "interval": None,
+    }
+    assert {key: answer[key] for key in nobody} == answer["complete"] == nobody
+    assert answer["weeks"] == answer["segments"] == answer["cohorts"] == []
+    assert answer["observed_through"] == observed
+    assert read_dataset(output, "weekly_summary") == read_dataset(output, "user_conversion") == []
+
+
+def test_weeks_that_are_gone_leave_the_datasets(
+    engine: EngineUnderTest, unfinished: Path
+) -> None:
+    engine.convert(unfinished)
+    assert {row.registration_week for row in read_dataset(unfinished, "weekly_summary")} == {
+        "2020-45",
+        "2020-46",
+    }
+    engine.convert(unfinished, as_of=date(2020, 11, 8))
+    for name in ("weekly_summary", "user_conversion"):
+        assert {row.registration_week for row in read_dataset(unfinished, name)} == {"2020-45"}
+
+
+# ---------------------------------------------------------------- the oracle
+
+
+def test_every_answer_is_the_oracles(engine: EngineUnderTest) -> None:
+    """Random logs in random zones, under every definition, with and without an as-of date."""
+
+    @engine.examples(500)
+    @given(questions(), st.integers(0, 2**32))
+    def check(question: Question, style: int) -> None:
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            lines = [event_line(event, style) for event in question.events]
+            engine.split(folder / "output", write_log(folder / "log.json", lines))
+            asked = {"timezone": question.timezone, "definition": question.definition}
+            result = engine.convert(folder / "output", as_of=question.as_of, by="channel", **asked)
+            expected = oracle.measure(question.events, as_of=question.as_of, **asked)
+            assert_users(folder / "output", expected)
+            assert_result(result, expected)
+            assert_events(folder / "output", question.events)
+
+    check()
+
+
+def assert_events(output: Path, events: Sequence[oracle.Event]) -> None:
+    for name, kind, text in (
+        ("user_registration", "registered", "channel"),
+        ("app_loaded", "app_loaded", "device_type"),
+    ):
+        assert row_counts(output, name) == Counter(
+            (kind, event.time, event.initiator_id, getattr(event, text), f"{event.time:%Y-%m-%d}")
+            for event in events
+            if event.kind == kind
+        )
+
+
+def assert_users(output: Path, expected: oracle.Conversion) -> None:
+    assert row_counts(output, "user_conversion") == Counter(
+        (
+            user.initiator_id,
+            user.registered_at,
+            user.channel,
+            user.first_loaded_at,
+            user.device_type,
+            user.week_offset,
+            user.loaded_next_week,
+            user.converted,
+            user.registration_week,
+        )
+        for user in expected.users
+    )
+    assert row_counts(output, "weekly_summary") == Counter(
+        (
+            week.total_registered,
+            week.total_converted,
+            week.conversion_rate,
+            week.registration_week,
+        )
+        for week in expected.weeks
+    )
+
+
+def assert_result(result: ConversionResult, expected: oracle.Conversion) -> None:
+    answer = result.as_json()
+    observed = expected.observed_through
+    assert answer["observed_through"] == (observed and observed.isoformat())
+    assert_figures(answer, expected.total)
+    assert_figures(answer["complete"], expected.complete)
+    assert len(answer["weeks"]) == len(expected.weeks)
+    for found, week in zip(answer["weeks"], expected.weeks, strict=True):
+        assert found["registration_week"] == week.registration_week
+        assert found["week_start"] == week.week_start.isoformat()
+        assert found["complete"] == week.complete
+        assert found["small_sample"] == (week.total_registered < 30)
+        assert_figures(found, oracle.Totals(week.total_registered, week.total_converted))
+    assert answer["quality"]["events_after_as_of"] == expected.events_after_as_of
+    gaps = {key: [day.isoformat() for day in days] for key, days in vars(expected.gaps).items()}
+    assert answer["gaps"] == gaps
+    assert_cohorts(answer["cohorts"], expected.cohorts)
+    assert_segments(answer["segments"], expected)
+
+
+def assert_figures(found: dict[str, Any], expected: oracle.Totals) -> None:
+    users, converted = expected.total_registered, expected.total_converted
+    assert (found["total_registered"], found["total_converted"]) == (users, converted)
+    if not users:
+        assert found["conversion_rate"] is None
+        assert found["interval"] is None
+        return
+    exact = Decimal(100 * converted) / Decimal(users)
+    assert found["conversion_rate"] == float(exact.quantize(Decimal("0.01"), ROUND_HALF_UP))
+    assert found["interval"] == pytest.approx(wilson(converted, users), abs=0.006)
+
+
+def wilson(converted: int, users: int) -> list[float]:
+    """As the textbooks give it: (p + z²/2n ± z √(p(1 - p)/n + z²/4n²)) / (1 + z²/n)."""
+    z = NormalDist().inv_cdf(0.975)
+    p, n = converted / users, users
+    half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return [100 * (p + z * z / (2 * n) + sign * half) / (1 + z * z / n) for sign in (-1, 1)]
+
+
+def assert_cohorts(found: Sequence[dict[str, Any]], expected: Sequence[oracle.Cohort]) -> None:
+    """Tables may be of different widths: beyond an edge nobody loaded, or nobody can know yet."""
+    assert len(found) == len(expected)
+    for row, cohort in zip(found, expected, strict=True):
+        assert row["registration_week"] == cohort.registration_week
+        assert row["total_registered"] == cohort.total_registered
+        assert row["never"] == cohort.never
+        common = min(len(row["offsets"]), len(cohort.first_loads))
+        assert tuple(row["offsets"][:common]) == cohort.first_loads[:common]
+        assert not any(row["offsets"][common:])
+        assert set(cohort.first_loads[common:]) <= {None}
+
+
+def assert_segments(found: Sequence[dict[str, Any]], expected: oracle.Conversion) -> None:
+    complete = {week.registration_week for week in expected.weeks if week.complete}
+    counted = [user for user in expected.users if user.registration_week in complete]
+    assert len(found) == len({user.channel for user in counted})
+    # A channel may be called "(none)" as well; then two segments carry that name.
+    figures = Counter(
+        (s["value"], s["total_registered"], s["total_converted"]) for s in found
+    )
+    assert figures == Counter(
+        (
+            "(none)" if channel is None else channel,
+            sum(user.channel == channel for user in counted),
+            sum(user.channel == channel and user.converted for user in counted),
+        )
+        for channel in {user.channel for user in counted}
+    )
+
+
+# ---------------------------------------------------------------- what must not matter
+
+
+def answer_of(engine: EngineUnderTest, folder: Path, files: Sequence[Iterable[bytes]]) -> str:
+    """All that comes of a log in some files: the JSON and every row of every dataset."""
+    output = folder / "output"
+    for number, lines in enumerate(files):
+        write_log(folder / "logs" / f"{number}.json", lines)
+    engine.split(output, folder / "logs")
+    answer = engine.convert(output, by="channel").as_json()
+    for count in ("lines", "other", "registered", "app_loaded"):
+        del answer["events"][count]
+    datasets = {
+        name: sorted(map(repr, row_counts(output, name)))
+        for name in ("user_conversion", "weekly_summary")
+    }
+    return json.dumps([answer, datasets])
+
+
+def test_order_files_duplicates_and_other_events_do_not_matter(engine: EngineUnderTest) -> None:
+    @engine.examples(60)
+    @given(event_logs(max_size=12), st.randoms(use_true_random=False))
+    def check(events: tuple[oracle.Event, ...], random: Random) -> None:
+        lines = [event_line(event) for event in events]
+        shuffled = random.sample(lines, len(lines))
+        others = [b'{"event":"page_viewed","initiator_id":1}'] * 3
+        middle = random.randint(0, len(lines))
+        with TemporaryDirectory() as name:
+            plain = answer_of(engine, Path(name, "plain"), [lines])
+            assert plain == answer_of(engine, Path(name, "shuffled"), [shuffled])
+            split = [shuffled[middle:], [], shuffled[:middle]]
+            assert plain == answer_of(engine, Path(name, "split"), split)
+            more = random.sample(lines + others, len(lines) + 3)
+            assert plain == answer_of(engine, Path(name, "others"), [more])
+            # A line sent again is one more event, but changes no user.
+            twice = answer_of(engine, Path(name, "twice"), [lines, lines])
+            assert without_event_counts(twice) == without_event_counts(plain)
+
+    check()
+
+
+def without_event_counts(text: str) -> Any:
+    answer, datasets = json.loads(text)
+    return {**answer, "quality": None}, datasets
+
+
+def test_the_json_is_the_same_to_the_byte(engine: EngineUnderTest, tmp_path: Path) -> None:
+    random = Random(7)
+    start = datetime(2020, 11, 2, tzinfo=UTC)
+    lines = []
+    for user in range(300):
+        moment = start + timedelta(minutes=random.randrange(60 * 24 * 30))
+        lines.append(registered(moment.isoformat(), user, random.choice([None, "a", "b", "ü"])))
+        moment += timedelta(minutes=random.randrange(60 * 24 * 20))
+        lines.append(app_loaded(moment.isoformat(), user, random.choice([None, "x", "y"])))
+    lines += ["nonsense", "{}"]
+    options = ["--format", "json", "--by", "channel", "--timezone", "Asia/Kathmandu"]
+    printed = set()
+    for number_of_files in (1, 2, 7):
+        random.shuffle(lines)
+        folder = tmp_path / str(number_of_files)
+        for number in range(number_of_files):
+            write_log(folder / f"{number}.json", lines[number::number_of_files])
+        done = engine.command(
+            "run", "--input", folder, "--output", folder / "output", *options, "--max-rejected", 1
+        )
+        assert done.status == 0, done.err
+        printed.add(done.out)
+    assert len(printed) == 1
+
+
+@pytest.mark.parametrize("zone", ["America/St_Johns", "Pacific/Kiritimati", "Asia/Kathmandu"])
+def test_the_zone_of_the_machine_does_not_matter(
+    engine: EngineUnderTest, tmp_path: Path, machine_zone: Any, zone: str
+) -> None:
+    case = WEEKS["America/New_York"]
+    lines = [registered(time, user) for user, (time, *_) in enumerate(case)]
+    log = write_log(tmp_path / "log.json", lines)
+    machine_zone(zone)
+    output = tmp_path / "output"
+    engine.split(output, log)
+    engine.convert(output, timezone="America/New_York")
+    users = {row.initiator_id: row for row in read_dataset(output, "user_conversion")}
+    for user, (time, _, week, _) in enumerate(case):
+        assert users[user].registration_week == week
+        assert users[user].registered_at == datetime.fromisoformat(time)
+
+
+# ---------------------------------------------------------------- a month of data
+
+
+def test_the_published_figures_of_a_month(engine: EngineUnderTest, output: Path) -> None:
+    """January 2020, as published for real data; the committed sample is made to agree."""
+    sample = Path(__file__).parents[1] / "data-input" / "dataset.json"
+    engine.split(output, sample)
+    found = engine.convert(output).as_json()
+    assert (found["total_registered"], found["total_converted"]) == (7317, 375)
+    assert found["conversion_rate"] == 5.13
+    assert found["quality"]["duplicate_registrations"] == 1
+    assert found["events"]["registered"] == 7318
+    assert found["observed_through"] == "2020-01-31"
+    assert [week["complete"] for week in found["weeks"]] == [True, True, True, False, False]
+    # One Sunday short of five whole weeks: 28.03 % had loaded at all.
+    users = read_dataset(output, "user_conversion")
+    assert sum(user.first_loaded_at is not None for user in users) == 2051
+    same_week = engine.convert(output, definition="same-week").as_json()
+    assert (same_week["total_converted"], same_week["conversion_rate"]) == (1498, 20.47)
+    channels = Counter(user.channel for user in users)
+    assert channels == {"invite": 2159, "direct": 18, None: 5140}
+    loaded = Counter(user.channel for user in users if user.first_loaded_at)
+    assert loaded == {"invite": 761, None: 1290}

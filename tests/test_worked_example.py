@@ -1,0 +1,79 @@
+"""The seven lines of the design page: not only how many converted, but who."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from conftest import EngineUnderTest, app_loaded, read_dataset, registered, write_log
+
+LOG = [
+    registered("2020-11-02T06:21:14Z", 1),
+    registered("2020-11-02T07:00:14Z", 2),
+    registered("2020-11-03T07:00:14Z", 3),
+    app_loaded("2020-11-03T06:24:42Z", 1),
+    app_loaded("2020-11-11T10:13:42Z", 2),
+    app_loaded("2020-11-12T11:08:42Z", 2),
+    app_loaded("2020-11-17T11:08:42Z", 3),
+]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return write_log(tmp_path / "dataset.json", LOG)
+
+
+@pytest.mark.parametrize(
+    ("definition", "who"), [("next-week", 2), ("same-week", 1), ("any-load-next-week", 2)]
+)
+def test_who_converted(
+    engine: EngineUnderTest, log: Path, output: Path, definition: str, who: int
+) -> None:
+    done = engine.command(
+        "run", "--input", log, "--output", output, "--definition", definition, "--format", "json"
+    )
+    answer = done.json()
+    assert answer["definition"] == definition
+    assert (answer["total_registered"], answer["total_converted"]) == (3, 1)
+    assert answer["conversion_rate"] == 33.33
+    (week,) = read_dataset(output, "weekly_summary")
+    assert (week.registration_week, week.total_registered) == ("2020-45", 3)
+    assert (week.total_converted, week.conversion_rate) == (1, 33)
+    users = read_dataset(output, "user_conversion")
+    assert {user.initiator_id for user in users if user.converted} == {who}
+    assert {user.initiator_id: user.week_offset for user in users} == {1: 0, 2: 1, 3: 2}
+
+
+def test_events_lie_in_their_days(engine: EngineUnderTest, log: Path, output: Path) -> None:
+    assert engine.command("events-split", "--input", log, "--output", output).status == 0
+    registrations = read_dataset(output, "user_registration")
+    assert {(row.derived_tstamp_day, row.initiator_id) for row in registrations} == {
+        ("2020-11-02", 1),
+        ("2020-11-02", 2),
+        ("2020-11-03", 3),
+    }
+    assert {row.time for row in registrations if row.initiator_id == 1} == {
+        datetime(2020, 11, 2, 6, 21, 14, tzinfo=UTC)
+    }
+    loads = read_dataset(output, "app_loaded")
+    assert sorted((row.derived_tstamp_day, row.initiator_id) for row in loads) == [
+        ("2020-11-03", 1),
+        ("2020-11-11", 2),
+        ("2020-11-12", 2),
+        ("2020-11-17", 3),
+    ]
+    assert {row.event for row in registrations} == {"registered"}
+    assert {row.event for row in loads} == {"app_loaded"}
+    assert read_dataset(output, "rejected_events") == []
+
+
+def test_the_metric_is_printed_in_words(
+    engine: EngineUnderTest, log: Path, output: Path
+) -> None:
+    done = engine.command("run", "--input", log, "--output", output)
+    assert done.status == 0, done.err
+    assert "Conversion rate: 33.33 % (1 of 3 users)" in done.out
+    assert "next-week" in done.out
+    assert "UTC" in done.out
+    assert "2020-45" in done.out
