@@ -1,9 +1,9 @@
 """Raw event logs in, weekly user conversion out.
 
-The metric itself is four functions over Ibis tables, for any backend that Ibis speaks to:
-`registered_users`, `user_conversion`, `weekly_summary` and `cohort_table` (see
-`user_conversion.conversion`). They are loaded on first use, so that `import user_conversion`
-and the command line cost no more than they need.
+`run` does what the command does and returns the answer. The metric itself is functions over Ibis
+tables, for any backend that Ibis speaks to (see `user_conversion.conversion` and docs/library.md).
+All are loaded on first use, so that `import user_conversion` and the command line cost no more
+than they need.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ _HOMES = {
     "cohort_table": "conversion",
     "earliest_registrations": "conversion",
     "registered_users": "conversion",
+    "run": "runs",
     "user_conversion": "conversion",
     "weekly_summary": "conversion",
 }

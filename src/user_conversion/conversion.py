@@ -194,11 +194,13 @@ def segment_counts(users: ir.Table, by: str) -> ir.Table:
 
 def daily_events(user_registration: ir.Table, app_loaded: ir.Table) -> ir.Table:
     """One row per UTC day and event name with events. Columns: day, event, events, latest."""
-    columns = ("event", "time")
-    events = user_registration.select(*columns).union(app_loaded.select(*columns))
-    return events.group_by(day=events.time.date(), event=events.event).aggregate(
-        events=events.count(), latest=events.time.max()
-    )
+    days = [
+        events.group_by(day=events.time.date()).aggregate(
+            event=ibis.literal(name), events=events.count(), latest=events.time.max()
+        )
+        for name, events in (("registered", user_registration), ("app_loaded", app_loaded))
+    ]
+    return ibis.union(*days)
 
 
 def load_quality(users: ir.Table) -> ir.Table:

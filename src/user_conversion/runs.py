@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,31 @@ class Run:
         }
         with self._output.publication() as publication:
             publication.write_json(NAME, document)
+
+
+def run(
+    input: str | Path | Sequence[str | Path] = "data-input",  # noqa: A002 - as on the command line
+    output: str | Path = "data-output",
+    *,
+    engine: str = "duckdb",
+    master: str | None = None,
+    definition: str = "next-week",
+    timezone: str = "UTC",
+    as_of: date | None = None,
+    by: str | None = None,
+) -> ConversionResult:
+    """Run both jobs, as `user-conversion run` does, and return the answer.
+
+    Raises `UserConversionError` where the command would end with an error.
+    """
+    inputs = [input] if isinstance(input, str | Path) else input
+    folder = Path(output)
+    conversion = ConversionSettings(folder, definition, timezone, as_of, by)
+    attributes = ("channel",) if by in (None, "channel", "device_type") else ("channel", by)
+    split = SplitSettings(tuple(map(str, inputs)), folder, attributes)
+    with Run("run", folder, EngineSettings(engine, master)) as this:
+        this.split(split)
+        return this.convert(conversion)
 
 
 def previous_jobs(output: Path) -> dict[str, Any]:

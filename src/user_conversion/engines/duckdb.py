@@ -29,6 +29,7 @@ SETTINGS = {
     "TimeZone": "UTC",
     "memory_limit": "1300MB",
     "preserve_insertion_order": "true",
+    "enable_progress_bar": "false",
 }
 TYPES = {"string": "VARCHAR", "bigint": "BIGINT", "timestamp": "TIMESTAMP"}
 LARGEST_LINE = 16 << 20
@@ -86,7 +87,7 @@ class DuckDBEngine:
             registered=found.get(REGISTERED, 0) + recovered.get(events.REGISTERED, 0),
             app_loaded=found.get(LOADED, 0) + recovered.get(events.APP_LOADED, 0),
             other=found.get(OTHER, 0) + second_look.other,
-            blank=blank,
+            blank=blank + second_look.taken_for_text,
             rejected_by_reason=dict(sorted(second_look.reasons.items())),
         )
 
@@ -163,8 +164,12 @@ class DuckDBEngine:
         paths = ", ".join(_literal(glob.escape(str(file))) for file in files)
         parquet = f"read_parquet([{paths}], hive_partitioning = false)"
         self._check_columns(table, columns, parquet)
+        # Casts between the two timestamp types go through a calendar library; this is arithmetic.
         selected = ", ".join(
-            f'"{name}"::{TYPES.get(kind, kind)} AS "{name}"' for name, kind in columns.items()
+            f'make_timestamp(epoch_us("{name}")) AS "{name}"'
+            if kind == "timestamp"
+            else f'"{name}"::{TYPES.get(kind, kind)} AS "{name}"'
+            for name, kind in columns.items()
         )
         where = f"WHERE time < {_literal(until.isoformat())}::TIMESTAMPTZ" if until else ""
         self._connection.execute(
@@ -218,7 +223,9 @@ class DuckDBEngine:
         """See `Engine.write`."""
         folder.mkdir(parents=True)
         columns = [
-            f'"{name}"::TIMESTAMPTZ AS "{name}"' if kind == "timestamp" else f'"{name}"'
+            f'make_timestamptz(epoch_us("{name}")) AS "{name}"'
+            if kind == "timestamp"
+            else f'"{name}"'
             for name, kind in dataset.columns.items()
         ]
         options = "FORMAT parquet, COMPRESSION snappy"
@@ -276,7 +283,7 @@ def _read_events_sql(attributes: Sequence[str], latest: datetime) -> str:
                         regexp_replace(timestamp, '(\.\d{{6}})\d+', '\1') AS TIMESTAMPTZ
                     )::TIMESTAMP
             END AS time,
-            CASE WHEN regexp_full_match(initiator_id, '-?[0-9]+')
+            CASE WHEN TRY_CAST(initiator_id AS BIGINT)::VARCHAR = initiator_id
                 THEN TRY_CAST(initiator_id AS BIGINT)
             END AS initiator_id,
             CASE event WHEN 'registered' THEN "{first}" WHEN 'app_loaded' THEN device_type

@@ -22,13 +22,17 @@ RejectedRow = tuple[str, int, str, str]
 
 @dataclass
 class SecondLook:
-    """Goes through lines again; `counts` says what came of them."""
+    """Goes through lines again, and counts what came of them.
+
+    `blank` are lines that were passed over; `taken_for_text` are blank ones that were not.
+    """
 
     files: Sequence[InputFile]
     line_counts: Sequence[int]
     attributes: Sequence[str]
     latest: datetime
     blank: int = 0
+    taken_for_text: int = 0
     other: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     recovered: list[RecoveredRow] = field(default_factory=list)
@@ -48,6 +52,8 @@ class SecondLook:
             else:
                 if isinstance(event, Event):
                     self.recovered.append(self._row(event))
+                elif event is None:
+                    self.taken_for_text += 1
                 else:
                     self.other += 1
 

@@ -1,27 +1,25 @@
 SELECT
-  CAST("t4"."time" AS DATE) AS "day",
-  "t4"."event",
-  COUNT(*) AS "events",
-  MAX("t4"."time") AS "latest"
+  *
 FROM (
   SELECT
-    *
-  FROM (
-    SELECT
-      "t0"."event",
-      "t0"."time"
-    FROM "user_registration" AS "t0"
-  ) AS "t2"
-  UNION ALL
+    CAST("t0"."time" AS DATE) AS "day",
+    'registered' AS "event",
+    COUNT(*) AS "events",
+    MAX("t0"."time") AS "latest"
+  FROM "user_registration" AS "t0"
+  GROUP BY
+    1
+) AS "t2"
+UNION ALL
+SELECT
+  *
+FROM (
   SELECT
-    *
-  FROM (
-    SELECT
-      "t1"."event",
-      "t1"."time"
-    FROM "app_loaded" AS "t1"
-  ) AS "t3"
-) AS "t4"
-GROUP BY
-  1,
-  2
+    CAST("t1"."time" AS DATE) AS "day",
+    'app_loaded' AS "event",
+    COUNT(*) AS "events",
+    MAX("t1"."time") AS "latest"
+  FROM "app_loaded" AS "t1"
+  GROUP BY
+    1
+) AS "t3"
