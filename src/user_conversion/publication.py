@@ -94,14 +94,12 @@ class OutputFolder:
         return self.staging / "scratch"
 
     def _commit(self, publication: Publication) -> None:
-        folders = sorted({path.parent for path in publication.folder.rglob("*") if path.is_file()})
-        manifest = {
-            "folders": {
-                str(folder.relative_to(publication.folder)): sorted(os.listdir(folder))  # noqa: PTH208
-                for folder in folders
-            },
-            "drops": sorted(publication.drops),
-        }
+        folders: dict[str, list[str]] = {}
+        for path in sorted(publication.folder.rglob("*")):
+            if path.is_file():
+                folder = str(path.parent.relative_to(publication.folder))
+                folders.setdefault(folder, []).append(path.name)
+        manifest = {"folders": folders, "drops": sorted(publication.drops)}
         begun = self.staging / "publish.json.begun"
         begun.write_text(json.dumps(manifest))
         begun.rename(self.staging / "publish.json")
