@@ -37,8 +37,8 @@ LARGEST_OFFSET = timedelta(hours=18)
 # A string, or the end of any other value; then, perhaps, a comma before a closing bracket.
 TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*"|[\]}\w])(?:([ \t\r\n]*),(?=[ \t\r\n]*[\]}]))?')
 TIMESTAMP = re.compile(
-    r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)[Tt ](?P<hour>\d\d):(?P<minute>\d\d)"
-    r"(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?"
+    r"(?P<year>\d{4})-(?P<month>\d\d?)-(?P<day>\d\d?)[Tt ](?P<hour>\d\d?):(?P<minute>\d\d?)"
+    r"(?::(?P<second>\d\d?)(?:[.,](?P<fraction>\d+))?)?"
     r"(?:[Zz]|(?P<sign>[+-])(?P<offset_hours>\d\d)(?::?(?P<offset_minutes>\d\d))?)?",
     re.ASCII,
 )
@@ -182,7 +182,7 @@ def microseconds_since_epoch(value: object) -> int:
 
     Raises ValueError where the text is not a timestamp, or the date or time is impossible.
     """
-    match = TIMESTAMP.fullmatch(value) if isinstance(value, str) else None
+    match = TIMESTAMP.fullmatch(value.strip(" \t\n\v\f\r")) if isinstance(value, str) else None
     if match is None:
         raise ValueError("not a timestamp")
     year, month, day, hour, minute, second, offset_hours, offset_minutes = (

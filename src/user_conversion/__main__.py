@@ -21,11 +21,18 @@ def main() -> None:
     try:
         app(prog_name="user-conversion")
     except UserConversionError as error:
-        print(f"user-conversion: {error}", file=sys.stderr)
+        print(f"user-conversion: {_printable(str(error))}", file=sys.stderr)
         sys.exit(2 if isinstance(error, SettingsError) else 1)
     except KeyboardInterrupt:
         print("user-conversion: stopped; the output is as it was.", file=sys.stderr)
         sys.exit(130)
+
+
+def _printable(text: str) -> str:
+    # File names and lines of logs are in it; control characters must not reach the terminal.
+    return "".join(
+        char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text
+    )
 
 
 if __name__ == "__main__":

@@ -20,10 +20,11 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCK_TOLERANCE = timedelta(days=1)
 
 INTEGER = re.compile(r"-?[0-9]+")
+# ISO-8601, with two liberties that parsers take: blanks around, and no leading zeros.
 TIMESTAMP = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}):([0-9]{2})"
-    r"(?::([0-9]{2})(?:[.,]([0-9]+))?)?"
-    r"(?:[Zz]|([+-])([0-9]{2})(?::?([0-9]{2}))?)?"
+    r"[ \t\n\v\f\r]*([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})[Tt ]([0-9]{1,2}):([0-9]{1,2})"
+    r"(?::([0-9]{1,2})(?:[.,]([0-9]+))?)?"
+    r"(?:[Zz]|([+-])([0-9]{2})(?::?([0-9]{2}))?)?[ \t\n\v\f\r]*"
 )
 LARGEST_OFFSET = timedelta(hours=18)
 DIGITS = 1_000
@@ -102,8 +103,8 @@ def parse_timestamp(text: str) -> datetime | None:
     match = TIMESTAMP.fullmatch(text)
     if not match:
         return None
-    day, hours, minutes, seconds, fraction, sign, offset_hours, offset_minutes = match.groups("0")
-    hour, minute, second = int(hours), int(minutes), int(seconds)
+    *numbers, fraction, sign, offset_hours, offset_minutes = match.groups("0")
+    year, month, day, hour, minute, second = map(int, numbers)
     micros = int(fraction[:6].ljust(6, "0"))
     end_of_day = (hour, minute, second, micros) == (24, 0, 0, 0)
     if (hour > 23 and not end_of_day) or minute > 59 or second > 60 or int(offset_minutes) > 59:
@@ -111,23 +112,17 @@ def parse_timestamp(text: str) -> datetime | None:
     offset = timedelta(hours=int(offset_hours), minutes=int(offset_minutes))
     if offset > LARGEST_OFFSET:
         return None
-    clock = timedelta(hours=hour, minutes=minute, seconds=second, microseconds=micros)
-    if second == 60:
-        clock -= timedelta(microseconds=micros)
+    clock = timedelta(hours=hour, minutes=minute, seconds=second)
+    if second < 60:
+        clock += timedelta(microseconds=micros)
     try:
-        local = datetime.fromisoformat(day).replace(tzinfo=UTC) + clock
-        return local + offset if sign == "-" else local - offset
-    except (ValueError, OverflowError):
-        # An impossible date; or year 1 or 9999 pushed over the edge, which no range admits.
-        return EARLIEST - CLOCK_TOLERANCE if _is_date(day) else None
-
-
-def _is_date(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
+        midnight = datetime(year, month, day, tzinfo=UTC)
     except ValueError:
-        return False
-    return True
+        return None
+    try:
+        return midnight + clock + offset if sign == "-" else midnight + clock - offset
+    except OverflowError:
+        return midnight  # in year 1 or 9999, which is out of any range all the same
 
 
 def _read_time(value: Any, latest: datetime) -> datetime:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import glob
 import gzip
+import os
+import stat
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +19,7 @@ from user_conversion.errors import InputError
 SUFFIXES = (".json", ".jsonl", ".ndjson")
 COMPRESSIONS = (".gz", ".zst")
 CHUNK = 1 << 18
+LINE_FEED = ord("\n")
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,11 @@ class InputFile:
     def at(cls, path: Path) -> InputFile:
         """The file at a path; raises `InputError` if it cannot be read."""
         try:
-            with path.open("rb"):
-                status = path.stat()
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                # A pipe can be read only once, and a log is read twice where it has bad lines.
+                raise InputError(f"'{path}' is not a regular file; write the events to one first.")
+            path.open("rb").close()
         except OSError as error:
             raise InputError(f"Cannot read '{path}': {error.strerror}.") from None
         return cls(path, status.st_size, status.st_mtime_ns)
@@ -57,15 +64,13 @@ def is_log(path: Path) -> bool:
     return name.endswith(SUFFIXES) and not name.startswith((".", "_"))
 
 
-def find_files(inputs: Sequence[str]) -> list[InputFile]:
+def find_files(inputs: Sequence[str], apart_from: Collection[Path] = ()) -> list[InputFile]:
     """The files that `--input` names: files, folders (recursively) and globs, each file once.
 
     Raises `InputError` where a path does not exist or no file is found.
     """
-    found: dict[Path, Path] = {}
-    for text in inputs:
-        for path in _expand(text):
-            found.setdefault(path.resolve(), path)
+    found = {path.resolve() for text in inputs for path in _expand(text)}
+    found -= {path.resolve() for path in apart_from}
     if not found:
         raise InputError(
             f"No event logs in {_listed(inputs)}: expected files that end in "
@@ -94,18 +99,14 @@ def _expand(text: str) -> Iterable[Path]:
 
 
 def _walk(folder: Path) -> list[Path]:
-    import os
-
     files = []
+    # Links may lead to the same folder in many ways, and in circles.
+    seen = {folder.resolve()}
     try:
         for parent, folders, names in os.walk(folder, followlinks=True, onerror=_fail):
-            # A link to a folder above would never end.
-            here = Path(parent).resolve()
-            folders[:] = [
-                name
-                for name in folders
-                if not name.startswith(".") and not here.is_relative_to((here / name).resolve())
-            ]
+            new = {Path(parent, name).resolve(): name for name in folders if name[0] != "."}
+            folders[:] = [name for real, name in new.items() if real not in seen]
+            seen |= new.keys()
             files += [Path(parent, name) for name in names if is_log(Path(name))]
     except OSError as error:
         raise InputError(f"Cannot read '{error.filename}': {error.strerror}.") from None
@@ -116,24 +117,18 @@ def _fail(error: OSError) -> None:
     raise error
 
 
-def open_lines(path: Path) -> IO[bytes]:
-    """The bytes of a log, decompressed."""
-    if path.name.lower().endswith(".gz"):
-        return cast("IO[bytes]", gzip.open(path, "rb"))
-    if path.name.lower().endswith(".zst"):
-        import zstandard
-
-        return cast("IO[bytes]", zstandard.open(path, "rb"))
-    return path.open("rb", buffering=0)
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
+@contextmanager
+def _reading(path: Path) -> Iterator[IO[bytes]]:
+    """Open a log, decompressed, and turn what may go wrong with it into `InputError`."""
     import zstandard
 
+    opened: dict[str, Callable[[Path], IO[bytes]]] = {
+        ".gz": lambda log: cast("IO[bytes]", gzip.open(log, "rb")),  # noqa: SIM115
+        ".zst": lambda log: zstandard.open(log, "rb"),
+    }
     try:
-        with open_lines(path) as file:
-            while chunk := file.read(CHUNK):
-                yield chunk
+        with opened.get(path.suffix.lower(), lambda log: log.open("rb", buffering=0))(path) as file:
+            yield file
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         raise InputError(
             f"'{path}' is damaged or cut short ({error}); replace it or leave it out."
@@ -142,15 +137,26 @@ def _chunks(path: Path) -> Iterator[bytes]:
         raise InputError(f"Cannot read '{path}': {error.strerror or error}.") from None
 
 
+def _chunks(path: Path) -> Iterator[bytes]:
+    with _reading(path) as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
 def count_lines(path: Path) -> int:
     """The lines of a file; a last one without a line end counts."""
     import numpy as np
 
-    lines, last = 0, b"\n"
-    for chunk in _chunks(path):
-        lines += int(np.count_nonzero(np.frombuffer(chunk, dtype=np.uint8) == 10))
-        last = chunk[-1:]
-    return lines + (last != b"\n")
+    buffer = np.empty(CHUNK, dtype=np.uint8)
+    is_feed = np.empty(CHUNK, dtype=bool)
+    lines, last = 0, LINE_FEED
+    with _reading(path) as file:
+        # Into one buffer, which stays in the processor's cache.
+        while size := file.readinto(buffer):  # type: ignore[attr-defined]
+            np.equal(buffer[:size], LINE_FEED, out=is_feed[:size])
+            lines += int(np.count_nonzero(is_feed[:size]))
+            last = int(buffer[size - 1])
+    return lines + (last != LINE_FEED)
 
 
 def longest_line(path: Path) -> int:
@@ -177,3 +183,8 @@ def line_batches(path: Path) -> Iterator[list[bytes]]:
             parts = [begun]
     if last := b"".join(parts):
         yield [last]
+
+
+def first_line(path: Path) -> bytes:
+    """The first line that is not blank; nothing if there is none."""
+    return next((line for batch in line_batches(path) for line in batch if line.strip()), b"")

@@ -16,7 +16,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,9 @@ class OutputFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self.staging, ignore_errors=True)
+        # What is committed but could not be moved into place stays for the next run to finish.
+        if not self._manifest.exists():
+            shutil.rmtree(self.staging, ignore_errors=True)
         if self._created and os.listdir(self.path) == [LOCK]:  # noqa: PTH208
             (self.path / LOCK).unlink()
             self.path.rmdir()
@@ -72,9 +74,8 @@ class OutputFolder:
         self._lock.flush()
 
     def _recover(self) -> None:
-        manifest = self.staging / "publish.json"
-        if manifest.exists():
-            self._move_into_place(json.loads(manifest.read_text()))
+        if self._manifest.exists():
+            self._move_into_place(json.loads(self._manifest.read_text()))
             self._discard()
         shutil.rmtree(self.staging, ignore_errors=True)
 
@@ -89,6 +90,15 @@ class OutputFolder:
             self._commit(publication)
 
     @property
+    def _manifest(self) -> Path:
+        return self.staging / "publish.json"
+
+    @property
+    def documents(self) -> list[Path]:
+        """Where a run writes JSON for people: no event logs, though they are called .json."""
+        return [self.path / name for name in ("ledger.json", "run.json")]
+
+    @property
     def scratch(self) -> Path:
         """A folder for an engine's temporary files, gone when the run ends."""
         return self.staging / "scratch"
@@ -99,16 +109,19 @@ class OutputFolder:
             if path.is_file():
                 folder = str(path.parent.relative_to(publication.folder))
                 folders.setdefault(folder, []).append(path.name)
+        for folder, names in folders.items():
+            if folder != "." and len(names) > 1:
+                folders[folder] = _rename_apart(publication.folder / folder, names)
         manifest = {"folders": folders, "drops": sorted(publication.drops)}
         begun = self.staging / "publish.json.begun"
         begun.write_text(json.dumps(manifest))
-        begun.rename(self.staging / "publish.json")
+        begun.rename(self._manifest)
         self._move_into_place(manifest)
         self._discard()
 
     def _discard(self) -> None:
         # The manifest goes first: staged files without one are litter, not a publication.
-        (self.staging / "publish.json").unlink(missing_ok=True)
+        self._manifest.unlink(missing_ok=True)
         shutil.rmtree(self.staging / "new", ignore_errors=True)
 
     def _move_into_place(self, manifest: dict[str, Any]) -> None:
@@ -120,7 +133,9 @@ class OutputFolder:
             else:
                 self._replace_folder(staged, live, names)
         for folder in manifest["drops"]:
-            shutil.rmtree(self.path / folder, ignore_errors=True)
+            # In one step, as no reader must find half of a partition.
+            with suppress(FileNotFoundError):
+                (self.path / folder).rename(self.staging / "new" / folder.replace("/", "."))
 
     def _replace_files(self, staged: Path, live: Path, names: list[str]) -> None:
         there = set(os.listdir(live)) if live.exists() else set()  # noqa: PTH208
@@ -157,6 +172,15 @@ class Publication:
         """Stage a JSON document for the top of the output folder."""
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         (self.folder / name).write_text(text)
+
+
+def _rename_apart(folder: Path, names: list[str]) -> list[str]:
+    """Give several files names that no earlier run gave, so that the folders cannot be confused."""
+    token = os.urandom(8).hex()
+    new_names = [f"part-{number:05}-{token}.parquet" for number in range(len(names))]
+    for old, new in zip(names, new_names, strict=True):
+        (folder / old).rename(folder / new)
+    return new_names
 
 
 @contextmanager

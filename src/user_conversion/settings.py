@@ -54,10 +54,13 @@ class ConversionSettings:
         time_zone(self.timezone)
 
 
+# Columns of the datasets and of the tables that are joined or computed on the way to them.
 RESERVED = {
     *("event", "time", "timestamp", "initiator_id", "registered_at", "first_loaded_at"),
     *("device_type", "week_offset", "loaded_next_week", "converted", "registration_week"),
     *("derived_tstamp_day", "loads", "loads_before_registration", "week_number", "place"),
+    *("utc_day", "starts_at", "ends_at", "next_week_starts_at", "next_week_ends_at"),
+    *("loaded_at", "first_load", "load_week_number", "kind", "attribute"),
 }
 
 

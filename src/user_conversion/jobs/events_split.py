@@ -38,7 +38,7 @@ def split_events(
     Raises `InputError` if the inputs cannot be read, `TooManyRejectedError` if too many of their
     lines are no events; nothing is published then.
     """
-    files = inputs.find_files(settings.inputs)
+    files = inputs.find_files(settings.inputs, output.documents)
     ledger = None if settings.full_refresh else Ledger.load(output.path)
     if ledger is None:
         ledger, plan = Ledger(settings.attributes), Plan(files, True, "nothing read before")
@@ -100,17 +100,16 @@ def _stage_days(
     dataset: Dataset, engine: Engine, output: OutputFolder, publication: Publication, rebuild: bool
 ) -> None:
     """Write the days that have new events, whole: with the events that they had before."""
-    columns = ", ".join(f"{name}" for name in dataset.columns)
-    rows = f"SELECT {columns} FROM new_{dataset.name}"
+    rows = f"SELECT * FROM new_{dataset.name}"
     before = dataset.partitions(output.path)
     if before and not rebuild:
         days = engine.rows(f"SELECT DISTINCT CAST(time AS DATE) AS day FROM new_{dataset.name}")
         touched = [before[str(row["day"])] for row in days if str(row["day"]) in before]
         files = sorted(file for folder in touched for file in folder.glob("*.parquet"))
         engine.read_parquet(f"previous_{dataset.name}", dataset.columns, files)
-        rows += f" UNION ALL SELECT {columns} FROM previous_{dataset.name}"
+        rows += f" UNION ALL SELECT * FROM previous_{dataset.name}"
     engine.write(
-        f"SELECT {columns}, CAST(time AS DATE) AS derived_tstamp_day FROM ({rows})",
+        f"SELECT *, CAST(time AS DATE) AS derived_tstamp_day FROM ({rows})",
         dataset,
         dataset.folder(publication.folder),
     )

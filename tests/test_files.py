@@ -1,0 +1,409 @@
+"""Whatever files hold the events, and whatever they are called: all of them, once."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import threading
+from pathlib import Path
+
+import pytest
+import zstandard
+from conftest import (
+    EngineUnderTest,
+    Finished,
+    app_loaded,
+    assert_no_litter,
+    command,
+    process,
+    read_dataset,
+    registered,
+    write_log,
+)
+
+TIME = "2020-11-02T06:21:14Z"
+
+
+def line(user: int) -> bytes:
+    return registered(TIME, user).encode()
+
+
+def users(output: Path) -> list[int]:
+    return sorted(row.initiator_id for row in read_dataset(output, "user_registration"))
+
+
+def assert_refused(done: Finished, *named: object) -> None:
+    """One sentence, with what is at fault in it, and no traceback."""
+    assert done.status == 1, (done.out, done.err)
+    assert "Traceback" not in done.err
+    assert done.err.startswith("user-conversion: ")
+    assert len(done.err.strip().splitlines()) == 1, done.err
+    for what in named:
+        assert str(what) in done.err
+
+
+# ---------------------------------------------------------------- forms and names
+
+FORMS = {
+    "plain.json": b"%s\n%s\n",
+    "lines.jsonl": b"%s\n%s\n",
+    "new-line-delimited.ndjson": b"%s\n%s\n",
+    "LARGE.JSON": b"%s\n%s\n",
+    "no-final-line-feed.json": b"%s\n%s",
+    "carriage-returns.json": b"%s\r\n%s\r\n",
+    "carriage-return-at-the-end.json": b"%s\n%s\r",
+    "byte-order-mark.json": b"\xef\xbb\xbf%s\n%s\n",
+    "blank-lines.json": b"\n\n%s\n \t\n%s\n\r\n\n",
+}
+NAMES = [
+    *("it's.json", 'quo"ted".json', "a space.json", " first.json", "back\\slash.json"),
+    *("star*.json", "question?.json", "[a-b].json", "{a,b}.json", "(a|b).json", "a,b.json"),
+    *("über.json", "日本.json", "😀.json", "e\u0301.json"),
+    *("percent%20.json", "plus+.json", "hash#.json", "a&b.json", "a;b.json", "a:b.json"),
+    *("$HOME.json", "`id`.json", "-option.json", "~.json", "a=b.json", "'; DROP TABLE x; --.json"),
+    *("many.dots.in.it.json", "deep/er/still/deeper.json", "day=2020-01-01/log.json"),
+    # Folders that a reader of Hive partitions would take for columns.
+    *("event=app_loaded/log.json", "channel=wrong/initiator_id=7/log.json"),
+]
+
+
+def test_forms_of_a_log(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    for number, (name, content) in enumerate(FORMS.items()):
+        (logs / name).write_bytes(content % (line(2 * number), line(2 * number + 1)))
+    (logs / "empty.json").write_bytes(b"")
+    (logs / "blank.json").write_bytes(b"\n\n")
+    (logs / "plain.json.gz").write_bytes(gzip.compress(line(1001) + b"\n"))
+    two_members = gzip.compress(line(1002) + b"\n") + gzip.compress(line(1003))
+    (logs / "two-members.json.gz").write_bytes(two_members)
+    (logs / "empty.json.gz").write_bytes(gzip.compress(b""))
+    result = engine.split(output, logs)
+    assert users(output) == [*range(2 * len(FORMS)), 1001, 1002, 1003]
+    assert result.read.rejected == 0
+    # Four of the eight blank ones before, between and behind lines.
+    assert result.read.blank == 5 + 2
+    assert result.read.lines == 2 * len(FORMS) + 3 + 7
+
+
+def test_names_of_a_log(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
+    for number, name in enumerate(NAMES):
+        write_log(tmp_path / "logs" / name, [registered(TIME, number, name)])
+    engine.split(output, tmp_path / "logs")
+    found = {
+        row.channel: (row.event, row.initiator_id)
+        for row in read_dataset(output, "user_registration")
+    }
+    assert found == {name: ("registered", number) for number, name in enumerate(NAMES)}
+
+
+def test_names_of_a_log_with_a_bad_line(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    logs = [write_log(tmp_path / "logs" / name, [line(1), b"{}", line(2)]) for name in NAMES]
+    engine.split(output, tmp_path / "logs")
+    rejected = read_dataset(output, "rejected_events")
+    assert {row.source for row in rejected} == {str(log) for log in logs}
+    assert {row.line_number for row in rejected} <= {2, None}
+
+
+def test_each_name_given_by_itself(tmp_path: Path, output: Path) -> None:
+    """A path that exists is never taken for a pattern."""
+    for name in NAMES:
+        log = write_log(tmp_path / "logs" / name, [line(1)])
+        write_log(tmp_path / "logs" / "starfish.json", [line(2)])
+        write_log(tmp_path / "logs" / "questions.json", [line(2)])
+        write_log(tmp_path / "logs" / "a.json", [line(2)])
+        write_log(tmp_path / "logs" / "b.json", [line(2)])
+        to = output / str(NAMES.index(name))
+        done = command("events-split", f"--input={log}", "--output", to)
+        assert done.status == 0, done.err
+        assert users(to) == [1], name
+
+
+def test_name_of_the_output(engine: EngineUnderTest, tmp_path: Path) -> None:
+    output = tmp_path / "it's [the] *output*? {a,b} ü%20 day=1"
+    first = write_log(tmp_path / "a.json", [line(1), app_loaded(TIME, 1)])
+    assert engine.command("run", "--input", first, "--output", output).status == 0
+    second = write_log(tmp_path / "b.json", [line(2), b"{}"])
+    options = ["--input", first, "--input", second, "--output", output]
+    done = engine.command("run", *options, "--max-rejected", 1)
+    assert done.status == 0, done.err
+    assert users(output) == [1, 2]
+    (week,) = read_dataset(output, "weekly_summary")
+    assert (week.total_registered, week.total_converted) == (2, 0)
+    assert_no_litter(output)
+
+
+def test_a_name_that_is_not_utf_8(tmp_path: Path, output: Path) -> None:
+    log = os.fsencode(tmp_path) + b"/caf\xe9.json"
+    with open(log, "wb") as file:  # noqa: PTH123 - Path would need the name as text
+        file.write(line(1))
+    done = process("run", b"--input", log, b"--output", os.fsencode(output))
+    assert "Traceback" not in done.err
+    assert done.status in {0, 1}
+    if done.status == 0:
+        assert users(output) == [1]
+
+
+def test_control_characters_in_a_name_do_not_reach_the_terminal(
+    tmp_path: Path, output: Path
+) -> None:
+    missing = command("run", "--input", tmp_path / "a\x1b[31m.json", "--output", output)
+    log = write_log(tmp_path / "b\x1b[31m.json", ["{}"])
+    rejected = command("run", "--input", log, "--output", output)
+    for done in (missing, rejected):
+        assert done.status == 1
+        assert "\x1b" not in done.out + done.err
+
+
+# ---------------------------------------------------------------- compression
+
+
+def test_zstandard(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
+    """Read, or refused with a sentence that names the file."""
+    compress = zstandard.ZstdCompressor().compress
+    one = tmp_path / "logs" / "one.json.zst"
+    one.parent.mkdir()
+    one.write_bytes(compress(line(1) + b"\n"))
+    (tmp_path / "logs" / "two-frames.json.zst").write_bytes(
+        compress(line(2) + b"\n") + compress(b"{}\n") + compress(line(3))
+    )
+    done = engine.command(
+        "events-split", "--input", tmp_path / "logs", "--output", output, "--max-rejected", 1
+    )
+    if done.status == 0:
+        assert users(output) == [1, 2, 3]
+        (row,) = read_dataset(output, "rejected_events")
+        assert (row.line_number, row.raw) == (2, "{}")
+    else:
+        assert_refused(done, ".zst")
+        assert users(output) == []
+
+
+def damaged() -> dict[str, bytes]:
+    lines = b"".join(line(number) + b"\n" for number in range(20_000))
+    gz, zst = gzip.compress(lines), zstandard.ZstdCompressor().compress(lines)
+    wrong_byte = bytearray(gz)
+    wrong_byte[len(gz) // 2] ^= 0xFF
+    return {
+        "truncated.json.gz": gz[: len(gz) // 2],
+        "without its last byte.json.gz": gz[:-1],
+        "one wrong byte.json.gz": bytes(wrong_byte),
+        "not compressed.json.gz": lines,
+        "rest behind it.json.gz": gz + b"rest",
+        "truncated.json.zst": zst[: len(zst) // 2],
+        "without its last byte.json.zst": zst[:-1],
+        "not compressed.json.zst": lines,
+    }
+
+
+@pytest.mark.parametrize("name", damaged())
+def test_a_damaged_file_fails_the_run(
+    engine: EngineUnderTest, tmp_path: Path, output: Path, name: str
+) -> None:
+    good = write_log(tmp_path / "logs" / "good.json", [line(1)])
+    assert engine.command("events-split", "--input", good, "--output", output).status == 0
+    log = tmp_path / "logs" / name
+    log.write_bytes(damaged()[name])
+    done = engine.command("events-split", "--input", tmp_path / "logs", "--output", output)
+    assert_refused(done, name)
+    assert users(output) == [1]
+    assert_no_litter(output)
+    # Without it the next run is as if nothing had happened.
+    log.unlink()
+    write_log(tmp_path / "logs" / "more.json", [line(2)])
+    assert engine.command("events-split", "--input", good.parent, "--output", output).status == 0
+    assert users(output) == [1, 2]
+
+
+# ---------------------------------------------------------------- content that is no log
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" + line(1) + b"," + line(2) + b"]",
+        b"[\n" + line(1) + b",\n" + line(2) + b"\n]\n",
+        b"\xef\xbb\xbf[\n  {\n    \"event\": \"registered\"\n  }\n]\n",
+    ],
+    ids=["one line", "one event a line", "indented"],
+)
+def test_a_json_array(
+    engine: EngineUnderTest, tmp_path: Path, output: Path, content: bytes
+) -> None:
+    """Read as events, or refused with the way to convert it."""
+    log = tmp_path / "array.json"
+    log.write_bytes(content)
+    done = engine.command("run", "--input", log, "--output", output)
+    assert done.status == 1
+    assert "jq -c '.[]'" in done.err
+    assert "Traceback" not in done.err
+    assert not (output / "user_registration").exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
+def test_another_encoding(
+    engine: EngineUnderTest, tmp_path: Path, output: Path, encoding: str
+) -> None:
+    log = tmp_path / "log.json"
+    log.write_bytes("".join(registered(TIME, user) + "\n" for user in range(20)).encode(encoding))
+    done = engine.command("run", "--input", log, "--output", output)
+    assert done.status == 1
+    assert "invalid_json" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_line_of_20_mb(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
+    filler = "x" * 20_000_000
+    lines = [line(1), registered(TIME, 2, note=filler), line(3), b"{" + filler.encode(), line(4)]
+    log = write_log(tmp_path / "log.json", lines)
+    result = engine.split(output, log)
+    assert users(output) == [1, 2, 3, 4]
+    assert (result.read.lines, result.read.rejected) == (5, 1)
+    (row,) = read_dataset(output, "rejected_events")
+    assert row.line_number in {4, None}
+    assert len(row.raw) < 65_600
+
+
+# ---------------------------------------------------------------- which files
+
+
+def test_a_folder_with_other_files_in_it(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    logs = tmp_path / "logs"
+    write_log(logs / "a.json", [line(1)])
+    write_log(logs / "folder.json" / "b.ndjson", [line(2)])
+    for other in ("notes.txt", "a.json.bak", "a.csv", "json", "_SUCCESS", ".hidden.json"):
+        write_log(logs / other, ["nothing to read"])
+    write_log(logs / ".git" / "a.json", ["nothing to read"])
+    engine.split(output, logs, max_rejected=0)
+    assert users(output) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "found"),
+    [
+        (["a.json", "b.log"], [1, 2]),
+        (["*.json"], [1]),
+        (["?.*"], [1, 2]),
+        (["**/*.json"], [1, 3, 4]),
+        (["d*"], [3, 4]),
+        (["deep", "a.json", "deep/c.json", "*.json"], [1, 3, 4]),
+        (["deep/er/[a-f].json"], [4]),
+    ],
+)
+def test_paths_and_patterns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: list[str], found: list[int]
+) -> None:
+    for user, name in enumerate(("a.json", "b.log", "deep/c.json", "deep/er/d.json"), 1):
+        write_log(tmp_path / name, [line(user)])
+    monkeypatch.chdir(tmp_path)
+    done = command("events-split", "--output", "output", "--input", *inputs)
+    assert done.status == 0, done.err
+    assert users(tmp_path / "output") == found
+
+
+@pytest.mark.parametrize("name", ["missing.json", "*.missing", "empty", "missing/*/x.json"])
+def test_nothing_to_read(tmp_path: Path, output: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.txt").write_text("no log")
+    assert_refused(command("run", "--input", tmp_path / name, "--output", output), name)
+    assert not output.exists()
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, output: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    assert_refused(process("run", "--input", tmp_path / "pipe.json", "--output", output), "pipe")
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, output: Path) -> None:
+    log = write_log(tmp_path / "log.json", [line(1)])
+    log.chmod(0)
+    if os.access(log, os.R_OK):
+        pytest.skip("this user may read any file")
+    assert_refused(command("run", "--input", log, "--output", output), log)
+
+
+def test_symbolic_links(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
+    """Followed, to files and to folders; a file reached in two ways is read once."""
+    logs = tmp_path / "logs"
+    write_log(logs / "a.json", [line(1)])
+    write_log(tmp_path / "elsewhere" / "b.json", [line(2)])
+    write_log(tmp_path / "single" / "c.json", [line(3)])
+    (logs / "again.json").symlink_to(logs / "a.json")
+    (logs / "linked").symlink_to(tmp_path / "elsewhere")
+    (logs / "linked again").symlink_to(tmp_path / "elsewhere")
+    (logs / "c.json").symlink_to(tmp_path / "single" / "c.json")
+    # Loops, at once and by way of another folder.
+    (logs / "loop").symlink_to(logs)
+    (logs / "deep").mkdir()
+    (logs / "deep" / "up").symlink_to(tmp_path)
+    (tmp_path / "elsewhere" / "back").symlink_to(logs)
+    engine.split(output, logs)
+    assert users(output) == [1, 2, 3]
+
+
+def test_a_link_to_nothing(tmp_path: Path, output: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "log.json").symlink_to(tmp_path / "nothing.json")
+    assert_refused(command("run", "--input", tmp_path / "logs", "--output", output), "nothing.json")
+
+
+def test_the_output_inside_the_input(
+    engine: EngineUnderTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the run writes there are no logs."""
+    monkeypatch.chdir(tmp_path)
+    for name, expected in (("a.json", [1]), ("a.json", [1]), ("b.json", [1, 2])):
+        write_log(tmp_path / name, [line(expected[-1])])
+        done = engine.command("run", "--input", ".", "--output", "output", "--max-rejected", 0)
+        assert done.status == 0, done.err
+        assert users(tmp_path / "output") == expected
+
+
+def test_many_small_files(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
+    for number in range(2_000):
+        write_log(tmp_path / "logs" / f"{number % 40}" / f"{number}.json", [line(number)])
+    write_log(tmp_path / "logs" / "7" / "bad.json", ["", "{}"])
+    result = engine.split(output, tmp_path / "logs")
+    assert users(output) == list(range(2_000))
+    assert (result.read.lines, result.read.blank, result.read.rejected) == (2_002, 1, 1)
+    (row,) = read_dataset(output, "rejected_events")
+    assert (row.source, row.reason) == (str(tmp_path / "logs/7/bad.json"), "missing_event")
+
+
+# ---------------------------------------------------------------- files that change
+
+
+def test_a_file_that_grows_while_it_is_read(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    """The run fails by name or takes what was there; the next one has every line, once."""
+    log = write_log(tmp_path / "log.json", [line(number) for number in range(50_000)])
+    stop, written = threading.Event(), [50_000]
+
+    def grow() -> None:
+        with log.open("ab", buffering=0) as file:
+            while not stop.wait(0.001):
+                half = line(written[0])
+                file.write(half[:20])
+                file.write(half[20:] + b"\n")
+                written[0] += 1
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    try:
+        done = engine.command("events-split", "--input", log, "--output", output)
+    finally:
+        stop.set()
+        writer.join()
+    if done.status:
+        assert_refused(done, log)
+        assert users(output) == []
+    else:
+        published = users(output)
+        assert published == list(range(len(published)))
+    assert engine.command("events-split", "--input", log, "--output", output).status == 0
+    assert users(output) == list(range(written[0]))

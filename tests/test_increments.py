@@ -1,0 +1,332 @@
+"""Reading what is new gives what reading everything would have given, always."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import oracle
+import pytest
+from conftest import (
+    CONTRACT,
+    EngineUnderTest,
+    app_loaded,
+    assert_no_litter,
+    command,
+    read_dataset,
+    registered,
+    row_counts,
+    write_log,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import RUN_STARTED, file_splits, raw_logs
+
+DUCKDB = EngineUnderTest("duckdb", 1)
+
+
+def everything(output: Path) -> dict[str, Counter[tuple[Any, ...]]]:
+    return {name: row_counts(output, name) for name in CONTRACT}
+
+
+def users(output: Path) -> list[int]:
+    return sorted(row.initiator_id for row in read_dataset(output, "user_registration"))
+
+
+def line(user: int, time: str = "2020-11-02T06:21:14Z") -> str:
+    return registered(time, user)
+
+
+# ---------------------------------------------------------------- any history
+
+
+def test_any_history_ends_like_a_rebuild(engine: EngineUnderTest) -> None:
+    """Files arrive in any distribution and order, grow, and runs are repeated."""
+
+    @engine.examples(50)
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        lines = data.draw(raw_logs())
+        contents = data.draw(file_splits(lines, max_files=5))
+        arrival = data.draw(st.lists(st.integers(0, 2), min_size=5, max_size=5))
+        grows = data.draw(st.none() | st.integers(0, 4))
+        with TemporaryDirectory() as name:
+            logs, output, rebuilt = Path(name, "logs"), Path(name, "output"), Path(name, "rebuilt")
+            logs.mkdir()
+            (logs / "there from the start.json").touch()
+            for run in range(3):
+                for number, content in enumerate(contents):
+                    if arrival[number] == run:
+                        (logs / f"{number}.json").write_bytes(content)
+                result = engine.split(output, logs)
+                if data.draw(st.booleans()):
+                    result = engine.split(output, logs)
+                    assert result.plan.files == []
+                    assert result.read.lines == 0
+                if data.draw(st.booleans()):
+                    engine.convert(output)
+            if grows is not None and grows < len(contents):
+                held = oracle.split_lines(contents[grows])
+                grown = b"\n".join([*held, *lines[:3], b""])
+                (logs / f"{grows}.json").write_bytes(grown)
+                lines = [*lines, *lines[:3], *([b""] if not held and not lines[:3] else [])]
+                result = engine.split(output, logs)
+            engine.convert(output)
+            whole = engine.split(rebuilt, logs, full_refresh=True)
+            engine.convert(rebuilt)
+            assert everything(output) == everything(rebuilt)
+            assert result.total == whole.total == whole.read
+            expected = oracle.read(lines, RUN_STARTED).counts
+            assert result.total.lines == expected.lines
+            assert dict(result.total.rejected_by_reason) == expected.rejected_by_reason
+            assert_no_litter(output)
+
+    check()
+
+
+@pytest.mark.parametrize("first", [DUCKDB], ids=["after duckdb"])
+def test_an_engine_adds_to_what_another_wrote(
+    engine: EngineUnderTest, first: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    lines = [line(user, f"2020-11-0{2 + user % 3}T12:00:00Z") for user in range(9)]
+    lines += [app_loaded("2020-11-10T12:00:00Z", 3, "phone"), "{}"]
+    write_log(tmp_path / "logs" / "a.json", lines[::2])
+    first.split(output, tmp_path / "logs")
+    write_log(tmp_path / "logs" / "b.json", lines[1::2])
+    engine.split(output, tmp_path / "logs")
+    assert users(output) == list(range(9))
+    assert len(read_dataset(output, "rejected_events")) == 1
+    for each in (engine, first):
+        answer = each.convert(output).as_json()
+        assert (answer["total_registered"], answer["total_converted"]) == (9, 1)
+
+
+# ---------------------------------------------------------------- what is read, what is written
+
+
+def test_late_events_land_in_their_day(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    days = ("2020-11-02", "2020-11-03", "2020-11-04")
+    lines = [line(user, f"{day}T12:00:00Z") for user, day in enumerate(days)]
+    engine.split(output, write_log(tmp_path / "logs" / "a.json", lines).parent)
+    before = inodes(output)
+    late = [line(10, "2020-11-03T23:59:59.999999Z"), line(11, "2020-10-31T00:00:00Z")]
+    write_log(tmp_path / "logs" / "late.json", late)
+    result = engine.split(output, tmp_path / "logs")
+    assert [file.path.name for file in result.plan.files] == ["late.json"]
+    assert result.read.lines == 2
+    rows = read_dataset(output, "user_registration")
+    assert {(row.derived_tstamp_day, row.initiator_id) for row in rows} == {
+        ("2020-10-31", 11),
+        ("2020-11-02", 0),
+        ("2020-11-03", 1),
+        ("2020-11-03", 10),
+        ("2020-11-04", 2),
+    }
+    # The other days were not touched.
+    after = inodes(output)
+    assert {path for path in before if before[path] != after.get(path)} == {"2020-11-03"}
+
+
+def inodes(output: Path) -> dict[str, set[int]]:
+    folder = output / "user_registration" / "format=parquet"
+    return {
+        path.name.removeprefix("derived_tstamp_day="): {each.stat().st_ino for each in path.iterdir()}
+        for path in folder.iterdir()
+    }
+
+
+def test_an_unchanged_file_is_not_read_again(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    log = write_log(tmp_path / "log.json", [line(1)])
+    engine.split(output, log)
+    # Other content of the same length and time: a run that looked would see it.
+    status = log.stat()
+    write_log(log, [line(2)])
+    os.utime(log, ns=(status.st_atime_ns, status.st_mtime_ns))
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("*.parquet")}
+    result = engine.split(output, log)
+    assert (result.read.lines, result.total.lines) == (0, 1)
+    assert users(output) == [1]
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("*.parquet")} == before
+    engine.split(output, log, full_refresh=True)
+    assert users(output) == [2]
+
+
+def test_nothing_new_says_so(tmp_path: Path, output: Path) -> None:
+    log = write_log(tmp_path / "log.json", [line(1)])
+    options = ["events-split", "--input", log, "--output", output]
+    assert command(*options).status == 0
+    assert "No new input" in command(*options).out
+    assert command(*options, "--format", "json").json()["files_read"] == 0
+
+
+def test_a_changed_file(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
+    """Its old events go, also from days that have no others."""
+    logs = tmp_path / "logs"
+    write_log(logs / "a.json", [line(1, "2020-11-02T12:00:00Z"), "{}"])
+    write_log(logs / "b.json", [line(2, "2020-11-09T12:00:00Z")])
+    engine.split(output, logs)
+    engine.convert(output)
+    write_log(logs / "a.json", [line(3, "2020-11-16T12:00:00Z")])
+    result = engine.split(output, logs)
+    assert (result.total.lines, result.total.rejected) == (2, 0)
+    assert users(output) == [2, 3]
+    assert read_dataset(output, "rejected_events") == []
+    engine.convert(output)
+    weeks = [row.registration_week for row in read_dataset(output, "weekly_summary")]
+    assert weeks == ["2020-46", "2020-47"]
+    assert_no_litter(output)
+
+
+def test_a_removed_file_is_refused(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    logs = tmp_path / "logs"
+    first, second = (write_log(logs / name, [line(n)]) for n, name in enumerate(("a.json", "b.json")))
+    engine.split(output, logs)
+    first.unlink()
+    gone = engine.command("events-split", "--input", logs, "--output", output)
+    write_log(first, [line(0)])
+    not_named = engine.command("events-split", "--input", second, "--output", output)
+    for done in (gone, not_named):
+        assert done.status == 1
+        assert len(done.err.splitlines()) == 1
+        assert str(first) in done.err
+        assert "--full-refresh" in done.err
+    assert users(output) == [0, 1]
+    refresh = ["events-split", "--input", second, "--output", output, "--full-refresh"]
+    assert engine.command(*refresh).status == 0
+    assert users(output) == [1]
+
+
+def test_a_file_has_one_identity(
+    tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However it is named, from wherever: by another path it is not another file."""
+    log = write_log(tmp_path / "logs" / "a.json", [line(1)])
+    (tmp_path / "link.json").symlink_to(log)
+    (tmp_path / "link").symlink_to(log.parent)
+    elsewhere = tmp_path / "else" / "where"
+    elsewhere.mkdir(parents=True)
+    for folder, given in (
+        (tmp_path, "logs"),
+        (tmp_path, "logs/a.json"),
+        (tmp_path, "./logs/../logs/*.json"),
+        (tmp_path, log),
+        (tmp_path, "link.json"),
+        (elsewhere, "../../link"),
+    ):
+        monkeypatch.chdir(folder)
+        done = command("events-split", "--input", given, "--output", output, "--format", "json")
+        assert done.json()["events"]["lines"] == 1, given
+    assert users(output) == [1]
+
+
+# ---------------------------------------------------------------- the ledger
+
+
+def test_the_ledger_can_be_read_by_people(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    first = write_log(tmp_path / "logs" / "a.json", [line(1), "", "{}"])
+    engine.split(output, tmp_path / "logs")
+    second = write_log(tmp_path / "logs" / "ü.json", [line(2)])
+    engine.split(output, tmp_path / "logs")
+    text = (output / "ledger.json").read_text(encoding="utf-8")
+    assert str(second) in text  # not as an escape
+    assert len(text.splitlines()) > 20
+    one, two = json.loads(text)["batches"]
+    assert [file["path"] for file in one["files"]] == [str(first)]
+    assert [file["bytes"] for file in one["files"]] == [first.stat().st_size]
+    assert (one["counts"]["lines"], one["counts"]["registered"]) == (3, 1)
+    assert (one["counts"]["blank"], one["counts"]["rejected_by_reason"]) == (1, {"missing_event": 1})
+    assert [file["path"] for file in two["files"]] == [str(second)]
+    assert date.fromisoformat(one["read_at"][:10])
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"version": 99}', '{"version": 1, "batches": 7}', "\x00"]
+)
+def test_a_ledger_that_cannot_be_read(tmp_path: Path, output: Path, content: str) -> None:
+    log = write_log(tmp_path / "log.json", [line(1)])
+    options = ["--input", log, "--output", output]
+    assert command("events-split", *options).status == 0
+    (output / "ledger.json").write_text(content)
+    done = command("run", *options)
+    assert done.status == 1
+    assert len(done.err.splitlines()) == 1
+    assert "--full-refresh" in done.err
+    assert command("run", *options, "--full-refresh").status == 0
+    assert users(output) == [1]
+
+
+def test_parquet_without_a_ledger_is_replaced(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    engine.split(output, write_log(tmp_path / "a.json", [line(1, "2020-11-02T12:00:00Z")]))
+    (output / "ledger.json").unlink()
+    engine.split(output, write_log(tmp_path / "b.json", [line(2, "2020-11-03T12:00:00Z")]))
+    assert users(output) == [2]
+
+
+# ---------------------------------------------------------------- further attributes
+
+# Words that mean something in SQL, and names of the product's own tables and columns.
+NAMES = ["city", "user", "order", "group", "select", "current_date", "lines", "raw", "source"]
+NAMES += ["reason", "value", "day", "users", "without_device", "latest", "calendar", "t0", "_x1"]
+
+
+def test_attributes_of_any_name(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    values = [dict.fromkeys(NAMES, f"value {user}") for user in (1, 2)]
+    first = registered("2020-11-02T12:00:00Z", 1, "ad", **values[0])
+    second = registered("2020-11-02T12:00:00Z", 2, "ad", **values[1]) + " "
+    late = registered("2020-11-02T12:00:00+00:00", 3, "ad", user="value 1", order=None, city=7)
+    options = [option for name in NAMES for option in ("--attribute", name)]
+    for number, line_ in enumerate((first, second, late)):
+        write_log(tmp_path / "logs" / f"{number}.json", [line_])
+        where = ["--input", tmp_path / "logs", "--output", output, "--as-of", "2020-11-15"]
+        done = engine.command("run", *where, *options, "--by", "user", "--format", "json")
+        assert done.status == 0, done.err
+    assert {s["value"]: s["total_registered"] for s in done.json()["segments"]} == {
+        "value 1": 2,
+        "value 2": 1,
+    }
+    for dataset in ("user_registration", "user_conversion"):
+        rows = {row.initiator_id: vars(row) for row in read_dataset(output, dataset, *NAMES)}
+        for user in (1, 2):
+            assert {name: rows[user][name] for name in NAMES} == values[user - 1]
+        assert (rows[3]["user"], rows[3]["order"], rows[3]["city"]) == ("value 1", None, "7")
+
+
+def test_other_attributes_read_everything_again(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    log = write_log(tmp_path / "log.json", [registered("2020-11-02T12:00:00Z", 1, city="Bern")])
+    engine.split(output, log)
+    engine.split(output, log, attributes=("channel", "city"))
+    (row,) = read_dataset(output, "user_registration", "city")
+    assert row.city == "Bern"
+    engine.split(output, log)
+    assert len(read_dataset(output, "user_registration")) == 1
+
+
+TAKEN = ["time", "Event", "kind", "attribute", "first_load", "loaded_at", "ends_at", "utc_day"]
+
+
+@pytest.mark.parametrize("name", [*TAKEN, "", "a b", "x;y", 'a"b', "ü", "1st", "a" * 64])
+def test_attributes_that_cannot_be(tmp_path: Path, output: Path, name: str) -> None:
+    log = write_log(tmp_path / "log.json", [line(1)])
+    done = command("run", "--input", log, "--output", output, "--attribute", name)
+    assert done.status == 2
+    assert "Traceback" not in done.err
+    assert not output.exists()
