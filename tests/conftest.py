@@ -6,6 +6,7 @@ Nothing here asks the product what a dataset should look like: `CONTRACT` is the
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib.util
 import io
 import json
@@ -211,23 +212,31 @@ def command(*arguments: object) -> Finished:
     return Finished(status, out.getvalue(), err.getvalue())
 
 
-def process(
-    *arguments: object, cwd: Path | None = None, user: int | None = None, **environment: str
-) -> Finished:
-    """Run `user-conversion` as a process of its own, warnings as errors there too."""
+def process(*arguments: object, powerless: bool = False, **environment: str) -> Finished:
+    """Run `user-conversion` as a process of its own, warnings as errors there too.
+
+    A powerless one may do only what the permissions of files allow, even if it is root's.
+    """
     done = subprocess.run(
-        [sys.executable, "-m", "user_conversion", *map(os.fspath, map(_text, arguments))],
+        command_line(*arguments),
         env=os.environ | {"PYTHONWARNINGS": "error"} | environment,
-        cwd=cwd,
-        user=user,
+        preexec_fn=_drop_power_over_files if powerless else None,
         capture_output=True,
         timeout=120,
     )
     return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def _text(argument: object) -> Any:
-    return argument if isinstance(argument, str | bytes) else str(argument)
+def command_line(*arguments: object) -> list[str | bytes]:
+    """The command as a process would be started with it."""
+    texts = (each if isinstance(each, str | bytes) else str(each) for each in arguments)
+    return [sys.executable, "-m", "user_conversion", *texts]
+
+
+def _drop_power_over_files() -> None:
+    if os.geteuid() == 0:
+        for capability in (1, 2, 3):  # DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER
+            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
 
 
 # ---------------------------------------------------------------- the published datasets

@@ -321,9 +321,11 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, output: Path) -> N
 def test_a_file_that_may_not_be_read(tmp_path: Path, output: Path) -> None:
     log = write_log(tmp_path / "log.json", [line(1)])
     log.chmod(0)
-    if os.access(log, os.R_OK):
-        pytest.skip("this user may read any file")
-    assert_refused(command("run", "--input", log, "--output", output), log)
+    assert_refused(process("run", "--input", log, "--output", output, powerless=True), log)
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "closed").mkdir(mode=0)
+    inputs = ["--input", tmp_path / "logs"]
+    assert_refused(process("run", *inputs, "--output", output, powerless=True), "closed")
 
 
 def test_symbolic_links(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:

@@ -6,6 +6,9 @@ import signal
 import sys
 
 
+INTERRUPTED = 130
+
+
 def main() -> None:
     """Run the command line and exit with 0 done, 1 the run failed, 2 wrong usage."""
     if sys.argv[1:] == ["--version"]:
@@ -23,9 +26,11 @@ def main() -> None:
     except UserConversionError as error:
         print(f"user-conversion: {_printable(str(error))}", file=sys.stderr)
         sys.exit(2 if isinstance(error, SettingsError) else 1)
-    except KeyboardInterrupt:
-        print("user-conversion: stopped; the output is as it was.", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as ended:
+        # Typer has made this of a KeyboardInterrupt.
+        if ended.code == INTERRUPTED:
+            print("user-conversion: stopped; the output is as it was.", file=sys.stderr)
+        raise
 
 
 def _printable(text: str) -> str:

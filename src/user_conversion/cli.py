@@ -62,10 +62,17 @@ Input = Annotated[
         "Files, folders (read recursively) or globs of newline-delimited JSON. "
         "[default: data-input]",
         metavar="PATH...",
+        readable=False,
     ),
 ]
-MoreInput = Annotated[list[Path] | None, typer.Argument(hidden=True, metavar="PATH")]
-Output = Annotated[Path, _option("--output", "Folder of the Parquet datasets.", metavar="DIR")]
+MoreInput = Annotated[
+    list[Path] | None, typer.Argument(hidden=True, metavar="PATH", readable=False)
+]
+# Whether a path can be read is for the jobs to say; their errors say what to do about it.
+Output = Annotated[
+    Path,
+    _option("--output", "Folder of the Parquet datasets.", metavar="DIR", readable=False),
+]
 EngineOption = Annotated[EngineName, _option("--engine", "What computes.")]
 Master = Annotated[
     str | None,

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import glob
 import gzip
+import io
 import os
 import stat
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from user_conversion.errors import InputError
 
 SUFFIXES = (".json", ".jsonl", ".ndjson")
 COMPRESSIONS = (".gz", ".zst")
 CHUNK = 1 << 18
+# Small, as its data can be a thousand times larger.
+COMPRESSED_CHUNK = 1 << 15
 LINE_FEED = ord("\n")
 
 
@@ -120,21 +123,72 @@ def _fail(error: OSError) -> None:
 @contextmanager
 def _reading(path: Path) -> Iterator[IO[bytes]]:
     """Open a log, decompressed, and turn what may go wrong with it into `InputError`."""
-    import zstandard
-
-    opened: dict[str, Callable[[Path], IO[bytes]]] = {
-        ".gz": lambda log: cast("IO[bytes]", gzip.open(log, "rb")),  # noqa: SIM115
-        ".zst": lambda log: zstandard.open(log, "rb"),
-    }
     try:
-        with opened.get(path.suffix.lower(), lambda log: log.open("rb", buffering=0))(path) as file:
+        with _open(path) as file:
             yield file
-    except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(
             f"'{path}' is damaged or cut short ({error}); replace it or leave it out."
         ) from None
     except OSError as error:
         raise InputError(f"Cannot read '{path}': {error.strerror or error}.") from None
+
+
+def _open(path: Path) -> IO[bytes]:
+    if path.suffix.lower() == ".gz":
+        return cast("IO[bytes]", gzip.open(path, "rb"))
+    if path.suffix.lower() == ".zst":
+        return cast("IO[bytes]", _ZstandardFile(path))
+    return path.open("rb", buffering=0)
+
+
+class _ZstandardFile(io.RawIOBase):
+    """All frames of a file; raises EOFError where it ends within one, or is something else.
+
+    The package's own reader ends silently with the file, or with the first frame.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import zstandard
+
+        self._file = path.open("rb", buffering=0)
+        self._error = zstandard.ZstdError
+        self._new_frame = zstandard.ZstdDecompressor().decompressobj
+        self._frame: Any = None
+        self._compressed = b""
+        self._data = memoryview(b"")
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._data and self._refill():
+            pass
+        size = min(len(buffer), len(self._data))
+        memoryview(buffer).cast("B")[:size] = self._data[:size]
+        self._data = self._data[size:]
+        return size
+
+    def _refill(self) -> bool:
+        """Decompress some more; False at the end."""
+        compressed = self._compressed or self._file.read(COMPRESSED_CHUNK)
+        if not compressed:
+            if self._frame:
+                raise EOFError("it ends within a frame")
+            return False
+        self._frame = self._frame or self._new_frame()
+        try:
+            self._data = memoryview(self._frame.decompress(compressed))
+        except self._error as error:
+            raise EOFError(error) from None
+        self._compressed = self._frame.unused_data if self._frame.eof else b""
+        if self._frame.eof:
+            self._frame = None
+        return True
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

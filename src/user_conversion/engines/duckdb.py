@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import islice
@@ -35,6 +35,8 @@ SETTINGS = {
 TYPES = {"string": "VARCHAR", "bigint": "BIGINT", "timestamp": "TIMESTAMP"}
 LARGEST_LINE = 16 << 20
 ROWS_AT_ONCE = 50_000
+ROWS_WRITTEN_AT_ONCE = 2_000_000
+PARQUET = "FORMAT parquet, COMPRESSION snappy"
 
 OTHER, REGISTERED, LOADED = 0, 1, 2
 
@@ -250,22 +252,36 @@ class DuckDBEngine:
     def write(self, sql: str, dataset: Dataset, folder: Path) -> None:
         """See `Engine.write`."""
         folder.mkdir(parents=True)
-        columns = [
+        columns = ", ".join(
             f'make_timestamptz(epoch_us("{name}")) AS "{name}"'
             if kind == "timestamp"
             else f'"{name}"'
             for name, kind in dataset.columns.items()
-        ]
-        options = "FORMAT parquet, COMPRESSION snappy"
-        target = folder / "part-0.parquet"
-        if dataset.partition:
-            columns.append(dataset.partition)
-            options += f", PARTITION_BY ({dataset.partition}), FILENAME_PATTERN 'part-{{i}}'"
-            target = folder
-        self._execute(
-            f"COPY (SELECT {', '.join(columns)} FROM ({sql})) "
-            f"TO {_literal(str(target))} ({options})"
         )
+        if dataset.partition is None:
+            target = _literal(str(folder / "part-0.parquet"))
+            self._execute(f"COPY (SELECT {columns} FROM ({sql})) TO {target} ({PARQUET})")
+            return
+        partition = dataset.partition
+        options = f"{PARQUET}, PARTITION_BY ({partition}), FILENAME_PATTERN 'part-{{i}}'"
+        for first, last in self._partition_ranges(sql, partition):
+            self._execute(
+                f"COPY (SELECT {columns}, {partition} FROM ({sql}) "
+                f"WHERE {partition} BETWEEN '{first}' AND '{last}') "
+                f"TO {_literal(str(folder))} ({options}, OVERWRITE_OR_IGNORE)"
+            )
+
+    def _partition_ranges(self, sql: str, partition: str) -> Iterator[tuple[str, str]]:
+        """Ranges of partitions with few enough rows to be gathered in memory at once."""
+        counts = self._fetch(
+            f"SELECT {partition}::VARCHAR, count(*) FROM ({sql}) GROUP BY 1 ORDER BY 1"
+        )
+        first, rows = "", 0
+        for value, count in counts:
+            first, rows = first or value, rows + count
+            if rows >= ROWS_WRITTEN_AT_ONCE or value == counts[-1][0]:
+                yield first, value
+                first, rows = "", 0
 
     def _execute(self, sql: str) -> duckdb.DuckDBPyConnection:
         try:
@@ -304,7 +320,8 @@ def _read_events_sql(attributes: Sequence[str], latest: datetime, form: str | No
     WITH lines AS (
         FROM read_json(
             $paths, columns = {{{columns}}}, format = 'newline_delimited', records = 'true',
-            ignore_errors = true, maximum_object_size = $largest_line {timestamp_format}
+            ignore_errors = true, hive_partitioning = false,
+            maximum_object_size = $largest_line {timestamp_format}
         )
     ),
     fields AS (
