@@ -35,8 +35,15 @@ class Dataset:
 
     def files(self, output: Path) -> list[Path]:
         """All published Parquet files, in order."""
-        pattern = f"{self.partition}=*/*.parquet" if self.partition else "*.parquet"
-        return sorted(self.folder(output).glob(pattern))
+        folders = self.partitions(output).values() if self.partition else [self.folder(output)]
+        return [file for folder in folders for file in parquet_files(folder)]
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """The Parquet files of one folder, in order; unlike a glob it leaves none out silently."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.suffix == ".parquet")
 
 
 def user_registration(attributes: tuple[str, ...] = ("channel",)) -> Dataset:

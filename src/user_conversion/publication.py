@@ -42,18 +42,24 @@ class OutputFolder:
         with output_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = (self.path / LOCK).open("a+")
-            self._take_lock()
-            self._recover()
+            try:
+                self._take_lock()
+                self._recover()
+            except BaseException:
+                self._lock.close()
+                raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        # What is committed but could not be moved into place stays for the next run to finish.
-        if not self._manifest.exists():
-            shutil.rmtree(self.staging, ignore_errors=True)
-        if self._created and os.listdir(self.path) == [LOCK]:  # noqa: PTH208
-            (self.path / LOCK).unlink()
-            self.path.rmdir()
-        self._lock.close()
+        try:
+            # What is committed but could not be moved into place is for the next run to finish.
+            if not self._manifest.exists():
+                shutil.rmtree(self.staging, ignore_errors=True)
+            if self._created and os.listdir(self.path) == [LOCK]:  # noqa: PTH208
+                (self.path / LOCK).unlink()
+                self.path.rmdir()
+        finally:
+            self._lock.close()
 
     def _take_lock(self) -> None:
         try:
@@ -61,7 +67,6 @@ class OutputFolder:
         except BlockingIOError:
             self._lock.seek(0)
             holder = self._lock.read().strip() or "another run"
-            self._lock.close()
             raise OutputError(
                 f"'{self.path}' is being written by {holder}; wait for it to end, or choose "
                 "another --output."
@@ -104,11 +109,11 @@ class OutputFolder:
         return self.staging / "scratch"
 
     def _commit(self, publication: Publication) -> None:
-        folders: dict[str, list[str]] = {}
-        for path in sorted(publication.folder.rglob("*")):
-            if path.is_file():
-                folder = str(path.parent.relative_to(publication.folder))
-                folders.setdefault(folder, []).append(path.name)
+        folders = {
+            str(Path(folder).relative_to(publication.folder)): sorted(names)
+            for folder, _, names in sorted(os.walk(publication.folder, onerror=_fail))
+            if names
+        }
         for folder, names in folders.items():
             if folder != "." and len(names) > 1:
                 folders[folder] = _rename_apart(publication.folder / folder, names)
@@ -183,6 +188,10 @@ def _rename_apart(folder: Path, names: list[str]) -> list[str]:
     return new_names
 
 
+def _fail(error: OSError) -> None:
+    raise error
+
+
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
     """Turn the operating system's refusals into `OutputError`."""
@@ -195,4 +204,5 @@ def output_errors(path: Path) -> Iterator[None]:
             errno.EROFS: "choose a folder you may write to with --output",
         }.get(error.errno or 0, "choose another --output")
         reason = error.strerror or str(error)
-        raise OutputError(f"Cannot write '{path}': {reason}; {advice}.") from None
+        where = error.filename or path
+        raise OutputError(f"Cannot write '{where}': {reason}; {advice}.") from None

@@ -24,13 +24,16 @@ from user_conversion.engines import EventCounts
 from user_conversion.engines.second_look import SecondLook
 from user_conversion.errors import DatasetError, EngineError, InputError, OutputError
 from user_conversion.inputs import InputFile
+from user_conversion.progress import watched
 from user_conversion.settings import EngineSettings
 
 SETTINGS = {
     "TimeZone": "UTC",
     "memory_limit": "1300MB",
     "preserve_insertion_order": "true",
-    "enable_progress_bar": "false",
+    # Progress is asked for, never printed: standard output is for results.
+    "enable_progress_bar": "true",
+    "enable_progress_bar_print": "false",
 }
 TYPES = {"string": "VARCHAR", "bigint": "BIGINT", "timestamp": "TIMESTAMP"}
 LARGEST_LINE = 16 << 20
@@ -129,7 +132,9 @@ class DuckDBEngine:
             if largest_line is None:
                 largest_line = 2 + max(inputs.longest_line(file.path) for file in files)
             try:
-                self._connection.execute(query, {"paths": paths, "largest_line": largest_line})
+                size = sum(file.size for file in files)
+                with watched("Reading events", size, self._connection.query_progress):
+                    self._connection.execute(query, {"paths": paths, "largest_line": largest_line})
             except duckdb.Error as error:
                 if largest_line != LARGEST_LINE or "maximum_object_size" not in str(error):
                     raise _input_error(error) from None

@@ -105,7 +105,7 @@ def _stage_days(
     if before and not rebuild:
         days = engine.rows(f"SELECT DISTINCT CAST(time AS DATE) AS day FROM new_{dataset.name}")
         touched = [before[str(row["day"])] for row in days if str(row["day"]) in before]
-        files = sorted(file for folder in touched for file in folder.glob("*.parquet"))
+        files = [file for folder in touched for file in datasets.parquet_files(folder)]
         engine.read_parquet(f"previous_{dataset.name}", dataset.columns, files)
         rows += f" UNION ALL SELECT * FROM previous_{dataset.name}"
     engine.write(
