@@ -1,0 +1,148 @@
+"""How much work a run does, counted and not timed: a guard against slow regressions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+import user_conversion
+from user_conversion import inputs
+from user_conversion.engines import duckdb as duckdb_engine
+
+DAYS = 40
+
+
+class Recorder:
+    """Stands between the engine and DuckDB and keeps what is executed."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, statements: list[str]) -> None:
+        self._connection = connection
+        self._statements = statements
+
+    def execute(self, sql: str, *parameters: Any) -> duckdb.DuckDBPyConnection:
+        self._statements.append(" ".join(sql.split()))
+        return self._connection.execute(sql, *parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    executed: list[str] = []
+    connect = duckdb.connect
+    monkeypatch.setattr(
+        duckdb_engine.duckdb, "connect", lambda *args: Recorder(connect(*args), executed)
+    )
+    return executed
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of input files that Python opened for reading lines."""
+    names: list[str] = []
+    reading = inputs._reading
+
+    def recording(path: Path) -> Any:
+        names.append(path.name)
+        return reading(path)
+
+    monkeypatch.setattr(inputs, "_reading", recording)
+    return names
+
+
+def events(days: int) -> Iterator[str]:
+    """Two events a day, in a form that DuckDB reads at once."""
+    for day in range(days):
+        time = f"2020-{1 + day // 28:02}-{1 + day % 28:02}T12:00:00.000Z"
+        for event in ("registered", "app_loaded"):
+            yield json.dumps({"event": event, "timestamp": time, "initiator_id": day})
+
+
+def run(folder: Path, **options: Any) -> None:
+    user_conversion.run(folder / "in", folder / "out", **options)
+
+
+def log(folder: Path, name: str, lines: list[str]) -> None:
+    (folder / "in").mkdir(exist_ok=True)
+    (folder / "in" / name).write_text("\n".join(lines) + "\n")
+
+
+def of_kind(statements: list[str], *words: str) -> list[str]:
+    return [sql for sql in statements if all(word in sql for word in words)]
+
+
+def test_json_is_parsed_once(tmp_path: Path, statements: list[str], opened: list[str]) -> None:
+    log(tmp_path, "a.json", list(events(DAYS)))
+    run(tmp_path)
+    assert len(of_kind(statements, "read_json(")) == 1
+    # Once for the form of its first timestamp, once to count its lines.
+    assert opened == ["a.json", "a.json"]
+
+
+def test_statements_do_not_grow_with_the_days(tmp_path: Path, statements: list[str]) -> None:
+    log(tmp_path, "a.json", list(events(DAYS)))
+    run(tmp_path)
+    few = len(statements)
+    log(tmp_path, "a.json", list(events(8 * DAYS)))
+    statements.clear()
+    run(tmp_path)
+    assert len(statements) == few
+    assert len(of_kind(statements, "COPY")) == 5
+    assert few < 60
+
+
+def test_bad_lines_are_looked_at_without_parsing_again(
+    tmp_path: Path, statements: list[str], opened: list[str]
+) -> None:
+    log(tmp_path, "a.json", [*events(DAYS), "nonsense"])
+    log(tmp_path, "b.json", list(events(DAYS)))
+    run(tmp_path)
+    assert len(of_kind(statements, "read_json(")) == 1
+    assert opened.count("a.json") == 3
+    assert opened.count("b.json") <= 2, "a file without bad lines is not read again"
+
+
+def test_a_new_day_reads_and_writes_that_day_only(
+    tmp_path: Path, statements: list[str], opened: list[str]
+) -> None:
+    log(tmp_path, "a.json", list(events(DAYS)))
+    run(tmp_path)
+    before = {path: path.stat().st_ino for path in (tmp_path / "out").glob("[au]*/*/d*/*.parquet")}
+    new = list(events(DAYS + 1))[-2:]
+    log(tmp_path, "b.json", new)
+    opened.clear()
+    run(tmp_path)
+    assert set(opened) == {"b.json"}
+    after = {path: path.stat().st_ino for path in (tmp_path / "out").glob("[au]*/*/d*/*.parquet")}
+    assert len(after) == 2 * (DAYS + 1)
+    assert {path for path in after if before.get(path) != after[path]} == after.keys() - before
+
+
+def test_nothing_new_reads_no_input(
+    tmp_path: Path, statements: list[str], opened: list[str]
+) -> None:
+    log(tmp_path, "a.json", list(events(DAYS)))
+    run(tmp_path)
+    opened.clear()
+    statements.clear()
+    run(tmp_path)
+    assert opened == []
+    assert of_kind(statements, "read_json(") == []
+
+
+def test_rows_out_are_rows_in(tmp_path: Path) -> None:
+    log(tmp_path, "a.json", list(events(DAYS)))
+    run(tmp_path)
+    for dataset in ("user_registration", "app_loaded"):
+        files = str(tmp_path / "out" / dataset / "*" / "*" / "*.parquet")
+        rows, files_found = duckdb.execute(
+            "SELECT count(*), count(DISTINCT filename) FROM read_parquet(?, filename = true)",
+            [files],
+        ).fetchone() or (0, 0)
+        assert (rows, files_found) == (DAYS, DAYS)
