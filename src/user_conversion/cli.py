@@ -162,7 +162,8 @@ def run(
     verbose: Verbose = False,
 ) -> None:
     """Split the events, then compute the conversion."""
-    split = _split_settings(paths, input, output, attribute, max_rejected, full_refresh)
+    wanted = [*(attribute or []), *([by] if by not in (None, "device_type") else [])]
+    split = _split_settings(paths, input, output, wanted, max_rejected, full_refresh)
     conversion = _conversion_settings(output, definition, timezone, as_of, by)
     from user_conversion.runs import Run
 
@@ -289,7 +290,7 @@ def _split_settings(
     full_refresh: bool,
 ) -> SplitSettings:
     inputs = [*(more or []), *(paths or [])] or [DEFAULT_INPUT]
-    extra = [name for name in attributes or [] if name != "channel"]
+    extra = dict.fromkeys(name for name in attributes or [] if name != "channel")
     return SplitSettings(
         inputs=tuple(map(str, inputs)),
         output=output,

@@ -1,0 +1,202 @@
+"""From lines to events in Spark SQL, to the letter of `events.read_line`.
+
+No Python runs on the executors. Spark's JSON functions are laxer than an event log may be: they
+stop at the end of the first value, let the last of repeated keys win and replace bytes that are
+not UTF-8. So a line is parsed as the first element of an array whose second element is a marker
+that no log can know: both are there only if the line was one value. Objects are read as maps,
+which keep repeated keys in order, and a look-up finds the first.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from user_conversion.events import APP_LOADED, BOM, EARLIEST, REGISTERED, Reason
+from user_conversion.quarantine import CUT_MARK, RAW_LIMIT
+
+BLANK, OTHER = "blank", "other"
+
+JSON_OPTIONS = {
+    "allowSingleQuotes": "false",
+    "allowNonNumericNumbers": "false",
+    "allowUnquotedFieldNames": "false",
+    "allowNumericLeadingZeros": "false",
+    "allowUnquotedControlChars": "false",
+    "allowBackslashEscapingAnyCharacter": "false",
+    "allowComments": "false",
+    "maxStringLen": str(2**31 - 1),
+}
+
+# Possessive (`++`, `*+`), since Java's regular expressions otherwise recurse for each character.
+# A string that never ends is skipped to the end, so that looking for its end takes no second try.
+STRING = r'"(?:[^"\\]++|\\.)*+"?'
+TRAILING_COMMA = rf'({STRING})|(?<=[\w\]}}"])\s*,(?=\s*[}}\]])'
+NON_FINITE = (
+    rf"\G((?:{STRING}|(?!-?(?:nan|inf))[^\"])*+)(?<![\w.])(-?(?:nan|inf(?:inity)?))(?!\w)"
+)
+SURROGATE_PAIR = r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]"
+SURROGATE = r"\\u[dD][89a-fA-F]"
+
+# What Spark's own cast reads as `events.parse_timestamp` does; other forms take ten times longer.
+USUAL_TIMESTAMP = (
+    r"\A(?:19[7-9]|20\d)\d-\d\d-\d\d[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?"
+    r"(?:Z|[+-](?:0\d|1[0-7]):[0-5]\d)?\z"
+)
+TIMESTAMP = (
+    r"\A[ \t\n\x0b\f\r]*(\d{4}-\d{1,2}-\d{1,2})[Tt ](\d{1,2}):(\d{1,2})"
+    r"(?::(\d{1,2})(?:[.,](\d+))?)?"
+    r"(?:[Zz]|([+-])(\d\d)(?::?(\d\d))?)?[ \t\n\x0b\f\r]*\z"
+)
+DAY, HOUR, MINUTE, SECOND, FRACTION, SIGN, OFFSET_HOURS, OFFSET_MINUTES = range(1, 9)
+
+
+def parsed_lines(lines: str, attributes: Sequence[str], latest: datetime) -> str:
+    """One row per line of a table with the columns value and file.
+
+    Columns: verdict (`registered`, `app_loaded`, `other`, `blank` or a reason), for events time,
+    initiator_id, the attributes and device_type, for rejected lines file and raw.
+    """
+    marker = secrets.token_hex(8)
+    complete = "size({0}) = 2 AND get({0}, 1)['end'] = '" + marker + "'"
+    fields = dict.fromkeys(attributes, REGISTERED) | {"device_type": APP_LOADED}
+    texts = ", ".join(
+        f"CASE WHEN verdict = '{event}' THEN object['{name}'] END AS `{name}`"
+        for name, event in fields.items()
+    )
+    event_only = f"verdict IN ('{REGISTERED}', '{APP_LOADED}')"
+    rejected = f"verdict IN ({', '.join(repr(str(reason)) for reason in Reason)})"
+    return f"""
+    WITH strictly AS (
+        SELECT file, value, {_as_array("value", marker)} AS parts FROM {lines}
+    ), leniently AS (
+        SELECT file, value, CASE
+            WHEN {complete.format("parts")} THEN parts
+            ELSE {_as_array(_repaired(), marker)}
+        END AS parts
+        FROM strictly
+    ), objects AS (
+        SELECT file, value, CASE
+            WHEN {complete.format("parts")} AND {_is_unicode()} THEN get(parts, 0)
+        END AS object
+        FROM leniently
+    ), fields AS (
+        SELECT *,
+            object['event'] AS event,
+            object['timestamp'] AS timestamp_text,
+            {_time("object['timestamp']")} AS time,
+            object['initiator_id'] AS id_text,
+            {_integer("object['initiator_id']")} AS initiator_id
+        FROM objects
+    ), judged AS (
+        SELECT *, {_verdict(latest)} AS verdict FROM fields
+    )
+    SELECT
+        verdict,
+        CASE WHEN {event_only} THEN time END AS time,
+        CASE WHEN {event_only} THEN initiator_id END AS initiator_id,
+        {texts},
+        CASE WHEN {rejected} THEN file END AS file,
+        CASE WHEN {rejected} THEN {_kept_text()} END AS raw
+    FROM judged
+    """
+
+
+def _as_array(text: str, marker: str) -> str:
+    options = ", ".join(f"'{key}', '{value}'" for key, value in JSON_OPTIONS.items())
+    array = f"""concat('[', {text}, ',{{"end":"{marker}"}}]')"""
+    return f"from_json({array}, 'array<map<string,string>>', map({options}))"
+
+
+def _trimmed() -> str:
+    """The line without a byte order mark and the whitespace around it."""
+    mark = f"CAST(X'{BOM.hex()}' AS STRING)"
+    text = f"CASE WHEN startswith(value, {mark}) THEN substr(value, 2) ELSE value END"
+    return rf"trim(BOTH ' \t\r\n\u000b\u000c' FROM {text})"
+
+
+def _repaired() -> str:
+    """The line without what `events.read_line` forgives."""
+    text = f"regexp_replace({_trimmed()}, r'{TRAILING_COMMA}', '$1')"
+    return f"""regexp_replace({text}, r'(?i){NON_FINITE}', '$1"$2"')"""
+
+
+def _is_unicode() -> str:
+    """Whether the bytes are UTF-8 and the escapes whole characters."""
+    pairs_gone = f"regexp_replace(value, r'{SURROGATE_PAIR}', ' ')"
+    return rf"""
+        decode(CAST(value AS BINARY), 'UTF-8') = value
+        AND CASE WHEN contains(value, r'\u') THEN NOT {pairs_gone} RLIKE r'{SURROGATE}' ELSE TRUE END
+    """
+
+
+def _integer(text: str) -> str:
+    number = f"try_cast({text} AS BIGINT)"
+    return f"""CASE
+        WHEN CAST({number} AS STRING) = {text} THEN {number}
+        WHEN {text} RLIKE r'\\A-?[0-9]+\\z' THEN {number}
+    END"""
+
+
+def _time(text: str) -> str:
+    return f"""CASE
+        WHEN {text} RLIKE r'{USUAL_TIMESTAMP}' THEN try_cast({text} AS TIMESTAMP)
+        WHEN {text} RLIKE r'{TIMESTAMP}' THEN {_time_by_parts(text)}
+    END"""
+
+
+def _time_by_parts(text: str) -> str:
+    """The instant by arithmetic, NULL for an impossible date or time."""
+
+    def part(group: int) -> str:
+        return f"regexp_extract({text}, r'{TIMESTAMP}', {group})"
+
+    def number(group: int) -> str:
+        return f"coalesce(try_cast({part(group)} AS BIGINT), 0)"
+
+    day = f"unix_date(try_cast({part(DAY)} AS DATE))"
+    clock = f"(({number(HOUR)} * 60 + {number(MINUTE)}) * 60 + {number(SECOND)})"
+    micros = f"CAST(rpad(substr({part(FRACTION)}, 1, 6), 6, '0') AS BIGINT)"
+    offset = f"({number(OFFSET_HOURS)} * 60 + {number(OFFSET_MINUTES)})"
+    sign = f"CASE {part(SIGN)} WHEN '-' THEN -60 ELSE 60 END"
+    return f"""CASE
+        WHEN substr(trim({part(DAY)}), 1, 4) = '0000' THEN NULL
+        WHEN ({number(HOUR)} <= 23 OR ({clock} = 86400 AND {micros} = 0 AND {number(HOUR)} = 24))
+            AND {number(MINUTE)} <= 59 AND {number(SECOND)} <= 60
+            AND {number(OFFSET_MINUTES)} <= 59 AND {offset} <= 1080
+        THEN timestamp_micros(
+            ({day} * 86400L + {clock} - {offset} * {sign}) * 1000000L
+            + CASE WHEN {number(SECOND)} = 60 THEN 0L ELSE {micros} END
+        )
+    END"""
+
+
+def _verdict(latest: datetime) -> str:
+    """The name of the event, or the first reason against the line, in the order of `Reason`."""
+    until = (latest - EARLIEST) // timedelta(microseconds=1)
+    return f"""CASE
+        WHEN object IS NULL THEN
+            CASE WHEN {_trimmed()} = '' THEN '{BLANK}' ELSE '{Reason.INVALID_JSON}' END
+        WHEN event IS NULL OR event = '' THEN '{Reason.MISSING_EVENT}'
+        WHEN event NOT IN ('{REGISTERED}', '{APP_LOADED}') THEN '{OTHER}'
+        WHEN timestamp_text IS NULL THEN '{Reason.MISSING_TIMESTAMP}'
+        WHEN time IS NULL THEN '{Reason.INVALID_TIMESTAMP}'
+        WHEN unix_micros(time) NOT BETWEEN 0 AND {until} THEN '{Reason.TIMESTAMP_OUT_OF_RANGE}'
+        WHEN id_text IS NULL THEN '{Reason.MISSING_INITIATOR_ID}'
+        WHEN initiator_id IS NULL THEN '{Reason.INVALID_INITIATOR_ID}'
+        ELSE event
+    END"""
+
+
+def _kept_text() -> str:
+    """As `quarantine.kept_text`."""
+    # Python puts three replacement characters for an encoded surrogate (ED, then A0 or more),
+    # Java one: so its first two bytes become FF, which is replaced by itself.
+    bytes_as_text = "decode(CAST(value AS BINARY), 'ISO-8859-1')"
+    split = rf"regexp_replace({bytes_as_text}, r'\u00ed[\u00a0-\u00bf]', '\u00ff\u00ff')"
+    text = rf"trim(TRAILING '\r' FROM decode(encode({split}, 'ISO-8859-1'), 'UTF-8'))"
+    return f"""CASE
+        WHEN length({text}) <= {RAW_LIMIT} THEN {text}
+        ELSE concat(substr({text}, 1, {RAW_LIMIT}), '{CUT_MARK}')
+    END"""

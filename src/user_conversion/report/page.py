@@ -1,0 +1,171 @@
+"""The page: figures, sentences, tables and charts put into the template.
+
+Every text is escaped by the template engine; the page carries a policy that lets nothing in and
+nothing out, and only its own style sheet and script, known by their hashes, take effect.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+
+from user_conversion.report import folding, sentences, tables, words
+from user_conversion.report.figures import Comparison, ReportFigures
+from user_conversion.report.folding import MOST_CHARTED
+from user_conversion.report.tables import Table
+from user_conversion.results import ConversionResult
+
+
+@dataclass(frozen=True)
+class Section:
+    """One chart with what it shows, in words and as a table."""
+
+    anchor: str
+    title: str
+    lead: str
+    chart: str
+    table: Table
+    note: str = ""
+
+
+def render(figures: ReportFigures) -> str:
+    """The whole document."""
+    environment = Environment(
+        loader=PackageLoader("user_conversion.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"words": words, "sentences": sentences}
+    style, script = _part("style.css"), _part("script.js")
+    result = figures.result
+    return environment.get_template("page.html").render(
+        style=Markup(style),
+        script=Markup(script),
+        policy=_policy(style, script),
+        result=result,
+        record=figures.run.record,
+        parameters=_parameters(figures),
+        grid=folding.fold_cohorts(result.cohorts),
+        weekly=_weekly(figures.result) if result.weeks else None,
+        more=[*(_about_users(figures) if result.weeks else ()), _days(figures.result)],
+        quality=[
+            table
+            for table in (tables.lines(result), tables.rejected(result), tables.quality(result))
+            if table
+        ],
+        charts=_charts() is not None,
+    )
+
+
+def _weekly(result: ConversionResult) -> Section:
+    weeks = result.weeks
+    return Section(
+        "weeks",
+        "Week by week",
+        sentences.unfinished(result),
+        _drawn(lambda charts: charts.weekly(weeks[-MOST_CHARTED:])),
+        tables.weeks(weeks),
+        sentences.charted(weeks, MOST_CHARTED),
+    )
+
+
+def _about_users(figures: ReportFigures) -> Iterator[Section]:
+    for compared in figures.comparisons:
+        yield _segments(figures.result, compared)
+    loads = figures.first_loads
+    yield Section(
+        "first-load",
+        "Time to the first load",
+        sentences.first_loads(loads),
+        _drawn(lambda charts: charts.first_loads(loads.days)) if loads.days else "",
+        tables.first_loads(loads),
+        sentences.later_loads(loads),
+    )
+
+
+def _days(result: ConversionResult) -> Section:
+    periods = folding.fold_days(result.daily)
+    length = periods[0].length if periods else 1
+    return Section(
+        "days",
+        "Registrations and loads",
+        sentences.days(result.gaps, length) if periods else "No events.",
+        _drawn(lambda charts: charts.daily(periods[-MOST_CHARTED:])) if periods else "",
+        tables.daily(periods),
+        "Days and weeks are those of UTC here.",
+    )
+
+
+def _segments(result: ConversionResult, compared: Comparison) -> Section:
+    rows = folding.fold_segments(compared.segments)
+    return Section(
+        compared.by,
+        f"By {compared.by.replace('_', ' ')}",
+        sentences.comparison(result, compared),
+        _drawn(lambda charts: charts.segments(rows, result.complete)) if rows else "",
+        tables.segments(compared.by, rows, result.complete),
+        "Complete weeks only. The dotted line is the rate of all users." if rows else "",
+    )
+
+
+def _drawn(draw: Callable[[Any], str]) -> str:
+    """A chart, or nothing where the charting library is not installed."""
+    charts = _charts()
+    return Markup(draw(charts)) if charts else ""
+
+
+def _charts() -> Any:
+    try:
+        from user_conversion.report import charts
+    except ImportError:
+        return None
+    return charts
+
+
+def _parameters(figures: ReportFigures) -> Table:
+    record = figures.run.record
+    options = {
+        f"Option {name.replace('_', '-')}": _said(value)
+        for each in record["jobs"].values()
+        for name, value in each.get("parameters", {}).items()
+    }
+    versions = {f"Version of {name}": str(text) for name, text in record["versions"].items()}
+    run_at = words.moment(record["run_at"])
+    rows = {"Computed": run_at, "Engine": record["engine"], **versions, **options}
+    return Table(
+        "Versions and parameters",
+        ("", ""),
+        tuple(tables.TableRow(head, (words.name(text),)) for head, text in rows.items()),
+        text=True,
+    )
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "–" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _part(name: str) -> str:
+    return (resources.files("user_conversion.report") / "templates" / name).read_text("utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    return (
+        f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -1,0 +1,103 @@
+"""docs/library.md: its examples run as they stand and print what it says they print."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+import ibis
+import pytest
+from ibis import ir
+
+import user_conversion
+
+ROOT = Path(__file__).parents[1]
+DOCUMENT = (ROOT / "docs" / "library.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", DOCUMENT, re.DOTALL)
+
+
+def test_every_example_says_what_it_prints() -> None:
+    assert len(EXAMPLES) == DOCUMENT.count("```python") == 2
+
+
+@pytest.mark.parametrize(("code", "printed"), EXAMPLES, ids=["run", "metric"])
+def test_the_examples(
+    code: str, printed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data-input").symlink_to(ROOT / "data-input")
+    monkeypatch.chdir(tmp_path)
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(code, "docs/library.md", "exec"), {})
+    assert out.getvalue() == printed
+
+
+def test_every_function_of_the_library_is_there_and_documented() -> None:
+    for name in user_conversion.__all__:
+        found = getattr(user_conversion, name)
+        assert isinstance(found, str) or found.__doc__, name
+    assert not hasattr(user_conversion, "no_such_function")
+
+
+# ---------------------------------------------------------------- tables of one's own
+
+SIGNUPS = {"initiator_id": "int64", "time": "timestamp", "campaign": "string"}
+OPENS = {"initiator_id": "int64", "time": "timestamp", "device_type": "string"}
+CALENDAR = {"utc_day": "date", "registration_week": "string", "week_number": "int64"} | (
+    dict.fromkeys(("starts_at", "ends_at", "next_week_ends_at"), "timestamp")
+)
+
+
+def metric(definition: str) -> ir.Table:
+    """Registered users by campaign, from tables that have only the columns the metric names."""
+    signups, opens = ibis.table(SIGNUPS, name="signups"), ibis.table(OPENS, name="opens")
+    calendar, campaign = ibis.table(CALENDAR, name="calendar"), ("campaign",)
+    registrations = user_conversion.earliest_registrations(signups, calendar, campaign)
+    users = user_conversion.registered_users(registrations, opens, calendar, campaign)
+    return user_conversion.user_conversion(users, definition, campaign)
+
+
+# The worked example of the brief, and who converted under each reading of it, by hand.
+@pytest.mark.parametrize(
+    ("definition", "converted"),
+    [("next-week", [2]), ("same-week", [1]), ("any-load-next-week", [2])],
+)
+def test_who_converted_on_a_warehouse(definition: str, converted: list[int]) -> None:
+    with duckdb.connect() as warehouse:
+        for name, columns in (("signups", SIGNUPS), ("opens", OPENS), ("calendar", CALENDAR)):
+            typed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+            warehouse.execute(f"CREATE TABLE {name} ({typed})")
+        warehouse.execute(
+            "INSERT INTO signups VALUES (1, '2020-11-02 06:21:14', 'newsletter'),"
+            "(2, '2020-11-02 07:00:14', NULL), (3, '2020-11-03 07:00:14', 'newsletter')"
+        )
+        warehouse.execute(
+            "INSERT INTO opens VALUES (1, '2020-11-03 06:24:42', 'mobile'),"
+            "(2, '2020-11-11 10:13:42', 'mobile'), (2, '2020-11-12 11:08:42', 'mobile'),"
+            "(3, '2020-11-17 11:08:42', 'mobile')"
+        )
+        first, last = datetime(2020, 11, 2, tzinfo=UTC), datetime(2020, 11, 17, tzinfo=UTC)
+        warehouse.executemany(
+            "INSERT INTO calendar VALUES (?, ?, ?, ?, ?, ?)",
+            user_conversion.calendar_rows(first, last, ZoneInfo("UTC")),
+        )
+        expression = metric(definition).select("initiator_id", "campaign", "converted")
+        rows = warehouse.execute(ibis.to_sql(expression, dialect="duckdb")).fetchall()
+    assert sorted((user, campaign) for user, campaign, _ in rows) == [
+        (1, "newsletter"),
+        (2, None),
+        (3, "newsletter"),
+    ]
+    assert sorted(user for user, _, yes in rows if yes) == converted
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "pyspark", "databricks", "clickhouse", "trino"])
+def test_the_metric_compiles_for_warehouses(dialect: str) -> None:
+    for definition in ("next-week", "same-week", "any-load-next-week"):
+        weeks = user_conversion.weekly_summary(metric(definition))
+        assert "SELECT" in ibis.to_sql(weeks, dialect=dialect)

@@ -1,0 +1,426 @@
+"""All of a run is published or nothing, whatever happens in between."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import (
+    EngineUnderTest,
+    Finished,
+    app_loaded,
+    assert_no_litter,
+    command,
+    command_line,
+    process,
+    read_dataset,
+    registered,
+    write_log,
+)
+
+from user_conversion.errors import OutputError
+from user_conversion.publication import OutputFolder
+
+TIME = "2020-11-02T06:21:14Z"
+
+
+def line(user: int) -> str:
+    return registered(TIME, user)
+
+
+def users(output: Path) -> list[int]:
+    return sorted(row.initiator_id for row in read_dataset(output, "user_registration"))
+
+
+def assert_refused(done: Finished, *named: object) -> None:
+    assert done.status == 1, (done.out, done.err)
+    assert done.err.startswith("user-conversion: ")
+    assert len(done.err.splitlines()) == 1, done.err
+    for what in named:
+        assert str(what) in done.err
+
+
+# ---------------------------------------------------------------- a failure at every single step
+
+# Partitions as they are before and after: name of each file, and in it which run it is from.
+OLD = {
+    "stays": {"part-0.parquet": "old"},
+    "changes": {"part-0.parquet": "old"},
+    "several": {"part-0.parquet": "old", "part-1.parquet": "old"},
+    "several to one": {"part-0.parquet": "old", "part-1.parquet": "old"},
+    "one to several": {"part-0.parquet": "old"},
+    "goes": {"part-0.parquet": "old"},
+    "several go": {"part-0.parquet": "old", "part-1.parquet": "old"},
+}
+NEW = {
+    "stays": {"part-0.parquet": "old"},
+    "changes": {"part-0.parquet": "new"},
+    "several": {"part-0.parquet": "new", "part-1.parquet": "new"},
+    "several to one": {"part-0.parquet": "new"},
+    "one to several": {"part-0.parquet": "new", "part-1.parquet": "new"},
+    "comes": {"part-0.parquet": "new"},
+    "several come": {"part-0.parquet": "new", "part-1.parquet": "new"},
+}
+# What is in the files of a partition, not what they are called.
+State = dict[str, list[str]]
+OLD_STATE, NEW_STATE = (
+    {name: sorted(files.values()) for name, files in state.items()} | {"ledger.json": [run]}
+    for state, run in ((OLD, "old"), (NEW, "new"))
+)
+
+
+def publish(output: OutputFolder, state: dict[str, dict[str, str]], run: str) -> None:
+    """Publish the partitions that differ, as a job does."""
+    with output.publication() as publication:
+        folder = output.path / "dataset" / "format=parquet"
+        for name, files in state.items():
+            staged = publication.folder / "dataset" / "format=parquet" / name
+            for file, content in files.items():
+                if content == run:
+                    staged.mkdir(parents=True, exist_ok=True)
+                    (staged / file).write_text(content)
+        there = list(folder.iterdir()) if folder.exists() else []
+        publication.drop(output.path, (path for path in there if path.name not in state))
+        (publication.folder / "ledger.json").write_text(run)
+
+
+def published(output: Path) -> State:
+    partitions = (output / "dataset" / "format=parquet").iterdir()
+    found = {path.name: sorted(each.read_text() for each in path.iterdir()) for path in partitions}
+    state = {name: contents for name, contents in found.items() if contents}
+    return state | {"ledger.json": [(output / "ledger.json").read_text()]}
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after this runs."""
+
+
+class Fault:
+    """Makes one of the next file operations fail: that with the given number, from 0.
+
+    It listens to the interpreter's own audit events, so it does not matter by which function a
+    file is opened, renamed or removed; only swapping folders is no such event.
+    """
+
+    EVENTS = frozenset(
+        {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.scandir", "os.listdir"}
+    )
+
+    def __init__(self) -> None:
+        self.countdown: int | None = None
+        self.error: BaseException = Killed()
+        self.happened = False
+        sys.addaudithook(lambda event, _: self.step() if event in self.EVENTS else None)
+
+    def step(self) -> None:
+        if self.countdown is not None:
+            self.countdown -= 1
+            if self.countdown < 0:
+                self.countdown, self.happened = None, True
+                raise self.error
+
+    @contextlib.contextmanager
+    def at(self, number: int, error: BaseException) -> Iterator[None]:
+        self.countdown, self.error, self.happened = number, error, False
+        try:
+            yield
+        finally:
+            self.countdown = None
+
+
+FAULT = Fault()
+
+
+@pytest.fixture(autouse=True)
+def swapping_is_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    from user_conversion import publication
+
+    exchange = publication.exchange
+
+    def step_and_exchange(one: Path, other: Path) -> None:
+        FAULT.step()
+        exchange(one, other)
+
+    monkeypatch.setattr(publication, "exchange", step_and_exchange)
+
+
+def killed_at(number: int, output: Path, work: Callable[[OutputFolder], None]) -> bool:
+    """Do some work in an output folder and die at a step; whether there was such a step."""
+    folder = OutputFolder(output, "test")
+    with FAULT.at(number, Killed()), contextlib.suppress(Killed):
+        folder.__enter__()
+        work(folder)
+        folder.__exit__()
+    # As the system does with a process that is gone; no other tidying up takes place.
+    with contextlib.suppress(AttributeError):
+        folder._lock.close()
+    return FAULT.happened
+
+
+def failed_at(
+    number: int, output: Path, work: Callable[[OutputFolder], None], error: BaseException
+) -> bool:
+    """The same with an error, after which the run still cleans up behind itself."""
+    with FAULT.at(number, error), contextlib.suppress(type(error), OutputError):
+        with OutputFolder(output, "test") as folder:
+            work(folder)
+    return FAULT.happened
+
+
+def publish_new(folder: OutputFolder) -> None:
+    publish(folder, NEW, "new")
+
+
+FAILURES: dict[str, Callable[[int, Path, Callable[[OutputFolder], None]], bool]] = {
+    "killed": killed_at,
+    "disk full": partial(failed_at, error=OSError(28, "No space left on device")),
+    "lost rights": partial(failed_at, error=PermissionError(13, "Permission denied")),
+    "interrupted": partial(failed_at, error=KeyboardInterrupt()),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failure_at_any_step(tmp_path: Path, failure: str) -> None:
+    """Each partition is old or new; whoever comes next finds all old or all new; then all new."""
+    number, found = 0, []
+    while True:
+        output = tmp_path / str(number)
+        with OutputFolder(output, "test") as folder:
+            publish(folder, OLD, "old")
+        assert published(output) == OLD_STATE
+        if not FAILURES[failure](number, output, publish_new):
+            break
+        assert_each_old_or_new(output)
+        with OutputFolder(output, "test"):
+            pass
+        found.append(published(output))
+        assert found[-1] in (OLD_STATE, NEW_STATE), number
+        assert not (output / ".staging").exists()
+        with OutputFolder(output, "test") as folder:
+            publish(folder, NEW, "new")
+        assert published(output) == NEW_STATE
+        number += 1
+    # There were steps before the moment that decides, and steps after it.
+    assert min(found.count(OLD_STATE), found.count(NEW_STATE)) > 20
+
+
+def assert_each_old_or_new(output: Path) -> None:
+    now = published(output)
+    for name in OLD_STATE.keys() | NEW_STATE.keys():
+        assert now.get(name) in (OLD_STATE.get(name), NEW_STATE.get(name)), name
+
+
+def test_killed_again_while_recovering(tmp_path: Path) -> None:
+    """A run that finishes what another began may be killed in turn, at any step."""
+
+    def only_recover(folder: OutputFolder) -> None:
+        pass
+
+    for first in range(45, 100, 11):
+        for second in range(100):
+            output = tmp_path / f"{first}-{second}"
+            with OutputFolder(output, "test") as folder:
+                publish(folder, OLD, "old")
+            killed_at(first, output, publish_new)
+            if not killed_at(second, output, only_recover):
+                break
+            assert_each_old_or_new(output)
+            with OutputFolder(output, "test"):
+                pass
+            assert published(output) in (OLD_STATE, NEW_STATE), (first, second)
+
+
+def test_several_files_to_a_partition_are_replaced(tmp_path: Path) -> None:
+    """Also by files that an engine gives the same names in every run."""
+    output = tmp_path / "output"
+    for run in ("first", "second", "third"):
+        with OutputFolder(output, "test") as folder:
+            publish(folder, {"day": {"part-0.parquet": run, "part-1.parquet": run}}, run)
+        assert published(output)["day"] == [run, run]
+
+
+# ---------------------------------------------------------------- two runs at once
+
+HOLD = """
+import sys
+from pathlib import Path
+from user_conversion.publication import OutputFolder
+with OutputFolder(Path(sys.argv[1]), "events-split"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def held(output: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that is in the middle of a run."""
+    arguments = [sys.executable, "-c", HOLD, str(output)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(arguments, stdin=pipe, stdout=pipe) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == b"held\n"
+        yield holder
+        holder.kill()
+
+
+def test_the_second_run_is_refused(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
+    log = write_log(tmp_path / "log.json", [line(1)])
+    with held(output) as holder:
+        done = engine.command("run", "--input", log, "--output", output)
+        assert_refused(done, "events-split", f"process {holder.pid}", output)
+        assert not (output / "user_registration").exists()
+        assert_refused(engine.command("conversion-rate", "--output", output), holder.pid)
+    # It was killed; nothing has to be cleaned up by hand.
+    assert engine.command("run", "--input", log, "--output", output).status == 0
+    assert users(output) == [1]
+
+
+def test_many_runs_at_once(tmp_path: Path, output: Path) -> None:
+    """Those that get their turn do the work; the others say who was in the way."""
+    log = write_log(tmp_path / "log.json", [line(user) for user in range(100)])
+    arguments = command_line("run", "--input", log, "--output", output)
+    runs = [
+        subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for _ in range(5)
+    ]
+    ended = [(run.communicate()[1].decode(), run.returncode) for run in runs]
+    assert 0 in {status for _, status in ended}
+    for error, status in ended:
+        assert status == 0 or "is being written by" in error, error
+    assert users(output) == list(range(100))
+    assert_no_litter(output)
+
+
+# ---------------------------------------------------------------- stopped, no rights, no space
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_by_hand(tmp_path: Path, output: Path, stop: signal.Signals) -> None:
+    """At once, with a sentence, and with the output as it was."""
+    log = write_log(tmp_path / "a.json", [line(1)])
+    assert command("run", "--input", log, "--output", output).status == 0
+    more = write_log(tmp_path / "b.json", [line(2)] * 1_000_000)
+    arguments = command_line("run", "--input", log, more, "--output", output)
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+        wait_until(lambda: (output / ".staging").exists())
+        run.send_signal(stop)
+        error = run.communicate(timeout=20)[1].decode()
+    assert run.returncode == 130, error
+    assert error == "user-conversion: stopped; the output is as it was.\n"
+    assert users(output) == [1]
+    assert_no_litter(output)
+
+
+def wait_until(there: Callable[[], Any]) -> None:
+    import time
+
+    end = time.monotonic() + 30
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def test_an_output_that_is_a_file(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log.json", [line(1)])
+    for output in (log, log / "below"):
+        assert_refused(command("run", "--input", log, "--output", output), output)
+    assert log.read_text() == line(1) + "\n"
+
+
+def test_an_output_that_may_not_be_written(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log.json", [line(1)])
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o555)
+    for output in (closed, closed / "below"):
+        done = process("run", "--input", log, "--output", output, powerless=True)
+        assert_refused(done, output, "--output")
+    assert list(closed.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "closed",
+    [
+        "",
+        "user_registration/format=parquet",
+        "user_registration/format=parquet/derived_tstamp_day=2020-11-02",
+        "app_loaded/format=parquet/derived_tstamp_day=2020-11-02",
+        "rejected_events/format=parquet",
+        "weekly_summary/format=parquet/registration_week=2020-45",
+    ],
+)
+def test_rights_lost_on_the_way(tmp_path: Path, output: Path, closed: str) -> None:
+    """The run fails in a sentence; with the rights restored the next one ends it rightly."""
+    first = write_log(tmp_path / "a.json", [line(1), app_loaded(TIME, 1)])
+    assert command("run", "--input", first, "--output", output).status == 0
+    lines = [line(2), app_loaded(TIME, 2), registered("2020-11-03T06:21:14Z", 3)]
+    second = write_log(tmp_path / "b.json", lines)
+    again = ["run", "--input", first, second, "--output", output]
+    (output / closed).chmod(0o555)
+    assert_refused(process(*again, powerless=True), output)
+    (output / closed).chmod(0o755)
+    assert process(*again, powerless=True).status == 0
+    assert users(output) == [1, 2, 3]
+    assert len(read_dataset(output, "app_loaded")) == 2
+    (week,) = read_dataset(output, "weekly_summary")
+    assert week.total_registered == 3
+    assert_no_litter(output)
+
+
+def test_a_partition_that_may_not_be_read(tmp_path: Path, output: Path) -> None:
+    """It is not taken for an empty one: neither is it left out of the figures nor overwritten."""
+    first = write_log(tmp_path / "a.json", [line(1), app_loaded(TIME, 1)])
+    assert command("run", "--input", first, "--output", output).status == 0
+    second = write_log(tmp_path / "b.json", [line(2), app_loaded(TIME, 2)])
+    day = output / "user_registration" / "format=parquet" / "derived_tstamp_day=2020-11-02"
+    day.chmod(0o000)
+    assert_refused(process("conversion-rate", "--output", output, powerless=True), day)
+    more = ["events-split", "--input", first, second, "--output", output]
+    assert_refused(process(*more, powerless=True), day)
+    day.chmod(0o755)
+    assert users(output) == [1]
+    assert command(*more).status == 0
+    assert users(output) == [1, 2]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
+    if os.geteuid() or subprocess.run(["mount", *options], capture_output=True).returncode:
+        pytest.skip("only root may mount a small file system, and not everywhere")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("free", [0, 1_000, 20_000, 100_000, 400_000])
+def test_a_full_disk(
+    engine: EngineUnderTest, tmp_path: Path, small_disk: Path, free: int
+) -> None:
+    output = small_disk / "output"
+    first = write_log(tmp_path / "a.json", [line(1), app_loaded(TIME, 1)])
+    assert engine.command("run", "--input", first, "--output", output).status == 0
+    lines = [registered(TIME, user * 7919**3, f"{user:x}") for user in range(2, 40_000)]
+    second = write_log(tmp_path / "b.json", lines)
+    left = os.statvfs(small_disk)
+    filler = small_disk / "filler"
+    filler.write_bytes(b"x" * max(0, left.f_bavail * left.f_frsize - free))
+    again = ["run", "--input", first, second, "--output", output]
+    done = engine.command(*again)
+    assert_refused(done, output)
+    assert users(output) == [1]
+    assert len(read_dataset(output, "weekly_summary")) == 1
+    filler.unlink()
+    done = engine.command(*again)
+    assert done.status == 0, done.err
+    assert len(users(output)) == 39_999
+    assert_no_litter(output)

@@ -1,0 +1,598 @@
+"""The page and the exports: the figures of the JSON, nothing that acts, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import json
+import re
+import sys
+from datetime import date, timedelta
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Finished, app_loaded, command, registered, write_log
+
+from user_conversion.errors import DatasetError, OutputError, SettingsError
+from user_conversion.report import render_report, write_report
+from user_conversion.report.figures import Comparison, ReportFigures, read_figures
+from user_conversion.report.first_loads import FirstLoadDay, FirstLoads
+from user_conversion.report.folding import fold_cohorts, fold_days, fold_segments
+from user_conversion.report.page import render
+from user_conversion.report.stored import StoredRun, result_from_json
+from user_conversion.results import (
+    Cohort,
+    ConversionResult,
+    Figures,
+    Gaps,
+    Quality,
+    Segment,
+    WeekResult,
+)
+from user_conversion.weeks import week_label
+
+SAMPLE = Path(__file__).parent.parent / "data-input" / "dataset.json"
+STYLE = Path(sys.modules["user_conversion.report"].__file__ or "").parent / "templates/style.css"
+
+# The worked example of the brief: three users, one converted.
+WORKED_EXAMPLE = [
+    registered("2020-11-02T06:21:14Z", 1, "invite"),
+    registered("2020-11-02T07:00:14Z", 2, "invite"),
+    registered("2020-11-03T07:00:14Z", 3),
+    app_loaded("2020-11-03T06:24:42Z", 1),
+    app_loaded("2020-11-11T10:13:42Z", 2),
+    app_loaded("2020-11-12T11:08:42Z", 2),
+    app_loaded("2020-11-17T11:08:42Z", 3),
+]
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "x" * 300,
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    '<a href="https://example.org">here</a>',
+    r"\( \frac{1}{2} \)",
+    "{{ 7 * 7 }}",
+    "&lt;b&gt;",
+    "]]><!--",
+)
+
+
+class Page(HTMLParser):
+    """A page taken apart: elements with their attributes, texts, tables by caption."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.tables: dict[str, list[list[str]]] = {}
+        self._rows: list[list[str]] = []
+        self._caption = ""
+        self._open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attributes)))
+        self._open.append(tag)
+        if tag == "table":
+            self._rows, self._caption = [], ""
+        elif tag == "tr":
+            self._rows.append([])
+        elif tag in ("th", "td"):
+            self._rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop() != tag:
+            pass
+        if tag == "table":
+            self.tables[self._caption] = self._rows
+
+    def handle_data(self, data: str) -> None:
+        text = data.strip("\n")
+        self.texts.append(text)
+        if "caption" in self._open:
+            self._caption += text
+        # Notes below a name are words, not figures.
+        elif self._rows and self._rows[-1] and not {"small", "thead"} & {*self._open}:
+            self._rows[-1][-1] += text.strip() if {"th", "td"} & {*self._open} else ""
+
+    def attributes(self, name: str) -> list[str]:
+        return [found[name] or "" for _, found in self.elements if name in found]
+
+    def table(self, caption: str) -> dict[str, list[str]]:
+        return {row[0]: row[1:] for row in self.tables[caption] if row[0]}
+
+
+def run(output: Path, lines: list[str], *options: object) -> Finished:
+    log = write_log(output.parent / "events.json", lines)
+    finished = command("run", "--input", log, "--output", output, *options)
+    assert finished.status == 0, finished.err
+    return finished
+
+
+def page_on(output: Path) -> Page:
+    return Page(render_report(output))
+
+
+# ---------------------------------------------------------------- figures
+
+
+def test_worked_example(output: Path) -> None:
+    run(output, WORKED_EXAMPLE)
+    page = page_on(output)
+    assert "33.33\xa0% of new users first came back in the week after they registered" in page.texts
+    assert page.table("Conversion by registration week") == {
+        "2020-45small sample": ["3", "1", "33.33\xa0%", "6.15–79.23"]
+    }
+    assert page.table("Conversion by channel over complete weeks") == {
+        "invitesmall sample": ["2", "1", "50.00\xa0%", "9.45–90.55"],
+        "(none)small sample": ["1", "0", "0.00\xa0%", "0.00–79.35"],
+        "All users": ["3", "1", "33.33\xa0%", "6.15–79.23"],
+    }
+    cohorts = "Share and number of users by registration week and weeks until the first load"
+    assert page.table(cohorts) == {
+        "2020-45": ["3", "33.33\xa0%", "33.33\xa0%", "not known yet", "0"],
+        "All weeks": ["3", "33.33\xa0%", "33.33\xa0%", "not known yet", "0"],
+    }
+    loads = page.table("First loads by days since the registration")
+    # Users 1 and 2 are seen for fifteen full days, user 3 for fourteen.
+    assert list(loads) == ["0 (first 24 hours)", *map(str, range(1, 15))]
+    assert loads["1"] == ["3", "1", "33.33\xa0%", "33.33\xa0%"]
+    assert loads["9"] == ["3", "1", "33.33\xa0%", "66.67\xa0%"]
+    assert loads["14"] == ["2", "0", "0.00\xa0%", "100.00\xa0%"]
+    days = page.table("Events by UTC day")
+    assert len(days) == 16
+    assert days["2 Nov 2020no loads"] == ["2", "0"]
+    assert days["3 Nov 2020"] == ["1", "1"]
+    assert days["4 Nov 2020no events"] == ["0", "0"]
+
+
+def test_data_quality(output: Path) -> None:
+    more = [
+        "not json",
+        "",
+        json.dumps({"event": "app_updated"}),
+        registered("2020-11-04T00:00:00Z", 1),
+        app_loaded("2020-11-01T00:00:00Z", 3),
+        app_loaded("2020-11-02T00:00:00Z", 99),
+    ]
+    run(output, WORKED_EXAMPLE + more, "--max-rejected", 1)
+    page = page_on(output)
+    assert page.table("What became of every line") == {
+        "Lines read": ["13", "100.00\xa0%"],
+        "registered": ["4", "30.77\xa0%"],
+        "app_loaded": ["6", "46.15\xa0%"],
+        "Other events": ["1", "7.69\xa0%"],
+        "Blank": ["1", "7.69\xa0%"],
+        "Rejected": ["1", "7.69\xa0%"],
+    }
+    assert page.table("Rejected lines by reason") == {"invalid_json": ["1", "100.00\xa0%"]}
+    assert page.table("Events that look odd") == {
+        "Duplicate registrations": ["1"],
+        "Loads without registration": ["1"],
+        "Loads before registration": ["1"],
+    }
+
+
+@pytest.mark.parametrize("by", [None, "channel", "device_type"])
+def test_figures_are_those_of_the_json(tmp_path: Path, by: str | None) -> None:
+    output = tmp_path / "output"
+    options = ["--by", by] if by else []
+    document = command(
+        *("run", "--input", SAMPLE, "--output", output, "--format", "json", *options)
+    ).json()
+    page = page_on(output)
+    weeks = {
+        key.removesuffix("unfinished"): row
+        for key, row in page.table("Conversion by registration week").items()
+    }
+    assert weeks == {week["registration_week"]: as_cells(week) for week in document["weeks"]}
+    tips = page.attributes("data-tip")
+    for week in document["weeks"]:
+        (tip,) = {tip for tip in tips if tip.startswith(f"{week['registration_week']}, from ")}
+        assert f"{week['total_converted']:,} of {week['total_registered']:,} users" in tip
+        assert ("unfinished" in tip) is not week["complete"]
+    for figures in (document, document["complete"]):
+        assert f"{figures['conversion_rate']:.2f}\xa0%" in page.texts
+        low, high = figures["interval"]
+        assert f"95 % interval {low:.2f}–{high:.2f}\xa0%" in page.texts
+    with_channels = command(
+        "conversion-rate", "--output", output, "--by", "channel", "--format", "json"
+    ).json()
+    segments = page.table("Conversion by channel over complete weeks")
+    assert segments.pop("All users") == as_cells(document["complete"])
+    assert segments == {
+        each["value"] + "small sample" * each["small_sample"]: as_cells(each)
+        for each in with_channels["segments"]
+    }
+    assert "Conversion differs between segments (Fisher's exact test, p < 0.001)." in page.texts
+    assert ("Conversion by device_type over complete weeks" in page.tables) == (by == "device_type")
+
+
+def as_cells(figures: dict[str, Any]) -> list[str]:
+    low, high = figures["interval"]
+    return [
+        f"{figures['total_registered']:,}",
+        f"{figures['total_converted']:,}",
+        f"{figures['conversion_rate']:.2f}\xa0%",
+        f"{low:.2f}–{high:.2f}",
+    ]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--by", "channel", "--timezone", "Asia/Tokyo"],
+        ["--as-of", "2020-01-20", "--definition", "any-load-next-week"],
+    ],
+)
+def test_the_stored_result_is_read_back_as_it_was(tmp_path: Path, options: list[str]) -> None:
+    output = tmp_path / "output"
+    document = command(
+        *("run", "--input", SAMPLE, "--output", output, "--format", "json", *options)
+    ).json()
+    assert result_from_json(document).as_json() == document
+    assert len(read_figures(output).result.daily) == (20 if "--as-of" in options else 31)
+
+
+def test_the_page_is_the_same_every_time(output: Path) -> None:
+    run(output, WORKED_EXAMPLE)
+    assert render_report(output) == render_report(output)
+
+
+# ---------------------------------------------------------------- little or nothing to show
+
+
+def test_no_registration(output: Path) -> None:
+    run(output, [app_loaded("2020-11-03T06:24:42Z", 1)])
+    page = page_on(output)
+    assert "No registrations found" in page.texts
+    assert "Conversion by registration week" not in page.tables
+    assert "1 Jan" not in "".join(page.texts)
+
+
+def test_no_event_at_all(output: Path) -> None:
+    run(output, [json.dumps({"event": "app_updated"})])
+    page = page_on(output)
+    assert "No registrations found" in page.texts
+    assert "No events." in page.texts
+
+
+def test_only_unfinished_weeks(output: Path) -> None:
+    run(output, WORKED_EXAMPLE, "--as-of", "2020-11-05")
+    page = page_on(output)
+    assert "Too early to tell: no week is complete yet" in page.texts
+    assert list(page.table("Conversion by registration week")) == [
+        "2020-45unfinished, small sample"
+    ]
+    assert "Conversion by channel over complete weeks" not in page.tables
+    assert "Segments are compared over complete weeks, and there is none yet." in page.texts
+
+
+def test_a_week_without_registrations_keeps_its_place(output: Path) -> None:
+    later = [registered("2020-11-17T00:00:00Z", 4), app_loaded("2020-12-01T00:00:00Z", 4)]
+    run(output, WORKED_EXAMPLE + later)
+    tips = page_on(output).attributes("data-tip")
+    assert "2020-46, from 9 Nov 2020 · nobody registered" in tips
+
+
+# ---------------------------------------------------------------- long results
+
+
+def test_the_largest_segments_are_shown_and_the_rest_pooled() -> None:
+    sizes = [Segment("channel", f"c{size:03}", Figures(size, size // 4)) for size in range(1, 201)]
+    rows = fold_segments(sizes)
+    assert len(rows) == 21
+    assert {row.label for row in rows[:-1]} == {f"c{size:03}" for size in range(181, 201)}
+    rates = [row.figures.conversion_rate or 0 for row in rows[:-1]]
+    assert rates == sorted(rates, reverse=True)
+    assert rows[-1].label == "180 smaller ones together"
+    assert rows[-1].figures == Figures(16290, sum(size // 4 for size in range(1, 181)))
+
+
+def test_one_more_segment_than_shown_is_no_rest() -> None:
+    sizes = [Segment("channel", str(size), Figures(size, 1)) for size in range(1, 22)]
+    assert [row.rest for row in fold_segments(sizes)] == [False] * 21
+
+
+def test_earlier_cohorts_are_pooled_where_they_are_known() -> None:
+    cohorts = [
+        Cohort("2020-01", 10, (4, 2, 1), 3),
+        Cohort("2020-02", 20, (5, 1, None), 14),
+        Cohort("2020-03", 30, (6, None, None), 24),
+    ]
+    grid = fold_cohorts(cohorts, most=1, most_offsets=2)
+    assert [row.label for row in grid.rows] == ["2 earlier weeks", "2020-03"]
+    shares = [[cell and (cell.users, cell.registered) for cell in row.cells] for row in grid.rows]
+    assert shares == [[(9, 30), (3, 30)], [(6, 30), None]]
+    everybody = [cell and (cell.users, cell.registered) for cell in grid.everybody.cells]
+    assert everybody == [(15, 60), (3, 30)]
+    assert grid.more == 1
+    assert grid.rows[0].not_yet == 17
+
+
+def test_many_days_are_shown_by_week() -> None:
+    first = date(2020, 1, 1)
+    daily = {first + timedelta(days=n): {"registered": 1, "app_loaded": 2} for n in range(100)}
+    del daily[date(2020, 1, 8)]
+    periods = fold_days(daily)
+    assert [period.first for period in periods[:2]] == [date(2019, 12, 30), date(2020, 1, 6)]
+    assert (periods[0].registered, periods[0].app_loaded) == (5, 10)
+    assert (periods[1].registered, periods[1].app_loaded) == (6, 12)
+    assert periods[1].registered_gaps == periods[1].app_loaded_gaps == (date(2020, 1, 8),)
+    assert sum(period.registered for period in periods) == 99
+
+
+def ten_years() -> ReportFigures:
+    """520 weeks, 200 channels with long names, every day with events but a few."""
+    monday = date(2014, 1, 6)
+    starts = [monday + timedelta(weeks=n) for n in range(520)]
+    labels = [week_label(start) for start in starts]
+    daily = {
+        monday + timedelta(days=n): {"registered": 100_000, "app_loaded": 50_000}
+        for n in range(3640)
+        if n % 100
+    }
+    result = ConversionResult(
+        definition="next-week",
+        timezone="UTC",
+        observed_through=max(daily),
+        weeks=tuple(WeekResult(label, Figures(700_000, 49_000), True) for label in labels),
+        cohorts=tuple(
+            Cohort(label, 700_000, (*[999] * (520 - n), *[None] * n), 1)
+            for n, label in enumerate(labels)
+        ),
+        gaps=Gaps(events=tuple(monday + timedelta(days=100 * n) for n in range(37))),
+        quality=Quality(),
+        events=None,
+        daily=daily,
+    )
+    channels = [f"{n:03}" + "é" * 297 for n in range(200)]
+    segments = tuple(Segment("channel", name, Figures(9_000, 700)) for name in channels)
+    record = {"run_at": "2024-01-01T00:00:00+00:00", "engine": "duckdb", "jobs": {}}
+    record["versions"] = {"user-conversion": "0"}
+    loads = FirstLoads(tuple(FirstLoadDay(n, 9_000_000, 5, 5) for n in range(28)), 1, 2)
+    stored = StoredRun(record, {}, result)
+    return ReportFigures(stored, result, (Comparison("channel", segments, None),), loads)
+
+
+def test_ten_years_and_two_hundred_channels_stay_readable() -> None:
+    text = render(ten_years())
+    assert len(text.encode()) < 1_000_000
+    page = Page(text)
+    assert len(page.table("Conversion by registration week")) == 520
+    assert len(page.table("Conversion by channel over complete weeks")) == 22
+    assert any(row.startswith("494 earlier weeks") for row in page.texts)
+    assert (
+        "The chart shows the latest 104 weeks. The 416 weeks before them together: "
+        "7.00\xa0%, 20,384,000 of 291,200,000 users." in page.texts
+    )
+
+
+# ---------------------------------------------------------------- a page that does no harm
+
+
+@pytest.fixture
+def hostile_page(output: Path) -> Page:
+    lines = [
+        registered(f"2020-11-02T06:{minute:02}:00Z", minute, name)
+        for minute, name in enumerate([*HOSTILE, "", None])
+    ]
+    loads = [app_loaded("2020-11-17T11:08:42Z", 1), app_loaded("2020-11-10T00:00:00Z", 2)]
+    run(output, lines + loads)
+    return page_on(output)
+
+
+def test_names_from_the_logs_are_shown_and_inert(hostile_page: Page) -> None:
+    names = [text for text in hostile_page.texts if text in HOSTILE]
+    # Each in the table, and but for the long one also in the chart.
+    assert {*names} == {*HOSTILE}
+    for name in HOSTILE:
+        assert names.count(name) >= 1 + (len(name) < 44)
+    assert any(tip.startswith(HOSTILE[0]) for tip in hostile_page.attributes("data-tip"))
+    assert "(empty)" in hostile_page.texts
+    assert "(none)" in hostile_page.texts
+    elements = [tag for tag, _ in hostile_page.elements]
+    assert elements.count("script") == 1
+    assert not {"img", "iframe", "object", "embed", "form", "base"} & {*elements}
+    attributes = {name for _, found in hostile_page.elements for name in found}
+    assert not [name for name in attributes if name.startswith("on") or name == "style"]
+
+
+def test_nothing_is_asked_of_anybody(hostile_page: Page) -> None:
+    assert {*hostile_page.attributes("href")} == {"#main", "data:,"}
+    for name in ("src", "srcset", "xlink:href", "action", "data", "poster", "background"):
+        assert hostile_page.attributes(name) == []
+    style = STYLE.read_text()
+    assert "@import" not in style
+    assert "url(" not in style
+    paints = {*hostile_page.attributes("fill"), *hostile_page.attributes("stroke")}
+    assert {paint for paint in paints if "url" in paint} == {"url(#hatch)"}
+
+
+def test_the_policy_lets_only_its_own_style_and_script_work(output: Path) -> None:
+    run(output, WORKED_EXAMPLE)
+    text = render_report(output)
+    (policy,) = (
+        found["content"] or ""
+        for tag, found in Page(text).elements
+        if found.get("http-equiv") == "Content-Security-Policy"
+    )
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    hashes = {
+        tag: base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        for tag, content in re.findall(r"<(style|script)>(.*?)</\1>", text, re.DOTALL)
+    }
+    assert rules == {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "style-src": f"'sha256-{hashes['style']}'",
+        "script-src": f"'sha256-{hashes['script']}'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+
+
+# ---------------------------------------------------------------- a page for everybody
+
+
+def test_headings_landmarks_and_charts_have_names(output: Path) -> None:
+    run(output, WORKED_EXAMPLE)
+    page = page_on(output)
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    tags = [tag for tag, _ in page.elements]
+    for landmark in ("header", "main", "footer"):
+        assert tags.count(landmark) == 1
+    charts = [found for tag, found in page.elements if tag == "figure"]
+    assert len(charts) == 4
+    assert all(chart["aria-label"] and chart["tabindex"] == "0" for chart in charts)
+    assert ("html", {"lang": "en"}) in page.elements
+    identifiers = page.attributes("id")
+    assert len(identifiers) == len({*identifiers})
+    assert {*page.attributes("aria-labelledby")} <= {*identifiers}
+
+
+# Pairs of what is written on what, by the names of the style sheet.
+CONTRASTS = [
+    *[(ink, ground) for ink in ("ink", "muted") for ground in ("page", "surface")],
+    *[("accent", "surface"), ("accent", "page"), ("ink", "warn"), ("surface", "ink")],
+    *[("heat-ink", f"heat-{level}") for level in range(1, 6)],
+    *[("heat-ink-strong", f"heat-{level}") for level in range(6, 9)],
+]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(scheme: str) -> None:
+    light, dark = re.findall(r":root \{(.*?)\}", STYLE.read_text(), re.DOTALL)
+    colours = dict(re.findall(r"--([\w-]+): (#\w{6});", {"light": light, "dark": dark}[scheme]))
+    for ink, ground in CONTRASTS:
+        assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
+    # What is drawn needs less than what is written.
+    for paint in ("accent", "second", "soft"):
+        assert contrast(colours[paint], colours["surface"]) >= (2 if paint == "soft" else 3), paint
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of two colours as WCAG 2 defines it."""
+    darker, lighter = sorted(map(luminance, (one, other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    red, green, blue = (
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+        for value in (int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5))
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_without_the_charting_library_the_tables_remain(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(output, WORKED_EXAMPLE)
+    whole = page_on(output)
+    for module in ("charts", "drawing"):
+        monkeypatch.delitem(sys.modules, f"user_conversion.report.{module}")
+        monkeypatch.delattr(f"user_conversion.report.{module}")
+    monkeypatch.setitem(sys.modules, "lets_plot", None)
+    page = page_on(output)
+    assert page.tables == whole.tables
+    assert "figure" not in [tag for tag, _ in page.elements]
+    assert any("pip install 'user-conversion[report]'" in text for text in page.texts)
+
+
+# ---------------------------------------------------------------- files and other formats
+
+
+def test_csv_has_a_line_for_each_week(output: Path) -> None:
+    document = json.loads(
+        command(*("run", "--input", SAMPLE, "--output", output, "--format", "json")).out
+    )
+    lines = list(csv.DictReader(render_report(output, "csv").splitlines()))
+    assert lines[0] == {
+        "registration_week": "2020-01",
+        "week_start": "2019-12-30",
+        "total_registered": "863",
+        "total_converted": "59",
+        "conversion_rate": "6.84",
+        "interval_low": "5.34",
+        "interval_high": "8.72",
+        "complete": "true",
+        "small_sample": "false",
+    }
+    assert [line["registration_week"] for line in lines] == [
+        week["registration_week"] for week in document["weeks"]
+    ]
+
+
+def test_json_is_what_the_conversion_printed(output: Path) -> None:
+    printed = run(output, WORKED_EXAMPLE, "--by", "channel", "--format", "json").out
+    assert render_report(output, "json") == printed
+
+
+def test_markdown_is_a_message_with_a_table(output: Path) -> None:
+    run(output, WORKED_EXAMPLE)
+    assert render_report(output, "md") == (
+        "**Weekly user conversion: 33.33 % (95 % interval 6.15–79.23 %)**\n\n"
+        "Complete weeks: 1 of 3 users. All registrations: 33.33 %, 1 of 3 users.  \n"
+        "Definition `next-week`, weeks in UTC, observed through 2020-11-17.\n\n"
+        "| Week | Starts | Registered | Converted | Rate | 95 % interval | |\n"
+        "|---|---|--:|--:|--:|--:|---|\n"
+        "| 2020-45 | 2020-11-02 | 3 | 1 | 33.33 % | 6.15–79.23 % | small sample |\n"
+    )
+
+
+def test_markdown_pools_the_weeks_that_it_leaves_out(output: Path) -> None:
+    monday = date(2020, 1, 6)
+    weeks = [registered(f"{monday + timedelta(weeks=n)}T12:00:00Z", n) for n in range(15)]
+    run(output, [*weeks, app_loaded("2020-01-15T12:00:00Z", 0)])
+    message = render_report(output, "md")
+    assert message.count("\n| 2020-") == 12
+    assert "3 earlier weeks: 33.33 %, 1 of 3 users." in message
+
+
+def test_where_a_report_goes(
+    output: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run(output, WORKED_EXAMPLE)
+    assert write_report(output) == output / "report.html"
+    assert write_report(output, "html", tmp_path / "page.html") == tmp_path / "page.html"
+    assert (tmp_path / "page.html").read_bytes() == (output / "report.html").read_bytes()
+    assert write_report(output, "csv", tmp_path / "weeks.csv") == tmp_path / "weeks.csv"
+    # The charting library has remarks on a single week; they must not mix with a result.
+    assert capfd.readouterr().out == ""
+    assert write_report(output, "csv") is None
+    assert capfd.readouterr().out == (tmp_path / "weeks.csv").read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("events.json", "output", "page.html", "weeks.csv")
+    }
+
+
+def test_what_cannot_be_reported_says_so(output: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="run user-conversion run first"):
+        write_report(tmp_path / "nothing")
+    run(output, WORKED_EXAMPLE)
+    with pytest.raises(SettingsError, match="html, csv, json, md"):
+        write_report(output, "pdf")
+    with pytest.raises(OutputError, match="Cannot write"):
+        write_report(output, "html", tmp_path / "no such folder" / "report.html")
+    (output / "run.json").write_text("[]")
+    with pytest.raises(DatasetError, match="cannot be read"):
+        write_report(output)
+
+
+def test_datasets_that_are_not_those_of_the_run_are_not_reported(output: Path) -> None:
+    run(output, WORKED_EXAMPLE)
+    record = json.loads((output / "run.json").read_text())
+    result = record["jobs"]["conversion-rate-week-after-registration"]["result"]
+    result["weeks"][0]["total_converted"] = 2
+    (output / "run.json").write_text(json.dumps(record))
+    with pytest.raises(DatasetError, match="are not those that"):
+        write_report(output)
