@@ -322,4 +322,5 @@ def _engine_settings(
 
 
 def _print_json(document: Any) -> None:
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    # In ASCII: texts from the logs may hold what a terminal obeys, or cannot show.
+    typer.echo(json.dumps(document, indent=2))

@@ -52,6 +52,8 @@ class ConversionSettings:
 
     def __post_init__(self) -> None:
         time_zone(self.timezone)
+        if self.as_of and not 1970 <= self.as_of.year < 9999:
+            raise SettingsError(f"--as-of {self.as_of}: give a day of the years 1970 to 9998.")
 
 
 # Columns of the datasets and of the tables that are joined or computed on the way to them.

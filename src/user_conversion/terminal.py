@@ -151,13 +151,14 @@ def complete_line(result: ConversionResult) -> str:
 def _table(*keys: str, wide: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for key in keys:
-        table.add_column(key, no_wrap=key != keys[0], overflow="fold")
+        # Names of segments may be long; on a narrow terminal they and the notes give way.
+        table.add_column(key, no_wrap=key in ("Week", "Starts"), overflow="fold")
     for name in ("Registered", "Converted", "Rate"):
         table.add_column(name, justify="right", no_wrap=True)
     if wide:
         table.add_column("95 % interval", justify="right", no_wrap=True)
         table.add_column("", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold")
     return table
 
 

