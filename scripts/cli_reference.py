@@ -33,9 +33,9 @@ def reference() -> str:
 
 def _page(words: tuple[str, ...]) -> str:
     widths = {"terminal_width": 100, "max_content_width": 100}
-    shown = CliRunner().invoke(
-        app, [*words, "--help"], prog_name="user-conversion", **widths
-    ).output
+    shown = (
+        CliRunner().invoke(app, [*words, "--help"], prog_name="user-conversion", **widths).output
+    )
     text = "\n".join(line.rstrip() for line in shown.strip().splitlines())
     return f"\n## {' '.join(('user-conversion', *words))}\n\n```text\n{text}\n```\n"
 

@@ -57,6 +57,10 @@ for _name in [name for name in os.environ if name.startswith("USER_CONVERSION_")
     del os.environ[_name]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "property: random examples; more of them in `task fuzz`")
+
+
 @pytest.fixture
 def machine_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """Moves this machine to another time zone for one test."""

@@ -46,43 +46,57 @@ def test_only_the_metric_and_its_compiler_import_ibis() -> None:
 def test_the_metric_has_no_clock_and_touches_no_file(name: str) -> None:
     tree = ast.parse((PACKAGE / name).read_text(encoding="utf-8"))
     called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    assert not [call for call in called if call.split(".")[-1] in {"now", "today", "utcnow", "open"}]
+    assert not [
+        call for call in called if call.split(".")[-1] in {"now", "today", "utcnow", "open"}
+    ]
+
+
+HELP = """
+import contextlib, sys, user_conversion.__main__ as command
+sys.argv[1:] = {arguments}
+with contextlib.suppress(SystemExit):
+    command.main()
+"""
+LOADED = """
+import sys
+print('loaded', *{name.split('.')[0] for name in sys.modules})
+"""
+
+
+def loaded_by(program: str) -> set[str]:
+    """The packages that a new process has imported after running a program."""
+    shown = subprocess.run(
+        [sys.executable, "-c", program + LOADED], capture_output=True, check=True
+    )
+    first, *names = shown.stdout.decode().splitlines()[-1].split()
+    assert first == "loaded"
+    return set(names)
 
 
 @pytest.mark.parametrize(
-    "code",
+    "program",
     [
         "import user_conversion",
         "import user_conversion.cli",
-        "import sys, contextlib, user_conversion.__main__ as m; sys.argv[1:] = ['--help']\n"
-        "with contextlib.suppress(SystemExit): m.main()",
-        "import sys, contextlib, user_conversion.__main__ as m; sys.argv[1:] = ['run', '--help']\n"
-        "with contextlib.suppress(SystemExit): m.main()",
+        HELP.format(arguments=["--help"]),
+        HELP.format(arguments=["run", "--help"]),
+        HELP.format(arguments=["--version"]),
     ],
-    ids=["the package", "the command line", "--help", "run --help"],
+    ids=["the package", "the command line", "--help", "run --help", "--version"],
 )
-def test_nothing_heavy_is_imported_before_it_is_needed(code: str) -> None:
-    then = "\nprint('loaded', *{name.split('.')[0] for name in sys.modules})"
-    program = f"import sys\n{code}{then}"
-    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    loaded = shown.stdout.decode().splitlines()[-1].split()
-    assert loaded[0] == "loaded"
-    assert not HEAVY & set(loaded)
+def test_nothing_heavy_is_imported_before_it_is_needed(program: str) -> None:
+    assert not HEAVY & loaded_by(program)
 
 
 def test_a_run_on_duckdb_needs_no_other_engine(tmp_path: Path) -> None:
     """Neither Spark nor Ibis, whose import takes longer than the job; nor the charts."""
-    program = (
-        "import sys, user_conversion.__main__ as m\n"
-        f"sys.argv[1:] = ['run', '--input', {str(ROOT / 'data-input')!r}, '--output', sys.argv[1]]\n"
-        "m.main()\n"
-        "print('loaded', *{name.split('.')[0] for name in sys.modules})"
-    )
-    arguments = [sys.executable, "-c", program, str(tmp_path / "output")]
-    shown = subprocess.run(arguments, capture_output=True, check=True)
-    loaded = set(shown.stdout.decode().splitlines()[-1].split())
-    assert "duckdb" in loaded
-    assert not (HEAVY - {"duckdb", "numpy", "jinja2"}) & loaded
+    inputs, output = ROOT / "data-input", tmp_path / "output"
+    options = ["--input", str(inputs), "--output", str(output)]
+    for name in ("events-split", "conversion-rate"):
+        arguments = [name, *(options if name == "events-split" else options[2:])]
+        loaded = loaded_by(HELP.format(arguments=arguments))
+        assert "duckdb" in loaded
+        assert not (HEAVY - {"duckdb", "numpy"}) & loaded
 
 
 def test_the_compiled_metric_is_that_of_the_expressions() -> None:

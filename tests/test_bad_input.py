@@ -1,4 +1,4 @@
-"""Every line is an event, another event, blank, or rejected for a stated reason, on every engine."""
+"""Every line is an event, another event, blank or rejected with a reason, on every engine."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ def test_documented_lines_in_one_file(
 ) -> None:
     """All lines together, between good ones: a bad line does not touch its neighbours."""
     good = [registered("2020-11-02T06:21:14Z", 10_000 + number) for number in range(len(CASES))]
-    lines = [line for pair in zip(good, (case.line for case in CASES), strict=True) for line in pair]
+    lines = [
+        line for pair in zip(good, (case.line for case in CASES), strict=True) for line in pair
+    ]
     log = write_log(tmp_path / "log.json", lines)
     result = engine.split(output, log, now=bad_input_table.run_started())
     kept = {row.initiator_id for row in read_dataset(output, "user_registration")}
@@ -138,6 +140,7 @@ def shown(line: bytes) -> str:
     return line.decode("utf-8", "replace").strip("\ufeff \t\r\v\f")
 
 
+@pytest.mark.property
 def test_any_lines_in_any_files(engine: EngineUnderTest) -> None:
     """Events among bad, other and blank lines: all accounted for, and nothing else published."""
 
@@ -244,7 +247,9 @@ def test_bad_lines_far_into_large_files(tmp_path: Path, output: Path) -> None:
     On the embedded engine only, which finds bad lines by their place.
     """
     padding = "p" * 150
-    template = '{"event":"app_loaded","timestamp":"2020-11-02T06:21:14Z","initiator_id":%d,"x":"%s"}'
+    template = (
+        '{"event":"app_loaded","timestamp":"2020-11-02T06:21:14Z","initiator_id":%d,"x":"%s"}'
+    )
     files: dict[str, Sequence[str | bytes]] = {}
     for name in ("a.json", "b.json"):
         lines: list[str | bytes] = [template % (number, padding) for number in range(200_000)]

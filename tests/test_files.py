@@ -225,7 +225,7 @@ def test_a_damaged_file_fails_the_run(
     [
         b"[" + line(1) + b"," + line(2) + b"]",
         b"[\n" + line(1) + b",\n" + line(2) + b"\n]\n",
-        b"\xef\xbb\xbf[\n  {\n    \"event\": \"registered\"\n  }\n]\n",
+        b'\xef\xbb\xbf[\n  {\n    "event": "registered"\n  }\n]\n',
     ],
     ids=["one line", "one event a line", "indented"],
 )

@@ -45,6 +45,7 @@ def line(user: int, time: str = "2020-11-02T06:21:14Z") -> str:
 # ---------------------------------------------------------------- any history
 
 
+@pytest.mark.property
 def test_any_history_ends_like_a_rebuild(engine: EngineUnderTest) -> None:
     """Files arrive in any distribution and order, grow, and runs are repeated."""
 
@@ -137,7 +138,9 @@ def test_late_events_land_in_their_day(
 def inodes(output: Path) -> dict[str, set[int]]:
     folder = output / "user_registration" / "format=parquet"
     return {
-        path.name.removeprefix("derived_tstamp_day="): {each.stat().st_ino for each in path.iterdir()}
+        path.name.removeprefix("derived_tstamp_day="): {
+            each.stat().st_ino for each in path.iterdir()
+        }
         for path in folder.iterdir()
     }
 
@@ -186,11 +189,11 @@ def test_a_changed_file(engine: EngineUnderTest, tmp_path: Path, output: Path) -
     assert_no_litter(output)
 
 
-def test_a_removed_file_is_refused(
-    engine: EngineUnderTest, tmp_path: Path, output: Path
-) -> None:
+def test_a_removed_file_is_refused(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
     logs = tmp_path / "logs"
-    first, second = (write_log(logs / name, [line(n)]) for n, name in enumerate(("a.json", "b.json")))
+    first, second = (
+        write_log(logs / name, [line(n)]) for n, name in enumerate(("a.json", "b.json"))
+    )
     engine.split(output, logs)
     first.unlink()
     gone = engine.command("events-split", "--input", logs, "--output", output)
@@ -216,7 +219,7 @@ def test_a_file_has_one_identity(
     (tmp_path / "link").symlink_to(log.parent)
     elsewhere = tmp_path / "else" / "where"
     elsewhere.mkdir(parents=True)
-    for folder, given in (
+    for folder, path in (
         (tmp_path, "logs"),
         (tmp_path, "logs/a.json"),
         (tmp_path, "./logs/../logs/*.json"),
@@ -225,8 +228,8 @@ def test_a_file_has_one_identity(
         (elsewhere, "../../link"),
     ):
         monkeypatch.chdir(folder)
-        done = command("events-split", "--input", given, "--output", output, "--format", "json")
-        assert done.json()["events"]["lines"] == 1, given
+        done = command("events-split", "--input", path, "--output", output, "--format", "json")
+        assert done.json()["events"]["lines"] == 1, path
     assert users(output) == [1]
 
 
@@ -247,7 +250,10 @@ def test_the_ledger_can_be_read_by_people(
     assert [file["path"] for file in one["files"]] == [str(first)]
     assert [file["bytes"] for file in one["files"]] == [first.stat().st_size]
     assert (one["counts"]["lines"], one["counts"]["registered"]) == (3, 1)
-    assert (one["counts"]["blank"], one["counts"]["rejected_by_reason"]) == (1, {"missing_event": 1})
+    assert (one["counts"]["blank"], one["counts"]["rejected_by_reason"]) == (
+        1,
+        {"missing_event": 1},
+    )
     assert [file["path"] for file in two["files"]] == [str(second)]
     assert date.fromisoformat(one["read_at"][:10])
 
@@ -284,9 +290,7 @@ NAMES = ["city", "user", "order", "group", "select", "current_date", "lines", "r
 NAMES += ["reason", "value", "day", "users", "without_device", "latest", "calendar", "t0", "_x1"]
 
 
-def test_attributes_of_any_name(
-    engine: EngineUnderTest, tmp_path: Path, output: Path
-) -> None:
+def test_attributes_of_any_name(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
     values = [dict.fromkeys(NAMES, f"value {user}") for user in (1, 2)]
     first = registered("2020-11-02T12:00:00Z", 1, "ad", **values[0])
     second = registered("2020-11-02T12:00:00Z", 2, "ad", **values[1]) + " "

@@ -110,9 +110,7 @@ WEEKS: dict[str, list[Case]] = {
 
 
 @pytest.mark.parametrize("zone", WEEKS)
-def test_calendar_weeks(
-    engine: EngineUnderTest, tmp_path: Path, output: Path, zone: str
-) -> None:
+def test_calendar_weeks(engine: EngineUnderTest, tmp_path: Path, output: Path, zone: str) -> None:
     lines = []
     for user, (registration, load, _, _) in enumerate(WEEKS[zone]):
         lines.append(registered(registration, user))
@@ -212,10 +210,17 @@ USERS: list[tuple[str, list[str], tuple[str | None, str, str | None, int | None]
         ],
         (None, "2020-45", None, 1),
     ),
-    ("the largest id", [registered("2020-11-03T08:00:00Z", LARGEST)], (None, "2020-45", None, None)),
+    (
+        "the largest id",
+        [registered("2020-11-03T08:00:00Z", LARGEST)],
+        (None, "2020-45", None, None),
+    ),
     (
         "the smallest id",
-        [registered("2020-11-03T08:00:00Z", SMALLEST), app_loaded("2020-11-12T08:00:00Z", SMALLEST)],
+        [
+            registered("2020-11-03T08:00:00Z", SMALLEST),
+            app_loaded("2020-11-12T08:00:00Z", SMALLEST),
+        ],
         (None, "2020-45", None, 1),
     ),
     ("id 0", [registered("2020-11-03T08:00:00Z", 0)], (None, "2020-45", None, None)),
@@ -295,9 +300,7 @@ def test_whole_percent_is_rounded_half_up(
 
 
 @pytest.fixture(scope="module")
-def unfinished(
-    engine: EngineUnderTest, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def unfinished(engine: EngineUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Registrations in two weeks, seen until Sunday 2020-11-22 in UTC."""
     folder = tmp_path_factory.mktemp("unfinished")
     lines = [registered("2020-11-03T12:00:00Z", user, "ad") for user in (1, 2, 3)]
@@ -422,9 +425,7 @@ def test_nobody_registered(
     assert read_dataset(output, "weekly_summary") == read_dataset(output, "user_conversion") == []
 
 
-def test_weeks_that_are_gone_leave_the_datasets(
-    engine: EngineUnderTest, unfinished: Path
-) -> None:
+def test_weeks_that_are_gone_leave_the_datasets(engine: EngineUnderTest, unfinished: Path) -> None:
     engine.convert(unfinished)
     assert {row.registration_week for row in read_dataset(unfinished, "weekly_summary")} == {
         "2020-45",
@@ -438,6 +439,7 @@ def test_weeks_that_are_gone_leave_the_datasets(
 # ---------------------------------------------------------------- the oracle
 
 
+@pytest.mark.property
 def test_every_answer_is_the_oracles(engine: EngineUnderTest) -> None:
     """Random logs in random zones, under every definition, with and without an as-of date."""
 
@@ -572,9 +574,7 @@ def assert_segments(found: Sequence[dict[str, Any]], expected: oracle.Conversion
     counted = [user for user in expected.users if user.registration_week in complete]
     assert len(found) == len({user.channel for user in counted})
     # A channel may be called "(none)" as well; then two segments carry that name.
-    figures = Counter(
-        (s["value"], s["total_registered"], s["total_converted"]) for s in found
-    )
+    figures = Counter((s["value"], s["total_registered"], s["total_converted"]) for s in found)
     assert figures == Counter(
         (
             "(none)" if channel is None else channel,
@@ -604,6 +604,7 @@ def answer_of(engine: EngineUnderTest, folder: Path, files: Sequence[Iterable[by
     return json.dumps([answer, datasets])
 
 
+@pytest.mark.property
 def test_order_files_duplicates_and_other_events_do_not_matter(engine: EngineUnderTest) -> None:
     change = st.sampled_from(("shuffled", "split", "others", "twice"))
 

@@ -169,9 +169,9 @@ def failed_at(
     number: int, output: Path, work: Callable[[OutputFolder], None], error: BaseException
 ) -> bool:
     """The same with an error, after which the run still cleans up behind itself."""
-    with FAULT.at(number, error), contextlib.suppress(type(error), OutputError):
-        with OutputFolder(output, "test") as folder:
-            work(folder)
+    expected = contextlib.suppress(type(error), OutputError)
+    with FAULT.at(number, error), expected, OutputFolder(output, "test") as folder:
+        work(folder)
     return FAULT.happened
 
 
@@ -403,9 +403,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("free", [0, 1_000, 20_000, 100_000, 400_000])
-def test_a_full_disk(
-    engine: EngineUnderTest, tmp_path: Path, small_disk: Path, free: int
-) -> None:
+def test_a_full_disk(engine: EngineUnderTest, tmp_path: Path, small_disk: Path, free: int) -> None:
     output = small_disk / "output"
     first = write_log(tmp_path / "a.json", [line(1), app_loaded(TIME, 1)])
     assert engine.command("run", "--input", first, "--output", output).status == 0

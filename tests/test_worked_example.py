@@ -68,9 +68,7 @@ def test_events_lie_in_their_days(engine: EngineUnderTest, log: Path, output: Pa
     assert read_dataset(output, "rejected_events") == []
 
 
-def test_the_metric_is_printed_in_words(
-    engine: EngineUnderTest, log: Path, output: Path
-) -> None:
+def test_the_metric_is_printed_in_words(engine: EngineUnderTest, log: Path, output: Path) -> None:
     done = engine.command("run", "--input", log, "--output", output)
     assert done.status == 0, done.err
     assert "Conversion rate: 33.33 % (1 of 3 users)" in done.out

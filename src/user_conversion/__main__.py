@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
-
 
 INTERRUPTED = 130
 
@@ -21,6 +21,9 @@ def main() -> None:
 
     # A container's stop is handled as Ctrl-C is: at once, leaving the output as it was.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app(prog_name="user-conversion")
     except UserConversionError as error:

@@ -43,6 +43,15 @@ class DefinitionName(StrEnum):
     ANY_LOAD_NEXT_WEEK = "any-load-next-week"
 
 
+class ReportFormat(StrEnum):
+    """What a report can be."""
+
+    HTML = "html"
+    CSV = "csv"
+    JSON = "json"
+    MD = "md"
+
+
 class OutputFormat(StrEnum):
     """How results are printed."""
 
@@ -119,6 +128,7 @@ By = Annotated[
     ),
 ]
 Format = Annotated[OutputFormat, _option("--format", "How to print the result.")]
+NoReport = Annotated[bool, _option("--no-report", "Leave out the report at the end.")]
 Verbose = Annotated[bool, _option("--verbose", "Show the engine's own log on stderr.")]
 
 DEFAULT_INPUT = Path("data-input")
@@ -158,10 +168,11 @@ def run(
     timezone: Timezone = "UTC",
     as_of: AsOf = None,
     by: By = None,
+    no_report: NoReport = False,
     format: Format = OutputFormat.TABLE,  # noqa: A002
     verbose: Verbose = False,
 ) -> None:
-    """Split the events, then compute the conversion."""
+    """Split the events, compute the conversion, write the report."""
     wanted = [*(attribute or []), *([by] if by not in (None, "device_type") else [])]
     split = _split_settings(paths, input, output, wanted, max_rejected, full_refresh)
     conversion = _conversion_settings(output, definition, timezone, as_of, by)
@@ -170,6 +181,11 @@ def run(
     with Run("run", output, _engine_settings(engine, master, conf, verbose)) as this:
         events = this.split(split)
         result = this.convert(conversion)
+    page = None
+    if not no_report:
+        from user_conversion.report import write_report
+
+        page = write_report(output)
     if format is OutputFormat.JSON:
         _print_json(result.as_json())
         return
@@ -178,6 +194,8 @@ def run(
     out = terminal.console()
     terminal.show_events(out, events.total, len(events.plan.files), events.plan.why)
     terminal.show_conversion(out, result)
+    if page:
+        out.print(f"Report: {page}", soft_wrap=True)
 
 
 @app.command("events-split")
@@ -243,6 +261,29 @@ def conversion_rate(
     from user_conversion import terminal
 
     terminal.show_conversion(terminal.console(), result)
+
+
+@app.command("report")
+def report(
+    output: Output = DEFAULT_OUTPUT,
+    format: Annotated[  # noqa: A002
+        ReportFormat, _option("--format", "A page, a sheet, the JSON object, or a chat message.")
+    ] = ReportFormat.HTML,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            help="Where to write it. [default: report.html in the output, others to stdout]",
+            metavar="FILE",
+        ),
+    ] = None,
+) -> None:
+    """Parquet to one self-contained HTML file; or csv, json, md."""
+    from user_conversion.report import write_report
+
+    page = write_report(output, format.value, file)
+    if page:
+        typer.echo(page)
 
 
 @app.command("sample")

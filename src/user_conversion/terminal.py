@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from rich.console import Console
 from rich.table import Table
@@ -23,8 +24,10 @@ DEFINITIONS = {
 
 def console() -> Console:
     """Standard output; a pipe gets lines of a fixed width and no colour."""
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=PIPED_WIDTH)
+    # Texts come from the logs: nothing in them is markup.
+    plain = partial(Console, highlight=False, markup=False, emoji=False)
+    out = plain()
+    return out if out.is_terminal else plain(width=PIPED_WIDTH)
 
 
 def show_events(out: Console, counts: EventCounts, read_files: int, why: str) -> None:

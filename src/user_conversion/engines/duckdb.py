@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -31,10 +32,9 @@ SETTINGS = {
     "TimeZone": "UTC",
     "memory_limit": "1300MB",
     "preserve_insertion_order": "true",
-    # Progress is asked for, never printed: standard output is for results.
-    "enable_progress_bar": "true",
-    "enable_progress_bar_print": "false",
 }
+# Progress is asked for, never printed: standard output is for results.
+PROGRESS = {"enable_progress_bar": "true", "enable_progress_bar_print": "false"}
 TYPES = {"string": "VARCHAR", "bigint": "BIGINT", "timestamp": "TIMESTAMP"}
 LARGEST_LINE = 16 << 20
 ROWS_AT_ONCE = 50_000
@@ -71,10 +71,16 @@ class DuckDBEngine:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._connection = duckdb.connect()
-        for name, value in SETTINGS.items():
-            self._connection.execute(f"SET {name} = {_literal(value)}")
+        self._set(SETTINGS)
+        # In Jupyter without ipywidgets DuckDB refuses both settings, and shows no bar.
+        with suppress(duckdb.InvalidInputException):
+            self._set(PROGRESS)
         if settings.scratch:
             self._connection.execute(f"SET temp_directory = {_literal(str(settings.scratch))}")
+
+    def _set(self, values: Mapping[str, str]) -> None:
+        for name, value in values.items():
+            self._connection.execute(f"SET {name} = {_literal(value)}")
 
     def __enter__(self) -> DuckDBEngine:
         return self

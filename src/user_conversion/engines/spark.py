@@ -109,7 +109,9 @@ class SparkEngine:
             self.create_table("raw_lines", {"value": "string", "file": "string"}, [])
             return
         lines = self._spark.read.option("lineSep", "\n").text(_uri(self._scratch / "lines"))
-        lines.selectExpr("value", "_metadata.file_name AS file").createOrReplaceTempView("raw_lines")
+        lines.selectExpr("value", "_metadata.file_name AS file").createOrReplaceTempView(
+            "raw_lines"
+        )
 
     def _name_new_tables(self, attributes: Sequence[str], links: dict[str, Path]) -> None:
         names = ", ".join(f"`{name}`" for name in attributes)
@@ -194,7 +196,9 @@ class SparkEngine:
             rows = self._spark.sql(sql)
             # Python would see an instant in the zone of its own machine.
             columns = [
-                f"CAST(`{name}` AS TIMESTAMP_NTZ) AS `{name}`" if kind == "timestamp" else f"`{name}`"
+                f"CAST(`{name}` AS TIMESTAMP_NTZ) AS `{name}`"
+                if kind == "timestamp"
+                else f"`{name}`"
                 for name, kind in rows.dtypes
             ]
             return [row.asDict() for row in rows.selectExpr(*columns).collect()]
@@ -206,10 +210,14 @@ class SparkEngine:
         with spark_errors():
             if dataset.partition:
                 # Each partition by one task, unless it is so big that several share it.
-                columns = f"/*+ REBALANCE(`{dataset.partition}`) */ {columns}, `{dataset.partition}`"
+                columns = (
+                    f"/*+ REBALANCE(`{dataset.partition}`) */ {columns}, `{dataset.partition}`"
+                )
             else:
                 columns = f"/*+ REBALANCE */ {columns}"
-            writer = self._spark.sql(f"SELECT {columns} FROM ({sql})").write.options(**WRITE_OPTIONS)
+            writer = self._spark.sql(f"SELECT {columns} FROM ({sql})").write.options(
+                **WRITE_OPTIONS
+            )
             if dataset.partition:
                 writer = writer.partitionBy(dataset.partition)
             writer.parquet(_uri(written))
@@ -244,4 +252,8 @@ def _literal(value: Any, kind: str) -> str:
     if kind == "date":
         assert isinstance(value, date)
         return f"DATE '{value.isoformat()}'"
-    return f"CAST({value} AS {kind})" if isinstance(value, int) else f"CAST('{float(value)}' AS {kind})"
+    return (
+        f"CAST({value} AS {kind})"
+        if isinstance(value, int)
+        else f"CAST('{float(value)}' AS {kind})"
+    )

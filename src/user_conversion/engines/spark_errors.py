@@ -42,7 +42,9 @@ def root_cause(error: Exception) -> str:
     """The innermost message of an error that came from Java, without its class."""
     causes = re.findall(r"Caused by: (.+)", str(error))
     message = causes[-1] if causes else first_line(error)
-    return re.sub(r"^(?:[\w$]+\.)+[\w$]+(?:Exception|Error): ", "", message).strip().rstrip(".")[:300]
+    return (
+        re.sub(r"^(?:[\w$]+\.)+[\w$]+(?:Exception|Error): ", "", message).strip().rstrip(".")[:300]
+    )
 
 
 def first_line(error: Exception) -> str:

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from user_conversion.events import APP_LOADED, BOM, EARLIEST, REGISTERED, Reason
+from user_conversion.events import APP_LOADED, EARLIEST, REGISTERED, Reason
 from user_conversion.quarantine import CUT_MARK, RAW_LIMIT
 
 BLANK, OTHER = "blank", "other"
@@ -32,10 +32,11 @@ JSON_OPTIONS = {
 # Possessive (`++`, `*+`), since Java's regular expressions otherwise recurse for each character.
 # A string that never ends is skipped to the end, so that looking for its end takes no second try.
 STRING = r'"(?:[^"\\]++|\\.)*+"?'
-TRAILING_COMMA = rf'({STRING})|(?<=[\w\]}}"])\s*,(?=\s*[}}\]])'
-NON_FINITE = (
-    rf"\G((?:{STRING}|(?!-?(?:nan|inf))[^\"])*+)(?<![\w.])(-?(?:nan|inf(?:inity)?))(?!\w)"
-)
+TRAILING_COMMA = r'(?<=[\w\]}"])\s*+,(?=\s*+[}\]])'
+AROUND = r"\A\ufeff?\s*+|(?<!\s)\s++\z"
+FORGIVEN = f"({STRING})|{TRAILING_COMMA}|{AROUND}"
+BLANK_LINE = r"\A\ufeff?\s*+\z"
+NON_FINITE = rf"\G((?:{STRING}|(?!-?(?:nan|inf))[^\"])*+)(?<![\w.])(-?(?:nan|inf(?:inity)?))(?!\w)"
 SURROGATE_PAIR = r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]"
 SURROGATE = r"\\u[dD][89a-fA-F]"
 
@@ -109,16 +110,9 @@ def _as_array(text: str, marker: str) -> str:
     return f"from_json({array}, 'array<map<string,string>>', map({options}))"
 
 
-def _trimmed() -> str:
-    """The line without a byte order mark and the whitespace around it."""
-    mark = f"CAST(X'{BOM.hex()}' AS STRING)"
-    text = f"CASE WHEN startswith(value, {mark}) THEN substr(value, 2) ELSE value END"
-    return rf"trim(BOTH ' \t\r\n\u000b\u000c' FROM {text})"
-
-
 def _repaired() -> str:
     """The line without what `events.read_line` forgives."""
-    text = f"regexp_replace({_trimmed()}, r'{TRAILING_COMMA}', '$1')"
+    text = f"regexp_replace(value, r'{FORGIVEN}', '$1')"
     return f"""regexp_replace({text}, r'(?i){NON_FINITE}', '$1"$2"')"""
 
 
@@ -177,7 +171,7 @@ def _verdict(latest: datetime) -> str:
     until = (latest - EARLIEST) // timedelta(microseconds=1)
     return f"""CASE
         WHEN object IS NULL THEN
-            CASE WHEN {_trimmed()} = '' THEN '{BLANK}' ELSE '{Reason.INVALID_JSON}' END
+            CASE WHEN value RLIKE r'{BLANK_LINE}' THEN '{BLANK}' ELSE '{Reason.INVALID_JSON}' END
         WHEN event IS NULL OR event = '' THEN '{Reason.MISSING_EVENT}'
         WHEN event NOT IN ('{REGISTERED}', '{APP_LOADED}') THEN '{OTHER}'
         WHEN timestamp_text IS NULL THEN '{Reason.MISSING_TIMESTAMP}'
@@ -193,9 +187,11 @@ def _kept_text() -> str:
     """As `quarantine.kept_text`."""
     # Python puts three replacement characters for an encoded surrogate (ED, then A0 or more),
     # Java one: so its first two bytes become FF, which is replaced by itself.
-    bytes_as_text = "decode(CAST(value AS BINARY), 'ISO-8859-1')"
-    split = rf"regexp_replace({bytes_as_text}, r'\u00ed[\u00a0-\u00bf]', '\u00ff\u00ff')"
-    text = rf"trim(TRAILING '\r' FROM decode(encode({split}, 'ISO-8859-1'), 'UTF-8'))"
+    kept_bytes = f"substr(CAST(value AS BINARY), 1, {4 * RAW_LIMIT + 4})"
+    split = rf"""
+        regexp_replace(decode({kept_bytes}, 'ISO-8859-1'), r'\u00ed[\u00a0-\u00bf]', '\u00ff\u00ff')
+    """
+    text = rf"regexp_replace(decode(encode({split}, 'ISO-8859-1'), 'UTF-8'), r'(?<!\r)\r++\z', '')"
     return f"""CASE
         WHEN length({text}) <= {RAW_LIMIT} THEN {text}
         ELSE concat(substr({text}, 1, {RAW_LIMIT}), '{CUT_MARK}')
