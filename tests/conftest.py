@@ -327,7 +327,7 @@ def _rows(output: Path, name: str, attributes: tuple[str, ...]) -> Iterator[dict
         yield from (row | {partition: value} for row in rows)
 
 
-TOP_LEVEL = {*CONTRACT, "ledger.json", "run.json", ".lock"}
+TOP_LEVEL = {*CONTRACT, "ledger.json", "run.json", "report.html", ".lock"}
 
 
 def assert_no_litter(output: Path) -> None:

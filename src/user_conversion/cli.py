@@ -195,7 +195,7 @@ def run(
     terminal.show_events(out, events.total, len(events.plan.files), events.plan.why)
     terminal.show_conversion(out, result)
     if page:
-        out.print(f"Report: {page}", soft_wrap=True)
+        out.print(f"Report: {page}", soft_wrap=True, markup=False)
 
 
 @app.command("events-split")
@@ -267,7 +267,8 @@ def conversion_rate(
 def report(
     output: Output = DEFAULT_OUTPUT,
     format: Annotated[  # noqa: A002
-        ReportFormat, _option("--format", "A page, a sheet, the JSON object, or a chat message.")
+        ReportFormat,
+        typer.Option("--format", help="A page, a sheet, the JSON object, or a chat message."),
     ] = ReportFormat.HTML,
     file: Annotated[
         Path | None,

@@ -80,6 +80,7 @@ class Run:
                 "by": settings.by,
             }
             record["result"] = result.as_json()
+            record["daily"] = {day.isoformat(): counts for day, counts in result.daily.items()}
         return result
 
     @contextmanager

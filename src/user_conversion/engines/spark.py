@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from user_conversion import events
-from user_conversion.datasets import REJECTED_EVENTS, Columns, Dataset
+from user_conversion.datasets import Columns, Dataset
 from user_conversion.engines import EventCounts
 from user_conversion.engines.spark_errors import first_line, spark_errors
 from user_conversion.engines.spark_events import BLANK, OTHER, parsed_lines

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
 from pathlib import Path
 
 from user_conversion import datasets
-from user_conversion.datasets import APP_LOADED, WEEKLY_SUMMARY
+from user_conversion.datasets import WEEKLY_SUMMARY
 from user_conversion.engines import Engine, open_engine
 from user_conversion.errors import DatasetError
 from user_conversion.ledger import Ledger
-from user_conversion.metric_sql import metric_sql
 from user_conversion.report.first_loads import FirstLoads, read_first_loads
 from user_conversion.report.stored import StoredRun
 from user_conversion.results import ConversionResult, Figures, Segment
 from user_conversion.runs import CONVERSION
 from user_conversion.settings import EngineSettings
 from user_conversion.statistics import IndependenceTest, independence_test
-from user_conversion.weeks import start_of_day, time_zone
 
 CHANNEL = "channel"
 
@@ -50,7 +47,7 @@ def read_figures(output: Path) -> ReportFigures:
     run = StoredRun.load(output)
     with open_engine(EngineSettings("duckdb")) as engine:
         _require_match(engine, run.result, output)
-        result = replace(run.result, daily=_daily(engine, run, output))
+        result = replace(run.result, daily=run.daily)
         comparisons = [_compare_channels(engine, result, output)]
         if result.by not in (None, CHANNEL):
             comparisons.append(_stored_comparison(result))
@@ -70,21 +67,6 @@ def _require_match(engine: Engine, result: ConversionResult, output: Path) -> No
             f"The datasets in '{output}' are not those that run.json tells of: run {CONVERSION} "
             "again."
         )
-
-
-def _daily(engine: Engine, run: StoredRun, output: Path) -> dict[date, dict[str, int]]:
-    """Events by UTC day and name, as far as the conversion read them."""
-    as_of = run.parameters.get("as_of")
-    zone = time_zone(run.result.timezone)
-    until = start_of_day(date.fromisoformat(as_of) + timedelta(days=1), zone) if as_of else None
-    for dataset in (datasets.user_registration(), APP_LOADED):
-        columns = {name: dataset.columns[name] for name in ("event", "time")}
-        engine.read_parquet(dataset.name, columns, dataset.files(output), until)
-    daily: dict[date, dict[str, int]] = {}
-    rows = engine.rows(metric_sql(engine.dialect, "daily_events"))
-    for row in sorted(rows, key=lambda row: (row["day"], row["event"])):
-        daily.setdefault(row["day"], {})[row["event"]] = row["events"]
-    return daily
 
 
 def _compare_channels(engine: Engine, result: ConversionResult, output: Path) -> Comparison:

@@ -35,6 +35,12 @@ class StoredRun:
         """The options of the last conversion."""
         return dict(self.record["jobs"][CONVERSION].get("parameters", {}))
 
+    @property
+    def daily(self) -> dict[date, dict[str, int]]:
+        """Events by UTC day and name, as far as the conversion read them."""
+        days = self.record["jobs"][CONVERSION].get("daily", {})
+        return {date.fromisoformat(day): counts for day, counts in days.items()}
+
     @classmethod
     def load(cls, output: Path) -> StoredRun:
         """Read the record of an output folder; `DatasetError` if it holds no conversion."""
