@@ -97,7 +97,8 @@ class SparkEngine:
             name = file.path.name.lower()
             if name.endswith(".zst"):
                 raise InputError(
-                    f"Spark cannot read '{file.path}': unpack it with zstd -d, or use --engine duckdb."
+                    f"Spark cannot read '{file.path}': unpack it with zstd -d, or use "
+                    "--engine duckdb."
                 )
             link = f"{number:08}.json" + (".gz" if name.endswith(".gz") else "")
             (folder / link).symlink_to(file.path.absolute())

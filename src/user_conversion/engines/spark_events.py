@@ -121,7 +121,9 @@ def _is_unicode() -> str:
     pairs_gone = f"regexp_replace(value, r'{SURROGATE_PAIR}', ' ')"
     return rf"""
         decode(CAST(value AS BINARY), 'UTF-8') = value
-        AND CASE WHEN contains(value, r'\u') THEN NOT {pairs_gone} RLIKE r'{SURROGATE}' ELSE TRUE END
+        AND CASE
+            WHEN contains(value, r'\u') THEN NOT {pairs_gone} RLIKE r'{SURROGATE}' ELSE TRUE
+        END
     """
 
 

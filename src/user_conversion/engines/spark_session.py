@@ -33,7 +33,7 @@ REQUIRED = {
 # What makes it faster, unless the user has said otherwise.
 TUNING = {
     "spark.sql.adaptive.enabled": "true",
-    # Hundreds of day partitions are listed by the driver at once, not by a job of hundreds of tasks.
+    # Hundreds of day partitions are listed by the driver, not by a job of hundreds of tasks.
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
     # A day of events is a small file; many of them make one task.
     "spark.sql.files.openCostInBytes": str(512 << 10),
