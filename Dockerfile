@@ -80,6 +80,7 @@ ENTRYPOINT ["jupyter", "lab", "--ip=0.0.0.0", "--no-browser", "--allow-root", \
 FROM base AS spark
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libnss-wrapper openjdk-17-jre-headless \
+       procps \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log \
     && ln -s /usr/lib/jvm/java-17-openjdk-* /opt/java
 ENV JAVA_HOME=/opt/java \
@@ -87,6 +88,7 @@ ENV JAVA_HOME=/opt/java \
     PYSPARK_PYTHON=/opt/venv/bin/python
 COPY --from=spark-packages /opt/venv /opt/venv
 COPY scripts/spark-entrypoint /usr/local/bin/
+COPY scripts/spark_application.py /opt/user-conversion.py
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/mnt \
     pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --no-index /mnt/*.whl
 WORKDIR /data

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -108,6 +109,16 @@ class EngineUnderTest:
         with OutputFolder(output, "test") as folder, self._lazily_open() as engine:
             return compute_conversion(wanted, folder, engine)
 
+    def run(
+        self, output: Path, *inputs: Path, now: datetime = RUN_STARTED, **more: Any
+    ) -> ConversionResult:
+        """Both jobs on one engine, as the command `run` does them."""
+        wanted = SplitSettings(tuple(map(str, inputs)), output, max_rejected=1)
+        conversion = ConversionSettings(output, **more)
+        with OutputFolder(output, "test") as folder, self.open() as engine:
+            split_events(wanted, folder, lambda: engine, now)
+            return compute_conversion(conversion, folder, lambda: engine)
+
     def command(self, *arguments: object) -> Finished:
         return command(*arguments, "--engine", self.name)
 
@@ -176,6 +187,12 @@ def app_loaded(time: str, initiator_id: object, device_type: str | None = None) 
     """One line of a log."""
     event = {"event": "app_loaded", "timestamp": time, "initiator_id": initiator_id}
     return json.dumps(event | {"device_type": device_type})
+
+
+def scratch_folder() -> TemporaryDirectory[str]:
+    """A folder for one example of a property test, in memory where the system has such a place."""
+    memory = Path("/dev/shm")
+    return TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None)
 
 
 def write_log(path: Path, lines: Iterable[str | bytes]) -> Path:
@@ -331,7 +348,7 @@ TOP_LEVEL = {*CONTRACT, "ledger.json", "run.json", "report.html", ".lock"}
 
 
 def assert_no_litter(output: Path) -> None:
-    """Nothing but datasets, the two documents and the lock lies in an output folder."""
+    """Nothing but datasets, the documents and the lock lies in an output folder."""
     assert {path.name for path in output.iterdir()} <= TOP_LEVEL
     for name in CONTRACT:
         files = [path for path in (output / name).rglob("*") if not path.is_dir()]

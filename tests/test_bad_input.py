@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import bad_input_table
@@ -19,6 +18,7 @@ from conftest import (
     read_dataset,
     registered,
     row_counts,
+    scratch_folder,
     write_log,
 )
 from hypothesis import given
@@ -144,12 +144,12 @@ def shown(line: bytes) -> str:
 def test_any_lines_in_any_files(engine: EngineUnderTest) -> None:
     """Events among bad, other and blank lines: all accounted for, and nothing else published."""
 
-    @engine.examples(150)
+    @engine.examples(120)
     @given(st.data())
     def check(data: st.DataObject) -> None:
         lines = data.draw(raw_logs())
         contents = data.draw(file_splits(lines))
-        with TemporaryDirectory() as name:
+        with scratch_folder() as name:
             logs = Path(name, "logs")
             logs.mkdir()
             files: dict[str, Sequence[str | bytes]] = {}

@@ -11,7 +11,6 @@ from math import sqrt
 from pathlib import Path
 from random import Random
 from statistics import NormalDist
-from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,6 +22,7 @@ from conftest import (
     read_dataset,
     registered,
     row_counts,
+    scratch_folder,
     write_log,
 )
 from hypothesis import given
@@ -446,17 +446,18 @@ def test_every_answer_is_the_oracles(engine: EngineUnderTest) -> None:
     @engine.examples(500)
     @given(questions(), st.integers(0, 2**32))
     def check(question: Question, style: int) -> None:
-        with TemporaryDirectory() as name:
+        with scratch_folder() as name:
             folder = Path(name)
             lines = [event_line(event, style) for event in question.events]
-            engine.split(folder / "output", write_log(folder / "log.json", lines))
-            asked = {"timezone": question.timezone, "definition": question.definition}
-            result = engine.convert(folder / "output", as_of=question.as_of, by="channel", **asked)
-            expected = oracle.measure(question.events, as_of=question.as_of, **asked)
+            log = write_log(folder / "log.json", lines)
+            asked: dict[str, Any] = dict(vars(question))
+            events = asked.pop("events")
+            result = engine.run(folder / "output", log, by="channel", **asked)
+            expected = oracle.measure(events, **asked)
             assert_users(folder / "output", expected)
             assert_result(result, expected)
             assert_quality(result, question)
-            assert_events(folder / "output", question.events)
+            assert_events(folder / "output", events)
 
     check()
 
@@ -593,8 +594,7 @@ def answer_of(engine: EngineUnderTest, folder: Path, files: Sequence[Iterable[by
     output = folder / "output"
     for number, lines in enumerate(files):
         write_log(folder / "logs" / f"{number}.json", lines)
-    engine.split(output, folder / "logs")
-    answer = engine.convert(output, by="channel").as_json()
+    answer = engine.run(output, folder / "logs", by="channel").as_json()
     for count in ("lines", "other", "registered", "app_loaded"):
         del answer["events"][count]
     datasets = {
@@ -608,7 +608,7 @@ def answer_of(engine: EngineUnderTest, folder: Path, files: Sequence[Iterable[by
 def test_order_files_duplicates_and_other_events_do_not_matter(engine: EngineUnderTest) -> None:
     change = st.sampled_from(("shuffled", "split", "others", "twice"))
 
-    @engine.examples(40)
+    @engine.examples(25)
     @given(event_logs(max_size=12), change, st.randoms(use_true_random=False))
     def check(events: tuple[oracle.Event, ...], change: str, random: Random) -> None:
         lines = [event_line(event) for event in events]
@@ -621,7 +621,7 @@ def test_order_files_duplicates_and_other_events_do_not_matter(engine: EngineUnd
             "others": [random.sample(lines + others, len(lines) + 3)],
             "twice": [lines, lines],
         }[change]
-        with TemporaryDirectory() as name:
+        with scratch_folder() as name:
             before = answer_of(engine, Path(name, "before"), [lines])
             after = answer_of(engine, Path(name, "after"), changed)
             if change == "twice":

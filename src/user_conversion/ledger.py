@@ -53,7 +53,7 @@ class Ledger:
         if not path.exists():
             return None
         try:
-            document = json.loads(path.read_text())
+            document = json.loads(path.read_text("utf-8"))
             if document["version"] != VERSION:
                 raise ValueError
             batches = tuple(_batch(entry) for entry in document["batches"])

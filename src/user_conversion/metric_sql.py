@@ -34,7 +34,7 @@ def metric_sql(
     """
     file = resources.files("user_conversion") / "sql" / dialect / f"{statement}.sql"
     if attributes == DEFAULT_ATTRIBUTES and file.is_file():
-        return file.read_text()
+        return file.read_text("utf-8")
     return compile_statement(dialect, statement, attributes)
 
 

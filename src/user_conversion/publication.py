@@ -41,7 +41,7 @@ class OutputFolder:
     def __enter__(self) -> OutputFolder:
         with output_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / LOCK).open("a+")
+            self._lock = (self.path / LOCK).open("a+", encoding="utf-8")
             try:
                 self._take_lock()
                 self._recover()
@@ -80,7 +80,7 @@ class OutputFolder:
 
     def _recover(self) -> None:
         if self._manifest.exists():
-            self._move_into_place(json.loads(self._manifest.read_text()))
+            self._move_into_place(json.loads(self._manifest.read_text("utf-8")))
             self._discard()
         shutil.rmtree(self.staging, ignore_errors=True)
 
@@ -119,7 +119,7 @@ class OutputFolder:
                 folders[folder] = _rename_apart(publication.folder / folder, names)
         manifest = {"folders": folders, "drops": sorted(publication.drops)}
         begun = self.staging / "publish.json.begun"
-        begun.write_text(json.dumps(manifest))
+        begun.write_text(json.dumps(manifest), "utf-8")
         begun.rename(self._manifest)
         self._move_into_place(manifest)
         self._discard()
@@ -127,20 +127,33 @@ class OutputFolder:
     def _discard(self) -> None:
         # The manifest goes first: staged files without one are litter, not a publication.
         self._manifest.unlink(missing_ok=True)
-        shutil.rmtree(self.staging / "new", ignore_errors=True)
+        for folder in ("new", "dropped"):
+            shutil.rmtree(self.staging / folder, ignore_errors=True)
 
     def _move_into_place(self, manifest: dict[str, Any]) -> None:
         """Carry out a manifest; again and again to the same end."""
+        self._move_new_folders(self.staging / "new", self.path)
         for folder, names in manifest["folders"].items():
             staged, live = self.staging / "new" / folder, self.path / folder
             if names == [SINGLE_FILE] or folder == ".":
                 self._replace_files(staged, live, names)
             else:
                 self._replace_folder(staged, live, names)
+        dropped = self.staging / "dropped"
+        dropped.mkdir(exist_ok=True)
         for folder in manifest["drops"]:
             # In one step, as no reader must find half of a partition.
             with suppress(FileNotFoundError):
-                (self.path / folder).rename(self.staging / "new" / folder.replace("/", "."))
+                (self.path / folder).rename(dropped / folder.replace("/", "."))
+
+    def _move_new_folders(self, staged: Path, live: Path) -> None:
+        """Move folders that were not there before whole: a new dataset takes one step."""
+        for folder in [path for path in staged.iterdir() if path.is_dir()]:
+            target = live / folder.name
+            if target.exists():
+                self._move_new_folders(folder, target)
+            else:
+                folder.rename(target)
 
     def _replace_files(self, staged: Path, live: Path, names: list[str]) -> None:
         there = set(os.listdir(live)) if live.exists() else set()  # noqa: PTH208
@@ -176,7 +189,7 @@ class Publication:
     def write_json(self, name: str, document: Any) -> None:
         """Stage a JSON document for the top of the output folder."""
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-        (self.folder / name).write_text(text)
+        (self.folder / name).write_text(text, "utf-8")
 
 
 def _rename_apart(folder: Path, names: list[str]) -> list[str]:

