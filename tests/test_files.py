@@ -86,6 +86,20 @@ def test_forms_of_a_log(engine: EngineUnderTest, tmp_path: Path, output: Path) -
     assert result.read.lines == 2 * len(FORMS) + 3 + 7
 
 
+@pytest.mark.parametrize("byte", [b"x", b"{", b"7", b"\x00", b"\xff", b" ", b"\n"])
+def test_a_file_of_one_byte(
+    engine: EngineUnderTest, tmp_path: Path, output: Path, byte: bytes
+) -> None:
+    logs = [write_log(tmp_path / f"{name}.json", [line(1), "", "bad"]) for name in ("a", "c")]
+    (tmp_path / "b.json").write_bytes(byte)
+    result = engine.split(output, logs[0], tmp_path / "b.json", logs[1])
+    blank = not byte.strip()
+    assert (result.read.lines, result.read.blank, result.read.rejected) == (7, 2 + blank, 3 - blank)
+    rejected = read_dataset(output, "rejected_events")
+    assert sum(Path(row.source).name == "b.json" for row in rejected) == (not blank)
+    assert {row.line_number for row in rejected if row.raw == "bad"} <= {3, None}
+
+
 def test_names_of_a_log(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
     for number, name in enumerate(NAMES):
         write_log(tmp_path / "logs" / name, [registered(TIME, number, name)])

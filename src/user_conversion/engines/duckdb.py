@@ -108,9 +108,9 @@ class DuckDBEngine:
             if not file.is_unchanged():
                 raise InputError(f"'{file.path}' was written to while it was read; run again.")
         found = dict(self._fetch("SELECT kind, count(*) FROM parsed GROUP BY kind"))
-        blank = sum(line_counts) - sum(found.values())
+        passed_over = sum(line_counts) - sum(found.values())
         second_look = SecondLook(files, line_counts, attributes, latest)
-        self._look_again(second_look, blank if found.get(None) or blank else 0)
+        self._look_again(second_look, passed_over)
         recovered = dict(self._fetch("SELECT event, count(*) FROM recovered GROUP BY event"))
         self._name_new_tables(attributes)
         return EventCounts(
@@ -118,7 +118,7 @@ class DuckDBEngine:
             registered=found.get(REGISTERED, 0) + recovered.get(events.REGISTERED, 0),
             app_loaded=found.get(LOADED, 0) + recovered.get(events.APP_LOADED, 0),
             other=found.get(OTHER, 0) + second_look.other,
-            blank=blank + second_look.taken_for_text,
+            blank=second_look.blank,
             rejected_by_reason=dict(sorted(second_look.reasons.items())),
         )
 
@@ -150,22 +150,22 @@ class DuckDBEngine:
     def _share_unclear(self) -> float:
         return float(self._fetch("SELECT avg((kind IS NULL)::INTEGER) FROM parsed")[0][0] or 0)
 
-    def _look_again(self, second_look: SecondLook, blank: int) -> None:
-        """Read the unclear lines and check that blank lines are blank."""
+    def _look_again(self, second_look: SecondLook, passed_over: int) -> None:
+        """Read the unclear lines, and check that no other was passed over than may be."""
         columns = {"event": "string", "time": "timestamp", "initiator_id": "bigint"}
         columns |= dict.fromkeys(("device_type", *second_look.attributes), "string")
         self.create_table("recovered", columns, [])
         self.create_table("new_rejected_events", REJECTED_EVENTS.columns, [])
         rows = self._fetch("SELECT rowid FROM parsed WHERE kind IS NULL ORDER BY rowid")
-        if not rows and not blank:
+        if not rows and not passed_over:
             return
-        rejected = second_look.rejected([row for (row,) in rows], blank)
+        rejected = second_look.rejected([row for (row,) in rows], passed_over)
         while batch := list(islice(rejected, ROWS_AT_ONCE)):
             self._insert("new_rejected_events", REJECTED_EVENTS.columns, batch)
         self._insert("recovered", columns, second_look.recovered)
-        if second_look.blank != blank:
+        if second_look.passed_over != passed_over:
             raise EngineError(
-                f"DuckDB passed over {blank - second_look.blank} lines that are not blank; "
+                f"DuckDB passed over {passed_over - second_look.passed_over} lines that are not blank; "
                 "please report this as a bug, and try --engine spark."
             )
 

@@ -24,26 +24,26 @@ RejectedRow = tuple[str, int, str, str]
 class SecondLook:
     """Goes through lines again, and counts what came of them.
 
-    `blank` are lines that were passed over; `taken_for_text` are blank ones that were not.
+    `passed_over` are the lines that DuckDB made no row of, almost always the blank ones.
     """
 
     files: Sequence[InputFile]
     line_counts: Sequence[int]
     attributes: Sequence[str]
     latest: datetime
+    passed_over: int = 0
     blank: int = 0
-    taken_for_text: int = 0
     other: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     recovered: list[RecoveredRow] = field(default_factory=list)
 
-    def rejected(self, rows: Sequence[int], blank: int) -> Iterator[RejectedRow]:
-        """Read the lines at the given places among all lines that are not blank, in order.
+    def rejected(self, rows: Sequence[int], passed_over: int) -> Iterator[RejectedRow]:
+        """Read the lines at the given places among all that were not passed over, in order.
 
-        `blank` is how many blank lines there must be: without any, no other line is touched.
+        `passed_over` is how many there must be: without any, no other line is touched.
         Yields the rejected lines; what turns out to be an event is in `recovered` afterwards.
         """
-        for file, number, line in self._lines(rows, blank):
+        for file, number, line in self._lines(rows, passed_over):
             try:
                 event = events.read_line(line, self.latest)
             except Rejected as rejected:
@@ -53,7 +53,7 @@ class SecondLook:
                 if isinstance(event, Event):
                     self.recovered.append(self._row(event))
                 elif event is None:
-                    self.taken_for_text += 1
+                    self.blank += 1
                 else:
                     self.other += 1
 
@@ -63,28 +63,34 @@ class SecondLook:
         time = event.time.replace(tzinfo=None)
         return event.event, time, event.initiator_id, fields.get("device_type"), *attributes
 
-    def _lines(self, rows: Sequence[int], blank: int) -> Iterator[tuple[InputFile, int, bytes]]:
+    def _lines(
+        self, rows: Sequence[int], passed_over: int
+    ) -> Iterator[tuple[InputFile, int, bytes]]:
         row, wanted = 0, 0
         for file, line_count in zip(self.files, self.line_counts, strict=True):
-            if not blank and (wanted == len(rows) or rows[wanted] >= row + line_count):
+            if not passed_over and (wanted == len(rows) or rows[wanted] >= row + line_count):
                 row += line_count
                 continue
             number = 1
             for batch in inputs.line_batches(file.path):
-                if blank:
+                if passed_over:
                     numbered = [
                         (number + place, line)
                         for place, line in enumerate(batch)
                         if line.strip(events.WHITESPACE)
                     ]
                     self.blank += len(batch) - len(numbered)
+                    if file.size == 1:  # passed over, whatever the byte is
+                        yield from ((file, *line) for line in numbered)
+                        numbered = []
+                    self.passed_over += len(batch) - len(numbered)
                 else:
                     numbered = []
-                found = len(numbered) if blank else len(batch)
+                found = len(numbered) if passed_over else len(batch)
                 until = bisect_left(rows, row + found, wanted)
                 for place in islice(rows, wanted, until):
                     at = place - row
-                    yield file, *(numbered[at] if blank else (number + at, batch[at]))
+                    yield file, *(numbered[at] if passed_over else (number + at, batch[at]))
                 number += len(batch)
                 row += found
                 wanted = until

@@ -1,0 +1,68 @@
+"""What the README shows is what happens."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import command
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+]
+OURS = [shlex.split(line)[1:] for line in COMMANDS if line.startswith("user-conversion ")]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as a clone is: with the sample log in data-input."""
+    shutil.copytree(ROOT / "data-input", tmp_path / "data-input")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_every_command_is_of_a_kind_that_is_tested_here() -> None:
+    known = ("./task ", "user-conversion ", "pip install .")
+    assert COMMANDS
+    assert all(line.startswith(known) for line in COMMANDS)
+
+
+def test_the_tasks_exist() -> None:
+    tasks = yaml.safe_load((ROOT / "Taskfile.yml").read_text())["tasks"]
+    named = set(re.findall(r"\./task ([\w-]+)(?![\w:-])", README))
+    assert {"run", "test"} <= named <= tasks.keys()
+
+
+def test_task_run_prints_what_the_readme_shows(folder: Path) -> None:
+    tasks = yaml.safe_load((ROOT / "Taskfile.yml").read_text())["tasks"]
+    assert tasks["run"]["cmd"] == "{{.APP}} run {{.CLI_ARGS}}"
+    (shown,) = re.findall(r"```text\n(Lines: .*?)```", README, re.DOTALL)
+    printed = command("run").out
+    assert [line.rstrip() for line in printed.splitlines()] == shown.splitlines()
+
+
+def test_the_commands_run_one_after_the_other(folder: Path) -> None:
+    assert len(OURS) >= 4
+    for arguments in OURS:
+        finished = command(*arguments)
+        assert finished.status == 0, finished.err
+    assert (folder / "my-output" / "report.html").exists()
+    assert (folder / "my-sample.json").exists()
+
+
+def test_the_definitions_give_the_rates_that_the_readme_names(folder: Path) -> None:
+    rates = dict(
+        re.findall(r"^\| `([\w-]+)`(?: \(default\))? \| .* \| ([\d.]+ %) \|$", README, re.M)
+    )
+    assert len(rates) == 3
+    for definition, rate in rates.items():
+        printed = command("run", "--no-report", "--definition", definition).out
+        assert f"Conversion rate: {rate} " in printed
