@@ -250,8 +250,8 @@ def main() -> None:
     if options.write:
         about = (
             "# Benchmarks\n\nWritten by `task bench`. Whole processes, started in turn; medians "
-            f"of {options.runs} runs, the ratio to the floor taken within each turn. Every contender "
-            "gave the same weekly figures. Peak memory includes child processes.\n\n"
+            f"of {options.runs} runs, the ratio to the floor taken within each turn. Every "
+            "contender gave the same weekly figures. Peak memory includes child processes.\n\n"
             f"Machine: {machine()}. {versions()}.\n"
         )
         PAGE.write_text("\n".join([about, *sections]))

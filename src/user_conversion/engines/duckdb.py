@@ -163,9 +163,10 @@ class DuckDBEngine:
         while batch := list(islice(rejected, ROWS_AT_ONCE)):
             self._insert("new_rejected_events", REJECTED_EVENTS.columns, batch)
         self._insert("recovered", columns, second_look.recovered)
-        if second_look.passed_over != passed_over:
+        unclear = passed_over - second_look.passed_over
+        if unclear:
             raise EngineError(
-                f"DuckDB passed over {passed_over - second_look.passed_over} lines that are not blank; "
+                f"DuckDB passed over {unclear} lines that are not blank; "
                 "please report this as a bug, and try --engine spark."
             )
 
