@@ -60,6 +60,8 @@ for _name in [name for name in os.environ if name.startswith("USER_CONVERSION_")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "property: random examples; more of them in `task fuzz`")
+    # PySpark leaves the closing of its sockets to the garbage collector.
+    config.addinivalue_line("filterwarnings", "ignore:unclosed <socket:ResourceWarning")
 
 
 @pytest.fixture
@@ -94,7 +96,7 @@ class EngineUnderTest:
     def examples(self, number: int) -> settings:
         """For a property test with a fixed number of examples, or those of `task fuzz`."""
         number = settings.default.max_examples if PROFILE == "fuzz" else number
-        return settings(max_examples=max(5, number // self.cost))
+        return settings(max_examples=max(3, number // self.cost))
 
     def split(
         self, output: Path, *inputs: Path, now: datetime = RUN_STARTED, **more: Any
@@ -163,6 +165,8 @@ ENGINES = [
     pytest.param("spark", id="spark", marks=pytest.mark.spark),
 ]
 COSTS = {"duckdb": 1, "spark": 50}
+# For what is no engine's business, and to prepare what another engine then works on.
+DUCKDB = EngineUnderTest("duckdb", COSTS["duckdb"])
 
 
 @pytest.fixture(params=ENGINES, scope="session")

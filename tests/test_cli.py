@@ -327,7 +327,7 @@ def test_parquet_of_the_wrong_shape(
     engine: EngineUnderTest, log: Path, output: Path, damage: Any
 ) -> None:
     """Of one day among several: a sentence, and the results as they were."""
-    assert engine.command("run", "--input", log, "--output", output).status == 0
+    assert command("run", "--input", log, "--output", output).status == 0
     results = {path: path.read_bytes() for path in (output / "weekly_summary").rglob("*.parquet")}
     folder = output / "user_registration" / "format=parquet" / "derived_tstamp_day=2020-11-03"
     (path,) = folder.iterdir()
@@ -336,7 +336,7 @@ def test_parquet_of_the_wrong_shape(
     assert_one_sentence(done, 1, "--full-refresh")
     assert {path: path.read_bytes() for path in results} == results
     refresh = ["events-split", "--input", log, "--output", output, "--full-refresh"]
-    assert engine.command(*refresh).status == 0
+    assert command(*refresh).status == 0
     assert len(read_dataset(output, "user_registration")) == 3
 
 

@@ -86,18 +86,18 @@ def test_forms_of_a_log(engine: EngineUnderTest, tmp_path: Path, output: Path) -
     assert result.read.lines == 2 * len(FORMS) + 3 + 7
 
 
-@pytest.mark.parametrize("byte", [b"x", b"{", b"7", b"\x00", b"\xff", b" ", b"\n"])
-def test_a_file_of_one_byte(
-    engine: EngineUnderTest, tmp_path: Path, output: Path, byte: bytes
-) -> None:
-    logs = [write_log(tmp_path / f"{name}.json", [line(1), "", "bad"]) for name in ("a", "c")]
-    (tmp_path / "b.json").write_bytes(byte)
-    result = engine.split(output, logs[0], tmp_path / "b.json", logs[1])
-    blank = not byte.strip()
-    assert (result.read.lines, result.read.blank, result.read.rejected) == (7, 2 + blank, 3 - blank)
+def test_files_of_one_byte(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
+    contents = [b"x", b"{", b"7", b"\x00", b"\xff", b" ", b"\n"]
+    for number, byte in enumerate(contents):
+        write_log(tmp_path / "logs" / f"{number}a.json", [line(number), "", "bad"])
+        (tmp_path / "logs" / f"{number}b.json").write_bytes(byte)
+    result = engine.split(output, tmp_path / "logs")
+    assert (result.read.lines, result.read.blank, result.read.rejected) == (28, 7 + 2, 7 + 5)
     rejected = read_dataset(output, "rejected_events")
-    assert sum(Path(row.source).name == "b.json" for row in rejected) == (not blank)
+    names = sorted(Path(row.source).name for row in rejected)
+    assert names == sorted([f"{n}a.json" for n in range(7)] + [f"{n}b.json" for n in range(5)])
     assert {row.line_number for row in rejected if row.raw == "bad"} <= {3, None}
+    assert users(output) == list(range(7))
 
 
 def test_names_of_a_log(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
@@ -217,7 +217,7 @@ def test_a_damaged_file_fails_the_run(
     engine: EngineUnderTest, tmp_path: Path, output: Path, name: str
 ) -> None:
     good = write_log(tmp_path / "logs" / "good.json", [line(1)])
-    assert engine.command("events-split", "--input", good, "--output", output).status == 0
+    assert command("events-split", "--input", good, "--output", output).status == 0
     log = tmp_path / "logs" / name
     log.write_bytes(damaged()[name])
     done = engine.command("events-split", "--input", tmp_path / "logs", "--output", output)
@@ -227,7 +227,7 @@ def test_a_damaged_file_fails_the_run(
     # Without it the next run is as if nothing had happened.
     log.unlink()
     write_log(tmp_path / "logs" / "more.json", [line(2)])
-    assert engine.command("events-split", "--input", good.parent, "--output", output).status == 0
+    assert command("events-split", "--input", good.parent, "--output", output).status == 0
     assert users(output) == [1, 2]
 
 
@@ -249,14 +249,14 @@ def test_a_json_array(
     """Read as events, or refused with the way to convert it."""
     log = tmp_path / "array.json"
     log.write_bytes(content)
-    done = engine.command("run", "--input", log, "--output", output)
+    done = command("run", "--input", log, "--output", output)
     assert done.status == 1
     assert "jq -c '.[]'" in done.err
     assert "Traceback" not in done.err
     assert not (output / "user_registration").exists()
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
 def test_another_encoding(
     engine: EngineUnderTest, tmp_path: Path, output: Path, encoding: str
 ) -> None:
@@ -367,14 +367,12 @@ def test_a_link_to_nothing(tmp_path: Path, output: Path) -> None:
     assert_refused(command("run", "--input", tmp_path / "logs", "--output", output), "nothing.json")
 
 
-def test_the_output_inside_the_input(
-    engine: EngineUnderTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_output_inside_the_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the run writes there are no logs."""
     monkeypatch.chdir(tmp_path)
     for name, expected in (("a.json", [1]), ("a.json", [1]), ("b.json", [1, 2])):
         write_log(tmp_path / name, [line(expected[-1])])
-        done = engine.command("run", "--input", ".", "--output", "output", "--max-rejected", 0)
+        done = command("run", "--input", ".", "--output", "output", "--max-rejected", 0)
         assert done.status == 0, done.err
         assert users(tmp_path / "output") == expected
 

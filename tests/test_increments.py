@@ -13,6 +13,7 @@ import oracle
 import pytest
 from conftest import (
     CONTRACT,
+    DUCKDB,
     EngineUnderTest,
     app_loaded,
     assert_no_litter,
@@ -26,8 +27,6 @@ from conftest import (
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import RUN_STARTED, file_splits, raw_logs
-
-DUCKDB = EngineUnderTest("duckdb", 1)
 
 
 def everything(output: Path) -> dict[str, Counter[tuple[Any, ...]]]:
@@ -206,7 +205,7 @@ def test_a_removed_file_is_refused(engine: EngineUnderTest, tmp_path: Path, outp
         assert "--full-refresh" in done.err
     assert users(output) == [0, 1]
     refresh = ["events-split", "--input", second, "--output", output, "--full-refresh"]
-    assert engine.command(*refresh).status == 0
+    assert command(*refresh).status == 0
     assert users(output) == [1]
 
 
@@ -236,13 +235,11 @@ def test_a_file_has_one_identity(
 # ---------------------------------------------------------------- the ledger
 
 
-def test_the_ledger_can_be_read_by_people(
-    engine: EngineUnderTest, tmp_path: Path, output: Path
-) -> None:
+def test_the_ledger_can_be_read_by_people(tmp_path: Path, output: Path) -> None:
     first = write_log(tmp_path / "logs" / "a.json", [line(1), "", "{}"])
-    engine.split(output, tmp_path / "logs")
+    DUCKDB.split(output, tmp_path / "logs")
     second = write_log(tmp_path / "logs" / "ü.json", [line(2)])
-    engine.split(output, tmp_path / "logs")
+    DUCKDB.split(output, tmp_path / "logs")
     text = (output / "ledger.json").read_text(encoding="utf-8")
     assert str(second) in text  # not as an escape
     assert len(text.splitlines()) > 20
@@ -277,7 +274,7 @@ def test_a_ledger_that_cannot_be_read(tmp_path: Path, output: Path, content: str
 def test_parquet_without_a_ledger_is_replaced(
     engine: EngineUnderTest, tmp_path: Path, output: Path
 ) -> None:
-    engine.split(output, write_log(tmp_path / "a.json", [line(1, "2020-11-02T12:00:00Z")]))
+    DUCKDB.split(output, write_log(tmp_path / "a.json", [line(1, "2020-11-02T12:00:00Z")]))
     (output / "ledger.json").unlink()
     engine.split(output, write_log(tmp_path / "b.json", [line(2, "2020-11-03T12:00:00Z")]))
     assert users(output) == [2]

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import oracle
 import pytest
 from conftest import (
+    DUCKDB,
     EngineUnderTest,
     app_loaded,
     read_dataset,
@@ -109,18 +110,28 @@ WEEKS: dict[str, list[Case]] = {
 }
 
 
-@pytest.mark.parametrize("zone", WEEKS)
-def test_calendar_weeks(engine: EngineUnderTest, tmp_path: Path, output: Path, zone: str) -> None:
+@pytest.fixture(scope="module")
+def users_of_all_zones(engine: EngineUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every case of every zone as a user: 1000 times the zone's place, plus the case's."""
+    folder = tmp_path_factory.mktemp("zones")
     lines = []
-    for user, (registration, load, _, _) in enumerate(WEEKS[zone]):
-        lines.append(registered(registration, user))
-        lines += [app_loaded(load, user)] if load else []
-    engine.split(output, write_log(tmp_path / "log.json", lines))
-    engine.convert(output, timezone=zone)
-    users = {user.initiator_id: user for user in read_dataset(output, "user_conversion")}
-    for user, (registration, load, week, offset) in enumerate(WEEKS[zone]):
+    for place, cases in enumerate(WEEKS.values()):
+        for user, (registration, load, _, _) in enumerate(cases, 1000 * place):
+            lines.append(registered(registration, user))
+            lines += [app_loaded(load, user)] if load else []
+    engine.split(folder / "output", write_log(folder / "log.json", lines))
+    return folder / "output"
+
+
+@pytest.mark.parametrize("zone", WEEKS)
+def test_calendar_weeks(engine: EngineUnderTest, users_of_all_zones: Path, zone: str) -> None:
+    engine.convert(users_of_all_zones, timezone=zone)
+    rows = read_dataset(users_of_all_zones, "user_conversion")
+    users = {user.initiator_id: user for user in rows}
+    for user, case in enumerate(WEEKS[zone], 1000 * list(WEEKS).index(zone)):
+        registration, load, week, offset = case
         found = users[user]
-        assert (found.registration_week, found.week_offset) == (week, offset), WEEKS[zone][user]
+        assert (found.registration_week, found.week_offset) == (week, offset), case
         assert found.registered_at == datetime.fromisoformat(registration)
         assert found.first_loaded_at == (load and datetime.fromisoformat(load))
         assert found.converted == (offset == 1)
@@ -231,8 +242,7 @@ USERS: list[tuple[str, list[str], tuple[str | None, str, str | None, int | None]
 def test_users_one_by_one(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
     stranger = app_loaded("2020-11-10T08:00:00Z", 999, "phone")
     lines = [stranger, *(line for _, lines, _ in USERS for line in lines)]
-    engine.split(output, write_log(tmp_path / "log.json", lines))
-    result = engine.convert(output)
+    result = engine.run(output, write_log(tmp_path / "log.json", lines))
     users = {user.initiator_id: user for user in read_dataset(output, "user_conversion")}
     for what, lines, expected in USERS:
         user = users.pop(int(json.loads(lines[0])["initiator_id"]))
@@ -286,8 +296,7 @@ def test_whole_percent_is_rounded_half_up(
         next_monday = date.fromisoformat(monday) + timedelta(days=7)
         lines += [registered(f"{monday}T00:00:00Z", start + user) for user in range(users)]
         lines += [app_loaded(f"{next_monday}T00:00:00Z", start + user) for user in range(converted)]
-    engine.split(output, write_log(tmp_path / "log.json", lines))
-    result = engine.convert(output)
+    result = engine.run(output, write_log(tmp_path / "log.json", lines))
     rows = read_dataset(output, "weekly_summary")
     figures = [(row.total_registered, row.total_converted, row.conversion_rate) for row in rows]
     assert figures == [(users, converted, whole) for users, converted, whole, _ in weeks.values()]
@@ -300,7 +309,7 @@ def test_whole_percent_is_rounded_half_up(
 
 
 @pytest.fixture(scope="module")
-def unfinished(engine: EngineUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Registrations in two weeks, seen until Sunday 2020-11-22 in UTC."""
     folder = tmp_path_factory.mktemp("unfinished")
     lines = [registered("2020-11-03T12:00:00Z", user, "ad") for user in (1, 2, 3)]
@@ -308,7 +317,7 @@ def unfinished(engine: EngineUnderTest, tmp_path_factory: pytest.TempPathFactory
     lines += [app_loaded("2020-11-09T12:00:00Z", 1, "phone")]
     lines += [app_loaded("2020-11-20T12:00:00Z", 4, "phone")]
     lines += [app_loaded("2020-11-22T03:00:00Z", 5, "tablet")]
-    engine.split(folder / "output", write_log(folder / "log.json", lines))
+    DUCKDB.split(folder / "output", write_log(folder / "log.json", lines))
     return folder / "output"
 
 
@@ -383,7 +392,7 @@ def test_segments_are_pooled_over_complete_weeks(
     lines += [app_loaded("2020-11-17T12:00:00Z", 1000 + user, "tv") for user in range(50)]
     lines += [registered("2020-11-11T12:00:00Z", 2000 + user) for user in range(18)]
     lines += [registered("2020-11-22T12:00:00Z", 3000, "unfinished")]
-    engine.split(output, write_log(tmp_path / "log.json", lines))
+    DUCKDB.split(output, write_log(tmp_path / "log.json", lines))
     ad, none = engine.convert(output, by="channel").as_json()["segments"]
     assert (ad["by"], ad["value"]) == ("channel", "ad")
     assert (ad["total_registered"], ad["total_converted"], ad["conversion_rate"]) == (1000, 100, 10)
@@ -411,8 +420,8 @@ def test_segments_are_pooled_over_complete_weeks(
 def test_nobody_registered(
     engine: EngineUnderTest, tmp_path: Path, output: Path, lines: list[str], observed: str | None
 ) -> None:
-    engine.split(output, write_log(tmp_path / "log.json", lines))
-    answer = engine.convert(output, by="channel").as_json()
+    log = write_log(tmp_path / "log.json", lines)
+    answer = engine.run(output, log, by="channel").as_json()
     nobody = {
         "total_registered": 0,
         "total_converted": 0,
@@ -662,7 +671,7 @@ def test_the_json_is_the_same_to_the_byte(engine: EngineUnderTest, tmp_path: Pat
     assert len(printed) == 1
 
 
-@pytest.mark.parametrize("zone", ["America/St_Johns", "Pacific/Kiritimati", "Asia/Kathmandu"])
+@pytest.mark.parametrize("zone", ["America/St_Johns", "Pacific/Kiritimati"])
 def test_the_zone_of_the_machine_does_not_matter(
     engine: EngineUnderTest, tmp_path: Path, machine_zone: Any, zone: str
 ) -> None:
@@ -671,8 +680,7 @@ def test_the_zone_of_the_machine_does_not_matter(
     log = write_log(tmp_path / "log.json", lines)
     machine_zone(zone)
     output = tmp_path / "output"
-    engine.split(output, log)
-    engine.convert(output, timezone="America/New_York")
+    engine.run(output, log, timezone="America/New_York")
     users = {row.initiator_id: row for row in read_dataset(output, "user_conversion")}
     for user, (time, _, week, _) in enumerate(case):
         assert users[user].registration_week == week
@@ -685,8 +693,7 @@ def test_the_zone_of_the_machine_does_not_matter(
 def test_the_published_figures_of_a_month(engine: EngineUnderTest, output: Path) -> None:
     """January 2020, as published for real data; the committed sample is made to agree."""
     sample = Path(__file__).parents[1] / "data-input" / "dataset.json"
-    engine.split(output, sample)
-    found = engine.convert(output).as_json()
+    found = engine.run(output, sample).as_json()
     assert (found["total_registered"], found["total_converted"]) == (7317, 375)
     assert found["conversion_rate"] == 5.13
     assert found["quality"]["duplicate_registrations"] == 1

@@ -402,11 +402,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.mark.parametrize("free", [0, 1_000, 20_000, 100_000, 400_000])
+@pytest.mark.parametrize("free", [0, 20_000, 400_000])
 def test_a_full_disk(engine: EngineUnderTest, tmp_path: Path, small_disk: Path, free: int) -> None:
     output = small_disk / "output"
     first = write_log(tmp_path / "a.json", [line(1), app_loaded(TIME, 1)])
-    assert engine.command("run", "--input", first, "--output", output).status == 0
+    assert command("run", "--input", first, "--output", output).status == 0
     lines = [registered(TIME, user * 7919**3, f"{user:x}") for user in range(2, 40_000)]
     second = write_log(tmp_path / "b.json", lines)
     left = os.statvfs(small_disk)
