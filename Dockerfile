@@ -55,10 +55,10 @@ RUN install --directory --owner 1000 --group 1000 /app
 WORKDIR /app
 COPY requirements/dev.txt requirements/
 COPY scripts/environment scripts/
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml LICENSE ./
 COPY src/user_conversion/__init__.py src/user_conversion/
 RUN --mount=type=cache,target=/var/cache/pip \
-    PIP_CACHE_DIR=/var/cache/pip scripts/environment dev
+    touch README.md && PIP_CACHE_DIR=/var/cache/pip scripts/environment dev
 COPY --chown=1000:1000 . .
 USER 1000:1000
 ENTRYPOINT [".venv-dev/bin/python", "-m", "pytest"]

@@ -280,7 +280,6 @@ def test_images_are_small_and_hold_no_cache_and_no_secret(images: dict[str, str]
 
 
 @pytest.mark.docker
-@pytest.mark.spark
 @pytest.mark.timeout(3600)
 def test_a_cluster_gives_the_local_answer(
     images: dict[str, str], folder: Path, local_answer: dict[str, Any]

@@ -243,9 +243,7 @@ def test_a_damaged_file_fails_the_run(
     ],
     ids=["one line", "one event a line", "indented"],
 )
-def test_a_json_array(
-    engine: EngineUnderTest, tmp_path: Path, output: Path, content: bytes
-) -> None:
+def test_a_json_array(tmp_path: Path, output: Path, content: bytes) -> None:
     """Read as events, or refused with the way to convert it."""
     log = tmp_path / "array.json"
     log.write_bytes(content)

@@ -1,7 +1,7 @@
 """The job by hand in embedded ClickHouse.
 
 Measured and left out, as slower: LowCardinality strings while reading (twice the time to parse),
-the `best_effort` reader of dates, a second read of the JSON instead of a table in memory.
+the `best_effort` reader of dates.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """The job by hand in DuckDB SQL: one pass over the JSON into a slim table, everything from there.
 
-Measured and left out, as slower or no faster: partitioned COPY straight from two scans of the
-JSON, one COPY per day, ORDER BY day, other flush thresholds and numbers of open files, the
-weekly figures from the Parquet instead of the table. Measured and kept: `event` as an ENUM (a
-constant string is hashed for every row), and make_timestamptz instead of a cast to TIMESTAMPTZ
-(which asks a calendar library for every row).
+Measured and left out, as slower or no faster: one COPY per day, ORDER BY the day, other flush
+thresholds, numbers of open files and dictionary limits. Measured and kept: `event` as an
+ENUM (a constant string is hashed for every row), and make_timestamptz instead of a cast to
+TIMESTAMPTZ (which asks a calendar library for every row).
 """
 
 from __future__ import annotations
