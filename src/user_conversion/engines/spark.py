@@ -235,7 +235,8 @@ def _move(written: Path, folder: Path) -> None:
         target = folder / here.relative_to(written)
         target.mkdir(exist_ok=True)
         for number, file in enumerate(sorted(here.glob("part-*.parquet"))):
-            file.rename(target / f"part-{number}.parquet")
+            # The scratch folder may lie on another file system.
+            shutil.move(file, target / f"part-{number}.parquet")
 
 
 def _uri(path: Path) -> str:
