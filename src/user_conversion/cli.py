@@ -96,6 +96,15 @@ Conf = Annotated[
     list[str] | None,
     _option("--conf", "A Spark property; may be repeated.", metavar="KEY=VALUE"),
 ]
+MemoryLimit = Annotated[
+    str | None,
+    _option(
+        "--memory-limit",
+        "Memory that DuckDB may take; the rest goes to disk beside the output. "
+        "[default: a share of the machine's, 1 GiB or more]",
+        metavar="SIZE",
+    ),
+]
 Attribute = Annotated[
     list[str] | None,
     _option(
@@ -161,6 +170,7 @@ def run(
     engine: EngineOption = EngineName.DUCKDB,
     master: Master = None,
     conf: Conf = None,
+    memory_limit: MemoryLimit = None,
     attribute: Attribute = None,
     max_rejected: MaxRejected = 0.01,
     full_refresh: FullRefresh = False,
@@ -178,7 +188,7 @@ def run(
     conversion = _conversion_settings(output, definition, timezone, as_of, by)
     from user_conversion.runs import Run
 
-    with Run("run", output, _engine_settings(engine, master, conf, verbose)) as this:
+    with Run("run", output, _engine_settings(engine, master, conf, memory_limit, verbose)) as this:
         events = this.split(split)
         result = this.convert(conversion)
     page = None
@@ -206,6 +216,7 @@ def events_split(
     engine: EngineOption = EngineName.DUCKDB,
     master: Master = None,
     conf: Conf = None,
+    memory_limit: MemoryLimit = None,
     attribute: Attribute = None,
     max_rejected: MaxRejected = 0.01,
     full_refresh: FullRefresh = False,
@@ -216,7 +227,9 @@ def events_split(
     split = _split_settings(paths, input, output, attribute, max_rejected, full_refresh)
     from user_conversion.runs import Run
 
-    with Run("events-split", output, _engine_settings(engine, master, conf, verbose)) as this:
+    with Run(
+        "events-split", output, _engine_settings(engine, master, conf, memory_limit, verbose)
+    ) as this:
         events = this.split(split)
     if format is OutputFormat.JSON:
         from user_conversion.results import counts_as_json
@@ -242,6 +255,7 @@ def conversion_rate(
     engine: EngineOption = EngineName.DUCKDB,
     master: Master = None,
     conf: Conf = None,
+    memory_limit: MemoryLimit = None,
     definition: Definition = DefinitionName.NEXT_WEEK,
     timezone: Timezone = "UTC",
     as_of: AsOf = None,
@@ -253,7 +267,9 @@ def conversion_rate(
     conversion = _conversion_settings(output, definition, timezone, as_of, by)
     from user_conversion.runs import CONVERSION, Run
 
-    with Run(CONVERSION, output, _engine_settings(engine, master, conf, verbose)) as this:
+    with Run(
+        CONVERSION, output, _engine_settings(engine, master, conf, memory_limit, verbose)
+    ) as this:
         result = this.convert(conversion)
     if format is OutputFormat.JSON:
         _print_json(result.as_json())
@@ -350,7 +366,11 @@ def _conversion_settings(
 
 
 def _engine_settings(
-    engine: EngineName, master: str | None, conf: list[str] | None, verbose: bool
+    engine: EngineName,
+    master: str | None,
+    conf: list[str] | None,
+    memory_limit: str | None,
+    verbose: bool,
 ) -> EngineSettings:
     from user_conversion.errors import SettingsError
 
@@ -360,7 +380,7 @@ def _engine_settings(
         if not equals or not key:
             raise SettingsError(f"--conf {text}: expected KEY=VALUE.")
         properties[key] = value
-    return EngineSettings(engine.value, master, properties, verbose=verbose)
+    return EngineSettings(engine.value, master, properties, memory_limit, verbose=verbose)
 
 
 def _print_json(document: Any) -> None:

@@ -14,11 +14,16 @@ Columns = dict[str, str]
 
 @dataclass(frozen=True)
 class Dataset:
-    """One dataset: its columns without the partition, and the partition column, if any."""
+    """One dataset: its columns without the partition, and the partition column, if any.
+
+    Partitions follow the timestamp column `instant`: of two partitions, the rows of the earlier
+    one lie before those of the later one.
+    """
 
     name: str
     columns: Columns
     partition: str | None = None
+    instant: str | None = None
 
     def folder(self, output: Path) -> Path:
         """Where the dataset lies below an output folder."""
@@ -50,13 +55,14 @@ def user_registration(attributes: tuple[str, ...] = ("channel",)) -> Dataset:
     """One row per `registered` event, duplicates included."""
     columns = {"event": "string", "time": "timestamp", "initiator_id": "bigint"}
     columns |= dict.fromkeys(attributes, "string")
-    return Dataset("user_registration", columns, "derived_tstamp_day")
+    return Dataset("user_registration", columns, "derived_tstamp_day", "time")
 
 
 APP_LOADED = Dataset(
     "app_loaded",
     {"event": "string", "time": "timestamp", "initiator_id": "bigint", "device_type": "string"},
     "derived_tstamp_day",
+    "time",
 )
 
 REJECTED_EVENTS = Dataset(
@@ -76,7 +82,7 @@ def user_conversion(attributes: tuple[str, ...] = ("channel",)) -> Dataset:
         "loaded_next_week": "boolean",
         "converted": "boolean",
     }
-    return Dataset("user_conversion", columns, "registration_week")
+    return Dataset("user_conversion", columns, "registration_week", "registered_at")
 
 
 WEEKLY_SUMMARY = Dataset(

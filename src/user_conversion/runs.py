@@ -36,6 +36,7 @@ class Run:
         self._output = OutputFolder(output, command)
         self._started = datetime.now(UTC)
         self._jobs: dict[str, Any] = {}
+        self._just_split = False
         self._engine_used: Engine | None = None
 
     def __enter__(self) -> Run:
@@ -59,6 +60,7 @@ class Run:
         """Run the job `events-split`."""
         with self._timed(SPLIT) as record:
             result = split_events(settings, self._output, lambda: self._engine, self._started)
+            self._just_split = result.is_everything
             record["parameters"] = {
                 "input": list(settings.inputs),
                 "attributes": list(settings.attributes),
@@ -72,7 +74,9 @@ class Run:
     def convert(self, settings: ConversionSettings) -> ConversionResult:
         """Run the job `conversion-rate-week-after-registration`."""
         with self._timed(CONVERSION) as record:
-            result = compute_conversion(settings, self._output, lambda: self._engine)
+            result = compute_conversion(
+                settings, self._output, lambda: self._engine, just_split=self._just_split
+            )
             record["parameters"] = {
                 "definition": settings.definition,
                 "timezone": settings.timezone,

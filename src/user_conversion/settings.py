@@ -11,6 +11,7 @@ from user_conversion.errors import SettingsError
 from user_conversion.weeks import time_zone
 
 ENVIRONMENT_PREFIX = "USER_CONVERSION_"
+MEMORY_SIZE = re.compile(r"[0-9]+(\.[0-9]+)? ?[KMGT]i?B", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,22 @@ class EngineSettings:
     engine: str = "duckdb"
     master: str | None = None
     properties: dict[str, str] = field(default_factory=dict)
+    memory_limit: str | None = None
     scratch: Path | None = None
     verbose: bool = False
+
+    def __post_init__(self) -> None:
+        if self.memory_limit is None:
+            return
+        if self.engine != "duckdb":
+            raise SettingsError(
+                "--memory-limit is for DuckDB; on Spark set --conf spark.driver.memory=4g, and on "
+                "a cluster spark.executor.memory."
+            )
+        if not MEMORY_SIZE.fullmatch(self.memory_limit):
+            raise SettingsError(
+                f"--memory-limit {self.memory_limit}: give a size such as 2GiB or 800MB."
+            )
 
 
 @dataclass(frozen=True)

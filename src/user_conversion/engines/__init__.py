@@ -70,8 +70,8 @@ class Engine(AbstractContextManager["Engine"], Protocol):
         """Read raw event logs, each once, into three tables, and count the lines.
 
         `new_user_registration` and `new_app_loaded` have the columns of the datasets, with
-        `time` in UTC; `new_rejected_events` has one row per rejected line. Events later than
-        `latest` are rejected. Raises `InputError`.
+        `time` in UTC; `new_rejected_events` has one row per rejected line. They stay until the
+        engine is closed. Events later than `latest` are rejected. Raises `InputError`.
         """
 
     def read_parquet(

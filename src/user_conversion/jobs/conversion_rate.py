@@ -32,11 +32,17 @@ Daily = dict[date, dict[str, int]]
 
 
 def compute_conversion(
-    settings: ConversionSettings, output: OutputFolder, open_engine: Callable[[], Engine]
+    settings: ConversionSettings,
+    output: OutputFolder,
+    open_engine: Callable[[], Engine],
+    *,
+    just_split: bool = False,
 ) -> ConversionResult:
     """Compute the metric from the published events and publish its datasets.
 
-    Raises `DatasetError` if there are no event datasets or they have the wrong shape.
+    `just_split` says that the engine still holds all of them in the tables that
+    `Engine.read_events` made, so that they need not be read back. Raises `DatasetError` if there
+    are no event datasets or they have the wrong shape.
     """
     ledger = Ledger.load(output.path)
     attributes = ledger.attributes if ledger else ("channel",)
@@ -50,7 +56,7 @@ def compute_conversion(
             "events-split first."
         )
     with output.publication() as publication:
-        job = _Job(settings, output, publication, open_engine(), attributes)
+        job = _Job(settings, output, publication, open_engine(), attributes, just_split)
         return job.run(ledger)
 
 
@@ -62,12 +68,14 @@ class _Job:
         publication: Publication,
         engine: Engine,
         attributes: tuple[str, ...],
+        just_split: bool,
     ) -> None:
         self.settings = settings
         self.output = output
         self.publication = publication
         self.engine = engine
         self.attributes = attributes
+        self.just_split = just_split
         self.zone = time_zone(settings.timezone)
 
     def run(self, ledger: Ledger | None) -> ConversionResult:
@@ -104,14 +112,21 @@ class _Job:
             until = start_of_day(self.settings.as_of + timedelta(days=1), self.zone)
         after = 0
         for dataset in (datasets.user_registration(self.attributes), APP_LOADED):
-            files = dataset.files(self.output.path)
             if until:
-                self.engine.read_parquet(dataset.name, dataset.columns, files)
+                self._name_events(dataset, None)
                 after += self._count(dataset)
-            self.engine.read_parquet(dataset.name, dataset.columns, files, until)
+            self._name_events(dataset, until)
             if until:
                 after -= self._count(dataset)
         return after
+
+    def _name_events(self, dataset: Dataset, until: datetime | None) -> None:
+        if self.just_split:
+            where = f" WHERE time < TIMESTAMP '{until:%Y-%m-%d %H:%M:%S}'" if until else ""
+            self.engine.create_view(dataset.name, f"SELECT * FROM new_{dataset.name}{where}")
+        else:
+            files = dataset.files(self.output.path)
+            self.engine.read_parquet(dataset.name, dataset.columns, files, until)
 
     def _count(self, dataset: Dataset) -> int:
         return int(self.engine.rows(f"SELECT count(*) AS n FROM {dataset.name}")[0]["n"])

@@ -26,6 +26,11 @@ class SplitResult:
     read: EventCounts
     total: EventCounts
 
+    @property
+    def is_everything(self) -> bool:
+        """Whether the events read in this run are all that is published."""
+        return self.plan.rebuild and bool(self.plan.files)
+
 
 def split_events(
     settings: SplitSettings,
