@@ -19,8 +19,9 @@ from user_conversion.engines.duckdb_session import (
     first_line,
     literal,
     open_session,
+    out_of_memory,
 )
-from user_conversion.errors import DatasetError, EngineError, OutputError
+from user_conversion.errors import DatasetError, OutputError
 from user_conversion.events import APP_LOADED, REGISTERED
 from user_conversion.inputs import InputFile
 from user_conversion.settings import EngineSettings
@@ -152,10 +153,7 @@ class DuckDBEngine:
         except duckdb.IOException as error:
             raise OutputError(f"Reading or writing failed: {first_line(error)}.") from None
         except duckdb.OutOfMemoryException as error:
-            raise EngineError(
-                f"Not enough memory: {first_line(error)}; free some disk space for spilling, or "
-                "give more with --memory-limit."
-            ) from None
+            raise out_of_memory(error) from None
         except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):
             raise  # a fault of the statement, not of what it reads
         except duckdb.Error as error:

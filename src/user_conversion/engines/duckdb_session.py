@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from user_conversion.datasets import Columns
+from user_conversion.errors import EngineError
 from user_conversion.settings import EngineSettings
 
 SETTINGS = {
@@ -96,3 +97,12 @@ def literal(text: str) -> str:
 def first_line(error: duckdb.Error) -> str:
     """What an error says, in short."""
     return str(error).splitlines()[0].rstrip(". ")
+
+
+def out_of_memory(error: duckdb.OutOfMemoryException) -> EngineError:
+    """What to do where memory, or the disk behind it, is too small."""
+    reason = first_line(error).removeprefix("Out of Memory Error: ")
+    return EngineError(
+        f"Not enough memory ({reason}): give more with --memory-limit, and see that "
+        "the output's disk has room for what does not fit."
+    )

@@ -1,0 +1,99 @@
+"""Memory: how much DuckDB may take, and that nothing depends on it but where the rest goes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import (
+    CONTRACT,
+    DUCKDB,
+    app_loaded,
+    assert_no_litter,
+    command,
+    process,
+    registered,
+    row_counts,
+    write_log,
+)
+
+from user_conversion.engines import duckdb, duckdb_events
+
+SAMPLE = Path(__file__).parents[1] / "data-input" / "dataset.json"
+
+
+def published(output: Path) -> dict[str, Counter[tuple[Any, ...]]]:
+    return {name: row_counts(output, name) for name in CONTRACT}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Sixty days, out of order, with a bad line and some that need a second look."""
+    days = [date(2020, 1, 1) + timedelta(days=n * 37 % 60) for n in range(60)]
+    lines = [registered(f"{day}T06:00:00Z", n, "invite") for n, day in enumerate(days)]
+    lines += [app_loaded(f"{day}T08:00:00.5Z", n, "phone") for n, day in enumerate(days)]
+    lines += [app_loaded(f"{day}T08:00:00+01:00", n) for n, day in enumerate(days)]
+    return write_log(tmp_path / "log.json", [*lines, "nonsense"])
+
+
+def test_tables_on_disk_give_the_same_answer(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = []
+    move_to_disk = duckdb_events.move_to_disk
+    monkeypatch.setattr(
+        duckdb_events, "move_to_disk", lambda *args: (moved.append(args), move_to_disk(*args))
+    )
+    for log_file, name in ((log, "small"), (SAMPLE, "sample")):
+        options = ("--input", log_file, "--no-report", "--format", "json")
+        in_memory = command("run", *options, "--output", tmp_path / name, "--max-rejected", 1)
+        assert not moved
+        with monkeypatch.context() as patched:
+            patched.setattr(duckdb_events, "SHARE_FOR_TABLES", 0)
+            output = tmp_path / f"{name} on disk"
+            on_disk = command("run", *options, "--output", output, "--max-rejected", 1)
+        assert moved.pop()
+        assert on_disk.json() == in_memory.json()
+        assert published(output) == published(tmp_path / name)
+        assert_no_litter(output)
+
+
+def test_portions_give_the_same_files(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    DUCKDB.run(tmp_path / "at once", log)
+    monkeypatch.setattr(duckdb, "ROWS_WRITTEN_AT_ONCE", 7)
+    DUCKDB.run(tmp_path / "in portions", log)
+    assert published(tmp_path / "in portions") == published(tmp_path / "at once")
+    days = tmp_path / "in portions" / "app_loaded" / "format=parquet"
+    assert all(len(list(day.iterdir())) == 1 for day in days.iterdir())
+
+
+@pytest.mark.parametrize("size", ["3", "-1GB", "2 apples", "", "80%"])
+def test_a_size_that_is_none(tmp_path: Path, log: Path, size: str) -> None:
+    done = command("run", "--input", log, "--output", tmp_path / "o", "--memory-limit", size)
+    assert (done.status, done.out) == (2, "")
+    assert "--memory-limit" in done.err and "2GiB" in done.err
+
+
+def test_the_limit_is_duckdbs(tmp_path: Path, log: Path) -> None:
+    options = ("--input", log, "--output", tmp_path / "o", "--memory-limit", "2GiB")
+    done = command("run", *options, "--engine", "spark")
+    assert done.status == 2
+    assert "spark.driver.memory" in done.err
+    assert command("run", *options, "--max-rejected", 1).status == 0
+
+
+def test_too_little_memory_fails_the_run_in_one_sentence(tmp_path: Path, log: Path) -> None:
+    output = tmp_path / "output"
+    DUCKDB.run(output, log)
+    before = published(output)
+    options = ("--input", log, "--output", output, "--full-refresh", "--max-rejected", 1)
+    done = process("run", *options, "--memory-limit", "5MB")
+    assert (done.status, done.out) == (1, "")
+    assert "--memory-limit" in done.err and len(done.err.splitlines()) == 1
+    assert published(output) == before
+    assert_no_litter(output)
