@@ -1,6 +1,7 @@
 """Time our job beside its peers, as whole processes, several times in turn.
 
-    python benchmarks/run.py [--events N ...] [--runs N] [--only NAME ...] [--shuffled] [--write]
+    python benchmarks/run.py [--events N ...] [--shuffled N ...] [--runs N] [--only NAME ...]
+                             [--write]
 
 Every contender reads the same log and must give the same weekly figures. Logs are made once and
 kept in .bench/. `--write` puts the tables into docs/benchmarks.md.
@@ -16,6 +17,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,6 +31,7 @@ HERE = Path(__file__).parent
 CACHE = HERE.parent / ".bench"
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 FLOOR = "floor: DuckDB only parsing the JSON"
+CONVERSION = ["conversion-rate", "--format", "json", "--output"]
 OURS = [sys.executable, "-m", "user_conversion", "run", "--no-report", "--format", "json"]
 
 
@@ -40,6 +43,32 @@ class Contender:
     command: Sequence[str]
     needs: str
     most_events: int = 10**12
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log to read, by its size and order."""
+
+    events: int
+    shuffled: bool = False
+
+    @property
+    def path(self) -> Path:
+        return CACHE / f"{self.events}{'-shuffled' if self.shuffled else ''}.json"
+
+    @property
+    def title(self) -> str:
+        size = self.path.stat().st_size
+        return f"{self.events:,} events, {size / 1e9:.2f} GB{', shuffled' * self.shuffled}"
+
+    def make(self) -> None:
+        if not self.path.exists():
+            CACHE.mkdir(exist_ok=True)
+            begun = self.path.with_suffix(".begun")
+            command = [sys.executable, str(HERE / "generate.py"), "--events", str(self.events)]
+            command += ["--out", str(begun), *(["--shuffled"] if self.shuffled else [])]
+            subprocess.run(command, check=True)
+            begun.rename(self.path)
 
 
 @dataclass
@@ -75,58 +104,72 @@ CONTENDERS = (
 )
 
 
-def make_log(events: int, shuffled: bool) -> Path:
-    path = CACHE / f"{events}{'-shuffled' if shuffled else ''}.json"
-    if not path.exists():
-        CACHE.mkdir(exist_ok=True)
-        begun = path.with_suffix(".begun")
-        command = [sys.executable, str(HERE / "generate.py"), "--events", str(events)]
-        command += ["--out", str(begun), *(["--shuffled"] if shuffled else [])]
-        subprocess.run(command, check=True)
-        begun.rename(path)
-    return path
-
-
 def run_once(contender: Contender, log: Path, times: Times) -> list[tuple[str, int, int]] | None:
-    """One whole process and what it started; its weekly figures, None for the floor."""
+    """One run of a contender; its weekly figures, None for the floor."""
     output = CACHE / "output"
     shutil.rmtree(output, ignore_errors=True)
-    command = [part.format(log=log, output=output) for part in contender.command]
-    log.open("rb").close()
-    begun = time.perf_counter()
-    with (CACHE / "stdout").open("w+") as stdout, (CACHE / "stderr").open("w+") as stderr:
-        process = subprocess.Popen(command, stdout=stdout, stderr=stderr)
-        peak = watch_memory(process)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        times.wall.append(time.perf_counter() - begun)
-        stdout.seek(0)
-        stderr.seek(0)
-        printed, complaints = stdout.read(), stderr.read()
-    if process.returncode:
-        raise SystemExit(f"{contender.name} failed:\n{complaints[-2000:]}")
-    times.cpu.append(usage.ru_utime + usage.ru_stime)
-    times.peak.append(max(peak, usage.ru_maxrss * 1024))
+    printed = timed([part.format(log=log, output=output) for part in contender.command], times)
     shutil.rmtree(output, ignore_errors=True)
     return None if contender.name == FLOOR else weekly_figures(printed)
 
 
-def watch_memory(process: subprocess.Popen[bytes]) -> int:
-    """The most memory that the process and its children held together, until it ends."""
-    peak = 0
-    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        peak = max(peak, resident(process.pid))
-        time.sleep(0.1)
-    return peak
+def timed(command: Sequence[str], times: Times) -> str:
+    """Run a whole process and what it starts; what it printed."""
+    begun = time.perf_counter()
+    with (CACHE / "stdout").open("w+") as stdout, (CACHE / "stderr").open("w+") as stderr:
+        process = subprocess.Popen(command, stdout=stdout, stderr=stderr)
+        with Watch(process.pid) as watch:
+            _, status, usage = os.wait4(process.pid, 0)
+            times.wall.append(time.perf_counter() - begun)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        stdout.seek(0)
+        stderr.seek(0)
+        printed, complaints = stdout.read(), stderr.read()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{complaints[-2000:]}")
+    # Spark's Java outlives the process that started it, and is in no account of it.
+    times.cpu.append(max(watch.cpu, usage.ru_utime + usage.ru_stime))
+    times.peak.append(max(watch.peak, usage.ru_maxrss * 1024))
+    return printed
 
 
-def resident(pid: int) -> int:
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except (OSError, IndexError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE") + sum(resident(int(child)) for child in children)
+class Watch(threading.Thread):
+    """Looks at a process and its children now and then: processor seconds, most memory held."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.peak = 0
+        self._pid = pid
+        self._cpu: dict[int, float] = {}
+        self._over = threading.Event()
+
+    @property
+    def cpu(self) -> float:
+        return sum(self._cpu.values())
+
+    def __enter__(self) -> Watch:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self._over.wait(0.1):
+            self.peak = max(self.peak, self._look_at(self._pid))
+
+    def _look_at(self, pid: int) -> int:
+        try:
+            pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+            # The name of the program, in brackets, may hold spaces.
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        except (OSError, IndexError):
+            return 0
+        self._cpu[pid] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        held = pages * os.sysconf("SC_PAGE_SIZE")
+        return held + sum(self._look_at(int(child)) for child in children)
 
 
 def weekly_figures(printed: str) -> list[tuple[str, int, int]]:
@@ -167,7 +210,7 @@ def present(contenders: Sequence[Contender]) -> list[Contender]:
     return found
 
 
-HEADER = ("contender", "wall s", "ratio to floor", "cpu s", "peak MB", "MB/s")
+HEADER = ("contender", "wall s", "to floor", "cpu s", "cpu to floor", "peak MB", "MB/s")
 
 
 def rows_of(times: dict[str, Times], log: Path) -> list[tuple[str, ...]]:
@@ -177,8 +220,9 @@ def rows_of(times: dict[str, Times], log: Path) -> list[tuple[str, ...]]:
         (
             name,
             f"{median(taken.wall):.2f}",
-            f"{median(pair(taken, floor)):.2f}" if floor else "",
+            f"{median(ratios(taken.wall, floor.wall)):.2f}" if floor else "",
             f"{median(taken.cpu):.1f}",
+            f"{median(ratios(taken.cpu, floor.cpu)):.2f}" if floor else "",
             f"{max(taken.peak) / 2**20:,.0f}",
             f"{size / 1e6 / median(taken.wall):,.0f}",
         )
@@ -186,9 +230,53 @@ def rows_of(times: dict[str, Times], log: Path) -> list[tuple[str, ...]]:
     ]
 
 
-def pair(taken: Times, floor: Times) -> list[float]:
+def ratios(taken: list[float], floor: list[float]) -> list[float]:
     """The ratios within each turn."""
-    return [one / other for one, other in zip(taken.wall, floor.wall, strict=True)]
+    return [one / other for one, other in zip(taken, floor, strict=True)]
+
+
+PARTS_HEADER = ("part", "wall s", "cpu s", "events/s")
+
+
+def rows_of_parts(log: Log, runs: int) -> list[tuple[str, ...]]:
+    """What is done again and again: a new day, the metric alone, asking for help."""
+    folder, output = CACHE / "parts", CACHE / "output"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / "history.json").symlink_to(log.path.absolute())
+    command = [sys.executable, "-m", "user_conversion"]
+    split = [*command, "events-split", "--input", str(folder), "--output", str(output)]
+    a_day = log.events // 730
+    parts: dict[str, tuple[int, Times]] = {}
+
+    def part(name: str, events: int, *words: str) -> None:
+        timed(words, parts.setdefault(name, (events, Times()))[1])
+
+    for turn in range(runs):
+        part("events-split of everything", log.events, *split, "--full-refresh")
+        last_day(log.path, a_day, folder / f"day-{turn}.json")
+        part("events-split of one more day", a_day, *split)
+        part("conversion-rate from Parquet", log.events, *command, *CONVERSION, str(output))
+        part("--help", 0, *command, "--help")
+        part("--version", 0, *command, "--version")
+    shutil.rmtree(folder)
+    shutil.rmtree(output)
+    return [
+        (
+            name,
+            f"{median(taken.wall):.2f}",
+            f"{median(taken.cpu):.2f}",
+            f"{events / median(taken.wall):,.0f}" if events else "",
+        )
+        for name, (events, taken) in parts.items()
+    ]
+
+
+def last_day(log: Path, lines: int, path: Path) -> None:
+    """Write the last lines of a log to a file of their own."""
+    with log.open("rb") as file:
+        file.seek(-lines * 250, os.SEEK_END)
+        path.write_bytes(b"".join(file.readlines()[-lines:]))
 
 
 def machine() -> str:
@@ -216,18 +304,26 @@ def versions() -> str:
     return ", ".join(found)
 
 
-def markdown(title: str, rows: list[tuple[str, ...]]) -> str:
-    lines = [f"## {title}", "", "| " + " | ".join(HEADER) + " |", "|---" + "|--:" * 5 + "|"]
+def show(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Print a table; the same in Markdown."""
+    table = Table(*header, title=title)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+    lines = [f"## {title}", "", "| " + " | ".join(header) + " |"]
+    lines += ["|---" + "|--:" * (len(header) - 1) + "|"]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, nargs="+", default=[330_000, 10_000_000])
+    sizes = [330_000, 10_000_000, 50_000_000]
+    parser.add_argument("--events", type=int, nargs="*", default=sizes)
+    parser.add_argument("--shuffled", type=int, nargs="*", default=[10_000_000])
+    parser.add_argument("--parts", type=int, nargs="*", default=[10_000_000])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", nargs="+", default=[], help="parts of contenders' names")
-    parser.add_argument("--shuffled", action="store_true")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     contenders = [
@@ -235,23 +331,27 @@ def main() -> None:
         for contender in present(CONTENDERS)
         if not options.only or any(part in contender.name for part in options.only)
     ]
+    logs = [Log(events) for events in options.events]
+    logs += [Log(events, shuffled=True) for events in options.shuffled]
     sections = []
-    for events in options.events:
-        log = make_log(events, options.shuffled)
-        title = f"{events:,} events, {log.stat().st_size / 1e9:.2f} GB"
-        title += ", shuffled" if options.shuffled else ""
-        running = [contender for contender in contenders if events <= contender.most_events]
-        rows = rows_of(compare(running, log, options.runs), log)
-        table = Table(*HEADER, title=title)
-        for row in rows:
-            table.add_row(*row)
-        Console().print(table)
-        sections.append(markdown(title, rows))
+    for log in logs:
+        log.make()
+        running = [contender for contender in contenders if log.events <= contender.most_events]
+        if log.shuffled:
+            running = [contender for contender in running if contender.needs != "pyspark"]
+        rows = rows_of(compare(running, log.path, options.runs), log.path)
+        sections.append(show(log.title, HEADER, rows))
+    for events in options.parts:
+        log = Log(events)
+        log.make()
+        rows = rows_of_parts(log, options.runs)
+        sections.append(show(f"Parts, {events:,} events", PARTS_HEADER, rows))
     if options.write:
         about = (
             "# Benchmarks\n\nWritten by `task bench`. Whole processes, started in turn; medians "
-            f"of {options.runs} runs, the ratio to the floor taken within each turn. Every "
-            "contender gave the same weekly figures. Peak memory includes child processes.\n\n"
+            f"of {options.runs} runs, ratios to the floor taken within each turn. Every "
+            "contender gave the same weekly figures. Peak memory includes child processes. Spark "
+            "does not take part where it would take hours.\n\n"
             f"Machine: {machine()}. {versions()}.\n"
         )
         PAGE.write_text("\n".join([about, *sections]))
