@@ -245,6 +245,20 @@ WRONG_USAGE: dict[str, list[str]] = {
 }
 
 
+@pytest.mark.parametrize("url", ["s3://bucket/out", "hdfs://node:8020/out", "file:///tmp/out"])
+@pytest.mark.parametrize("option", ["--input", "--output"])
+def test_a_url_is_no_folder(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, url: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    options = {"--input": log, "--output": "output"} | {option: url}
+    done = command("run", *(word for pair in options.items() for word in pair))
+    assert done.status == 2
+    assert "is a URL" in done.err and len(done.err.splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 @pytest.mark.parametrize("what", WRONG_USAGE)
 def test_wrong_usage(log: Path, output: Path, what: str) -> None:
     name, *options = WRONG_USAGE[what]

@@ -53,6 +53,7 @@ class SplitSettings:
         if not 0 <= self.max_rejected <= 1:
             raise SettingsError("--max-rejected is a share of lines between 0 and 1, e.g. 0.01.")
         check_attributes(self.attributes)
+        check_paths(self.output, *self.inputs)
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,20 @@ class ConversionSettings:
 
     def __post_init__(self) -> None:
         time_zone(self.timezone)
+        check_paths(self.output)
         if self.as_of and not 1970 <= self.as_of.year < 9999:
             raise SettingsError(f"--as-of {self.as_of}: give a day of the years 1970 to 9998.")
+
+
+def check_paths(*paths: Path | str) -> None:
+    """Refuse what is no path of a file system, with `SettingsError`."""
+    for path in paths:
+        # One slash of a URL is left where it has been made a path.
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)) and not Path(path).exists():
+            raise SettingsError(
+                f"'{path}' is a URL: input and output are folders of a file system here, on a "
+                "cluster one that all machines share. Mount the store, or copy the logs."
+            )
 
 
 # Columns of the datasets and of the tables that are joined or computed on the way to them.
