@@ -13,6 +13,7 @@ import duckdb
 from user_conversion.datasets import Columns, Dataset
 from user_conversion.engines import EventCounts
 from user_conversion.engines.duckdb_events import EventReader
+from user_conversion.engines.duckdb_schema import require_columns
 from user_conversion.engines.duckdb_session import (
     TYPES,
     create_table,
@@ -64,9 +65,9 @@ class DuckDBEngine:
             nulls = (f'NULL::{TYPES.get(kind, kind)} AS "{name}"' for name, kind in columns.items())
             self.create_view(table, f"SELECT {', '.join(nulls)} LIMIT 0")
             return
+        require_columns(table, columns, files, self._connection)
         paths = ", ".join(literal(glob.escape(str(file))) for file in files)
         parquet = f"read_parquet([{paths}], hive_partitioning = false)"
-        self._check_columns(table, columns, parquet)
         selected = ", ".join(
             f'make_timestamp(epoch_us("{name}")) AS "{name}"'
             if kind == "timestamp"
@@ -77,23 +78,6 @@ class DuckDBEngine:
         self._connection.execute(
             f"CREATE OR REPLACE VIEW {table} AS SELECT {selected} FROM {parquet} {where}"
         )
-
-    def _check_columns(self, table: str, columns: Columns, parquet: str) -> None:
-        try:
-            described = self._fetch(f"DESCRIBE FROM {parquet}")
-        except duckdb.Error as error:
-            raise DatasetError(
-                f"The Parquet of {table} cannot be read ({first_line(error)}); "
-                "run events-split --full-refresh."
-            ) from None
-        types = {"TIMESTAMP WITH TIME ZONE": "timestamp", "VARCHAR": "string"}
-        there = {name: types.get(kind, kind.lower()) for name, kind, *_ in described}
-        for name, kind in columns.items():
-            if there.get(name) != kind:
-                raise DatasetError(
-                    f"The Parquet of {table} must have a column {name} ({kind}) but has "
-                    f"{there.get(name, 'none')}; run events-split --full-refresh."
-                )
 
     def create_table(self, table: str, columns: Columns, rows: Iterable[Sequence[Any]]) -> None:
         """See `Engine.create_table`."""
