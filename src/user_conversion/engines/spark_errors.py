@@ -3,40 +3,45 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from user_conversion.errors import EngineError, InputError, OutputError, UserConversionError
+from user_conversion.errors import DatasetError, EngineError, OutputError, UserConversionError
+
+# Frames of what reads Parquet, as opposed to writing it.
+READS_PARQUET = re.compile(r"Parquet(?:File|Record)Reader|Parquet column cannot be converted")
 
 
 @contextmanager
-def spark_errors(inputs: Mapping[str, Path] | None = None) -> Iterator[None]:
-    """Turn Spark's errors into ours. `inputs` are files being read, by the name Spark has."""
+def spark_errors(scratch: Path) -> Iterator[None]:
+    """Turn Spark's errors into ours; `scratch` is the folder that Spark writes to."""
     try:
         yield
     except ConnectionError as error:
-        raise _translated(error, {}) from None
+        raise _translated(error, scratch) from None
     except (UserConversionError, OSError):
         raise
     except Exception as error:
-        raise _translated(error, inputs or {}) from None
+        raise _translated(error, scratch) from None
 
 
-def _translated(error: Exception, inputs: Mapping[str, Path]) -> UserConversionError:
+def _translated(error: Exception, scratch: Path) -> UserConversionError:
     cause, text = root_cause(error), str(error)
     if "No space left on device" in text:
-        return OutputError("The disk is full; free some space.")
+        return OutputError(
+            f"Cannot write '{scratch}' or Spark's own temporary files: no space left on device; "
+            "free some space."
+        )
     if "OutOfMemoryError" in text or _is_java_gone(error):
         return EngineError(
             "Spark ran out of memory or was killed: give it more, e.g. --conf "
             "spark.driver.memory=4g, and on a cluster spark.executor.memory."
         )
-    for name, path in inputs.items():
-        if name in text:
-            return InputError(
-                f"'{path}' is damaged or cut short ({cause}); replace it or leave it out."
-            )
+    if READS_PARQUET.search(text):
+        return DatasetError(
+            f"The Parquet cannot be read ({cause}); run events-split --full-refresh."
+        )
     return EngineError(f"Spark gave up: {cause}.")
 
 

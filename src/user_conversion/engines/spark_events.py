@@ -5,6 +5,9 @@ stop at the end of the first value, let the last of repeated keys win and replac
 not UTF-8. So a line is parsed as the first element of an array whose second element is a marker
 that no log can know: both are there only if the line was one value. Objects are read as maps,
 which keep repeated keys in order, and a look-up finds the first.
+
+Lines get a first look, which is fast and sure of what it says, and those that it leaves in doubt
+a second one, which knows every rule.
 """
 
 from __future__ import annotations
@@ -35,6 +38,8 @@ STRING = r'"(?:[^"\\]++|\\.)*+"?'
 TRAILING_COMMA = r'(?<=[\w\]}"])\s*+,(?=\s*+[}\]])'
 AROUND = r"\A\ufeff?\s*+|(?<!\s)\s++\z"
 FORGIVEN = f"({STRING})|{TRAILING_COMMA}|{AROUND}"
+IS_UTF_8 = "decode(CAST(value AS BINARY), 'UTF-8') = value"
+NO_SURROGATE = r"(NOT contains(value, r'\u') OR NOT value RLIKE r'\\u[dD]')"
 BLANK_LINE = r"\A\ufeff?\s*+\z"
 NON_FINITE = rf"\G((?:{STRING}|(?!-?(?:nan|inf))[^\"])*+)(?<![\w.])(-?(?:nan|inf(?:inity)?))(?!\w)"
 SURROGATE_PAIR = r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]"
@@ -53,33 +58,75 @@ TIMESTAMP = (
 DAY, HOUR, MINUTE, SECOND, FRACTION, SIGN, OFFSET_HOURS, OFFSET_MINUTES = range(1, 9)
 
 
-def parsed_lines(lines: str, attributes: Sequence[str], latest: datetime) -> str:
+def first_look(lines: str, attributes: Sequence[str], latest: datetime) -> str:
     """One row per line of a table with the columns value and file.
 
-    Columns: verdict (`registered`, `app_loaded`, `other`, `blank` or a reason), for events time,
-    initiator_id, the attributes and device_type, for rejected lines file and raw.
+    Columns: verdict (`registered`, `app_loaded`, `other`, or NULL where that is not beyond
+    doubt), time, initiator_id, `text_column` of each attribute; file and raw of doubtful lines.
+    """
+    # Few and plain expressions: Java leaves a method of more than 8,000 bytes uncompiled.
+    marker = secrets.token_hex(8)
+    return f"""
+    WITH parsed AS (
+        SELECT file, value, {_as_array("value", marker)} AS parts FROM {lines}
+    ), objects AS (
+        SELECT file, value, CASE
+            WHEN {_is_complete("parts", marker)} AND {IS_UTF_8} AND {NO_SURROGATE}
+            THEN get(parts, 0)
+        END AS object
+        FROM parsed
+    ), texts AS (
+        SELECT *,
+            object['event'] AS event,
+            object['timestamp'] AS timestamp_text,
+            object['initiator_id'] AS id_text
+        FROM objects
+    ), fields AS (
+        SELECT *,
+            CASE WHEN timestamp_text RLIKE r'{USUAL_TIMESTAMP}'
+                THEN try_cast(rtrim('Z', timestamp_text) AS TIMESTAMP)
+            END AS time,
+            try_cast(id_text AS BIGINT) AS initiator_id
+        FROM texts
+    ), judged AS (
+        SELECT *, CASE
+            WHEN event IN ('{REGISTERED}', '{APP_LOADED}') THEN CASE
+                WHEN unix_micros(time) BETWEEN 0 AND {_micros(latest)}
+                    AND CAST(initiator_id AS STRING) = id_text
+                THEN event
+            END
+            WHEN event != '' THEN '{OTHER}'
+        END AS verdict
+        FROM fields
+    )
+    SELECT {_event_columns(attributes)},
+        CASE WHEN verdict IS NULL THEN file END AS file,
+        CASE WHEN verdict IS NULL THEN value END AS raw
+    FROM judged
+    """
+
+
+def second_look(lines: str, attributes: Sequence[str], latest: datetime) -> str:
+    """As `first_look`, by all the rules.
+
+    Columns: the same; verdict is also `blank` or a reason, and never NULL; file and raw, as
+    `quarantine.kept_text` has it, are those of rejected lines.
     """
     marker = secrets.token_hex(8)
-    complete = "size({0}) = 2 AND get({0}, 1)['end'] = '" + marker + "'"
-    fields = dict.fromkeys(attributes, REGISTERED) | {"device_type": APP_LOADED}
-    texts = ", ".join(
-        f"CASE WHEN verdict = '{event}' THEN object['{name}'] END AS `{name}`"
-        for name, event in fields.items()
-    )
-    event_only = f"verdict IN ('{REGISTERED}', '{APP_LOADED}')"
     rejected = f"verdict IN ({', '.join(repr(str(reason)) for reason in Reason)})"
     return f"""
     WITH strictly AS (
         SELECT file, value, {_as_array("value", marker)} AS parts FROM {lines}
     ), leniently AS (
         SELECT file, value, CASE
-            WHEN {complete.format("parts")} THEN parts
+            WHEN {_is_complete("parts", marker)} THEN parts
             ELSE {_as_array(_repaired(), marker)}
         END AS parts
         FROM strictly
     ), objects AS (
         SELECT file, value, CASE
-            WHEN {complete.format("parts")} AND {_is_unicode()} THEN get(parts, 0)
+            WHEN {_is_complete("parts", marker)} AND {IS_UTF_8} AND {_has_whole_characters()}
+            THEN get(parts, 0)
         END AS object
         FROM leniently
     ), fields AS (
@@ -93,15 +140,35 @@ def parsed_lines(lines: str, attributes: Sequence[str], latest: datetime) -> str
     ), judged AS (
         SELECT *, {_verdict(latest)} AS verdict FROM fields
     )
-    SELECT
-        verdict,
-        CASE WHEN {event_only} THEN time END AS time,
-        CASE WHEN {event_only} THEN initiator_id END AS initiator_id,
-        {texts},
+    SELECT {_event_columns(attributes)},
         CASE WHEN {rejected} THEN file END AS file,
         CASE WHEN {rejected} THEN {_kept_text()} END AS raw
     FROM judged
     """
+
+
+def text_column(number: int) -> str:
+    """The column of a look at lines that holds an attribute, by its number from 0.
+
+    The first one holds the device type of `app_loaded` events, too. No name is that of an
+    attribute, since those may be called anything.
+    """
+    return f"text_{number}"
+
+
+def _event_columns(attributes: Sequence[str]) -> str:
+    is_event = f"verdict IN ('{REGISTERED}', '{APP_LOADED}')"
+    texts = [f"WHEN '{REGISTERED}' THEN object['{name}']" for name in attributes]
+    texts[0] += f" WHEN '{APP_LOADED}' THEN object['device_type']"
+    named = (f"CASE verdict {text} END AS {text_column(n)}" for n, text in enumerate(texts))
+    return f"""verdict,
+        CASE WHEN {is_event} THEN time END AS time,
+        CASE WHEN {is_event} THEN initiator_id END AS initiator_id,
+        {", ".join(named)}"""
+
+
+def _is_complete(parts: str, marker: str) -> str:
+    return f"size({parts}) = 2 AND get({parts}, 1)['end'] = '{marker}'"
 
 
 def _as_array(text: str, marker: str) -> str:
@@ -116,15 +183,12 @@ def _repaired() -> str:
     return f"""regexp_replace({text}, r'(?i){NON_FINITE}', '$1"$2"')"""
 
 
-def _is_unicode() -> str:
-    """Whether the bytes are UTF-8 and the escapes whole characters."""
+def _has_whole_characters() -> str:
+    """Whether no escape is half of a surrogate pair."""
     pairs_gone = f"regexp_replace(value, r'{SURROGATE_PAIR}', ' ')"
-    return rf"""
-        decode(CAST(value AS BINARY), 'UTF-8') = value
-        AND CASE
-            WHEN contains(value, r'\u') THEN NOT {pairs_gone} RLIKE r'{SURROGATE}' ELSE TRUE
-        END
-    """
+    return rf"""CASE
+        WHEN contains(value, r'\u') THEN NOT {pairs_gone} RLIKE r'{SURROGATE}' ELSE TRUE
+    END"""
 
 
 def _integer(text: str) -> str:
@@ -170,7 +234,6 @@ def _time_by_parts(text: str) -> str:
 
 def _verdict(latest: datetime) -> str:
     """The name of the event, or the first reason against the line, in the order of `Reason`."""
-    until = (latest - EARLIEST) // timedelta(microseconds=1)
     return f"""CASE
         WHEN object IS NULL THEN
             CASE WHEN value RLIKE r'{BLANK_LINE}' THEN '{BLANK}' ELSE '{Reason.INVALID_JSON}' END
@@ -178,11 +241,16 @@ def _verdict(latest: datetime) -> str:
         WHEN event NOT IN ('{REGISTERED}', '{APP_LOADED}') THEN '{OTHER}'
         WHEN timestamp_text IS NULL THEN '{Reason.MISSING_TIMESTAMP}'
         WHEN time IS NULL THEN '{Reason.INVALID_TIMESTAMP}'
-        WHEN unix_micros(time) NOT BETWEEN 0 AND {until} THEN '{Reason.TIMESTAMP_OUT_OF_RANGE}'
+        WHEN unix_micros(time) NOT BETWEEN 0 AND {_micros(latest)}
+            THEN '{Reason.TIMESTAMP_OUT_OF_RANGE}'
         WHEN id_text IS NULL THEN '{Reason.MISSING_INITIATOR_ID}'
         WHEN initiator_id IS NULL THEN '{Reason.INVALID_INITIATOR_ID}'
         ELSE event
     END"""
+
+
+def _micros(latest: datetime) -> int:
+    return (latest - EARLIEST) // timedelta(microseconds=1)
 
 
 def _kept_text() -> str:
