@@ -12,8 +12,8 @@ import secrets
 import shutil
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,8 +31,8 @@ from user_conversion.engines.spark_events import (
     second_look,
     text_column,
 )
-from user_conversion.engines.spark_session import open_session
-from user_conversion.errors import EngineError, InputError
+from user_conversion.engines.spark_session import free_files, open_session
+from user_conversion.errors import EngineError, InputError, OutputError
 from user_conversion.events import Reason
 from user_conversion.inputs import InputFile
 from user_conversion.settings import EngineSettings
@@ -65,8 +65,14 @@ class SparkEngine:
         with suppress(EngineError), self._errors():
             self._stack.close()
 
-    def _errors(self) -> AbstractContextManager[None]:
-        return spark_errors(self._scratch)
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            with spark_errors(self._scratch):
+                yield
+        except OutputError:
+            free_files(self._spark)
+            raise
 
     def versions(self) -> dict[str, str]:
         """The version of Spark."""
