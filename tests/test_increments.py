@@ -285,6 +285,7 @@ def test_parquet_without_a_ledger_is_replaced(
 # Words that mean something in SQL, and names of the product's own tables and columns.
 NAMES = ["city", "user", "order", "group", "select", "current_date", "lines", "raw", "source"]
 NAMES += ["reason", "value", "day", "users", "without_device", "latest", "calendar", "t0", "_x1"]
+NAMES += ["kind", "text", "attribute", "attribute_0", "unusual"]
 
 
 def test_attributes_of_any_name(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
@@ -321,7 +322,7 @@ def test_other_attributes_read_everything_again(
     assert len(read_dataset(output, "user_registration")) == 1
 
 
-TAKEN = ["time", "Event", "kind", "attribute", "first_load", "loaded_at", "ends_at", "utc_day"]
+TAKEN = ["time", "Event", "place", "first_load", "loaded_at", "ends_at", "utc_day"]
 
 
 @pytest.mark.parametrize("name", [*TAKEN, "", "a b", "x;y", 'a"b', "ü", "1st", "a" * 64])

@@ -81,7 +81,7 @@ def test_json_is_parsed_once(tmp_path: Path, statements: list[str], opened: list
     log(tmp_path, "a.json", list(events(DAYS)))
     run(tmp_path)
     assert len(of_kind(statements, "read_json(")) == 1
-    # Once for the form of its first timestamp, once to count its lines.
+    # Once for a sample, once to count its lines.
     assert opened == ["a.json", "a.json"]
 
 

@@ -8,10 +8,12 @@ import io
 import os
 import stat
 import zlib
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -239,6 +241,19 @@ def line_batches(path: Path) -> Iterator[list[bytes]]:
         yield [last]
 
 
-def first_line(path: Path) -> bytes:
-    """The first line that is not blank; nothing if there is none."""
-    return next((line for batch in line_batches(path) for line in batch if line.strip()), b"")
+def sample(files: Sequence[InputFile], pieces: int = 8, size: int = 1 << 19) -> bytes:
+    """Some of the bytes of the logs, from the first to places all over them, to guess by.
+
+    Of a compressed file it can only be the beginning.
+    """
+    ends = list(accumulate(file.size for file in files))
+    total = ends[-1] if ends else 0
+    sampled = []
+    for position in range(0, total, max(size, -(-total // pieces))):
+        number = bisect_right(ends, position)
+        file = files[number]
+        with _reading(file.path) as opened:
+            if file.path.suffix.lower() not in COMPRESSIONS:
+                opened.seek(position - (ends[number] - file.size))
+            sampled.append(opened.read(size))
+    return b"\n".join(sampled)

@@ -90,7 +90,7 @@ RESERVED = {
     *("device_type", "week_offset", "loaded_next_week", "converted", "registration_week"),
     *("derived_tstamp_day", "loads", "loads_before_registration", "week_number", "place"),
     *("utc_day", "starts_at", "ends_at", "next_week_starts_at", "next_week_ends_at"),
-    *("loaded_at", "first_load", "load_week_number", "kind", "attribute"),
+    *("loaded_at", "first_load", "load_week_number"),
 }
 
 

@@ -21,6 +21,7 @@ from user_conversion.engines.duckdb_session import (
     literal,
     open_session,
     out_of_memory,
+    text_type,
 )
 from user_conversion.errors import DatasetError, OutputError
 from user_conversion.events import APP_LOADED, REGISTERED
@@ -81,7 +82,12 @@ class DuckDBEngine:
 
     def create_table(self, table: str, columns: Columns, rows: Iterable[Sequence[Any]]) -> None:
         """See `Engine.create_table`."""
-        create_table(self._connection, table, columns, rows)
+        rows = list(rows)
+        types = {
+            name: text_type({row[place] for row in rows}) if kind == "string" else kind
+            for place, (name, kind) in enumerate(columns.items())
+        }
+        create_table(self._connection, table, types, rows)
 
     def materialize(self, table: str, sql: str) -> None:
         """See `Engine.materialize`."""

@@ -22,12 +22,15 @@ from user_conversion import events, inputs
 from user_conversion.datasets import REJECTED_EVENTS
 from user_conversion.engines import EventCounts
 from user_conversion.engines.duckdb_session import (
+    FEW_TEXTS,
+    LONG_TEXT,
     create_table,
     first_line,
     insert,
     memory_limit,
     move_to_disk,
     out_of_memory,
+    text_type,
 )
 from user_conversion.engines.second_look import SecondLook
 from user_conversion.errors import EngineError, InputError
@@ -48,11 +51,11 @@ OTHER, REGISTERED, LOADED = 0, 1, 2
 UTC_TIMESTAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:[0-5]\d(\.\d{1,6})?Z?"
 OFFSET_TIMESTAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:[0-5]\d(\.\d+)?(Z|[+-](0\d|1[0-7]):?[0-5]\d)?"
 
-# Where the first line has one of these forms, DuckDB reads timestamps while it parses the JSON,
+# Where the first timestamp has one of these forms, DuckDB reads them all while it parses the JSON,
 # which takes half the time. Up to this share of lines in other forms get a second look.
 FORMATS = {
-    rb'"timestamp"\s*:\s*"[-0-9]{10}T[:0-9]{8}Z"': "%Y-%m-%dT%H:%M:%SZ",
-    rb'"timestamp"\s*:\s*"[-0-9]{10}T[:0-9]{8}[.][0-9]{1,6}Z"': "%Y-%m-%dT%H:%M:%S.%fZ",
+    rb"[-0-9]{10}T[:0-9]{8}Z": "%Y-%m-%dT%H:%M:%SZ",
+    rb"[-0-9]{10}T[:0-9]{8}[.][0-9]{1,6}Z": "%Y-%m-%dT%H:%M:%S.%fZ",
 }
 OTHER_FORMS = 0.03
 GENERAL_TIME = rf"""
@@ -78,6 +81,7 @@ class EventReader:
         self._attributes = attributes
         self._latest = latest
         self._scratch = scratch
+        self._usual_texts: set[str] = set()
 
     def read(self, files: Sequence[InputFile]) -> EventCounts:
         """See `Engine.read_events`."""
@@ -98,7 +102,7 @@ class EventReader:
         second_look = SecondLook(files, line_counts, self._attributes, self._latest)
         self._look_again(second_look, passed_over)
         recovered = dict(self._fetch("SELECT event, count(*) FROM recovered GROUP BY event"))
-        self._name_new_tables()
+        self._name_new_tables(self._settle_texts())
         return EventCounts(
             lines=sum(line_counts),
             registered=found.get(REGISTERED, 0) + recovered.get(events.REGISTERED, 0),
@@ -118,7 +122,9 @@ class EventReader:
 
     def _parse(self, files: Sequence[InputFile]) -> None:
         paths = [glob.escape(str(file.path)) for file in files if file.size]
-        form = _timestamp_format(files)
+        sample = inputs.sample(files)
+        form = _timestamp_format(sample)
+        self._usual_texts = _texts_in(sample, ("device_type", self._attributes[0]))
         self._execute_parse(files, paths, self._parse_sql(form))
         if form and self._share_unclear() > OTHER_FORMS:
             self._execute_parse(files, paths, self._parse_sql(None))
@@ -166,10 +172,39 @@ class EventReader:
                 "please report this as a bug, and try --engine spark."
             )
 
-    def _name_new_tables(self) -> None:
+    def _settle_texts(self) -> str:
+        """Have the column `attribute` hold all texts; its type then."""
+        kind = text_type(self._usual_texts)
+        if kind == "VARCHAR":
+            return kind
+        found = self._session.execute(
+            f"""
+            SELECT DISTINCT left(text, {LONG_TEXT}) FROM (
+                SELECT unusual AS text FROM parsed
+                UNION ALL
+                SELECT unnest(["{self._attributes[0]}", device_type]) FROM recovered
+            )
+            WHERE text NOT NULL
+            """
+        ).fetchmany(FEW_TEXTS + 1)
+        texts = self._usual_texts | {text for (text,) in found}
+        if texts != self._usual_texts:
+            kind = text_type(texts)
+            self._session.execute(
+                f"ALTER TABLE parsed ALTER attribute SET DATA TYPE {kind} "
+                f"USING coalesce(attribute::VARCHAR, unusual)::{kind}"
+            )
+        return kind
+
+    def _name_new_tables(self, text: str) -> None:
         first, *more = self._attributes
-        columns = ", ".join([f'attribute AS "{first}"', *(f'"{name}"' for name in more)])
-        names = ", ".join(f'"{name}"' for name in self._attributes)
+        columns = ", ".join(
+            [
+                f'attribute AS "{first}"',
+                *(f'attribute_{number} AS "{name}"' for number, name in enumerate(more)),
+            ]
+        )
+        names = ", ".join([f'"{first}"::{text}', *(f'"{name}"' for name in more)])
         for table, event, kind, parsed, recovered in (
             ("new_user_registration", events.REGISTERED, REGISTERED, columns, names),
             (
@@ -177,7 +212,7 @@ class EventReader:
                 events.APP_LOADED,
                 LOADED,
                 "attribute AS device_type",
-                "device_type",
+                f"device_type::{text}",
             ),
         ):
             self._session.execute(
@@ -201,8 +236,10 @@ class EventReader:
         timestamp_format = f", timestampformat = '{form}'" if form else ""
         time = "timestamp" if form else GENERAL_TIME
         kept = "".join(
-            f', CASE WHEN event = \'registered\' THEN "{name}" END AS "{name}"' for name in more
+            f", CASE WHEN event = 'registered' THEN \"{name}\" END AS attribute_{number}"
+            for number, name in enumerate(more)
         )
+        usual = f"TRY_CAST(text AS {text_type(self._usual_texts)})"
         until = self._latest.replace(tzinfo=None).isoformat(" ")
         return f"""
     CREATE OR REPLACE TABLE parsed AS
@@ -224,15 +261,17 @@ class EventReader:
                 THEN TRY_CAST(initiator_id AS BIGINT)
             END AS initiator_id,
             CASE event WHEN 'registered' THEN "{first}" WHEN 'app_loaded' THEN device_type
-            END AS attribute
+            END AS text
             {kept}
         FROM lines
     )
-    SELECT * REPLACE (
-        CASE WHEN kind = {OTHER} OR (
-            initiator_id IS NOT NULL AND time BETWEEN '1970-01-01' AND '{until}'
-        ) THEN kind END AS kind
-    )
+    SELECT * EXCLUDE (text) REPLACE (
+            CASE WHEN kind = {OTHER} OR (
+                initiator_id IS NOT NULL AND time BETWEEN '1970-01-01' AND '{until}'
+            ) THEN kind END AS kind
+        ),
+        {usual} AS attribute,
+        CASE WHEN {usual} IS NULL THEN text END AS unusual
     FROM fields
     """
 
@@ -240,8 +279,14 @@ class EventReader:
         return self._session.execute(sql).fetchall()
 
 
-def _timestamp_format(files: Sequence[InputFile]) -> str | None:
+def _timestamp_format(sample: bytes) -> str | None:
     """The format of the first timestamp, None if it is not one of `FORMATS`."""
-    lines = (inputs.first_line(file.path) for file in files)
-    line = next(filter(None, lines), b"")
-    return next((FORMATS[form] for form in FORMATS if re.search(form, line)), None)
+    first = re.search(rb'"timestamp"\s*:\s*"([^"]*)"', sample)
+    return next((FORMATS[form] for form in FORMATS if first and re.fullmatch(form, first[1])), None)
+
+
+def _texts_in(sample: bytes, names: Sequence[str]) -> set[str]:
+    """The texts that fields of these names have in a piece of a log."""
+    fields = b"|".join(re.escape(name.encode()) for name in names)
+    found = re.findall(rb'"(?:%b)"\s*:\s*"([^"\\\x00-\x1f]*)"' % fields, sample)
+    return {text.decode(errors="replace") for text in set(found)}
