@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -53,6 +54,9 @@ PATIENCE = 5.0
 # For a run of a minute or two: no pauses avoided at the cost of the work, and compiled anew is
 # only what runs often. Not where others may have chosen: Java refuses a second garbage collector.
 JAVA_OPTIONS = "-XX:+UseParallelGC -XX:CompileThresholdScaling=5"
+if sys.platform == "linux":
+    # Hadoop starts a process, chmod, for each file and folder; Java's usual way starts two.
+    JAVA_OPTIONS += " -Djdk.lang.Process.launchMechanism=VFORK"
 JAVA_OPTIONS_OF_OTHERS = (
     *("SPARK_HOME", "SPARK_CONF_DIR"),
     *("SPARK_SUBMIT_OPTS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"),
