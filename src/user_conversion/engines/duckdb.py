@@ -56,7 +56,11 @@ class DuckDBEngine:
         self, files: Sequence[InputFile], attributes: Sequence[str], latest: datetime
     ) -> EventCounts:
         """See `Engine.read_events`."""
-        return EventReader(self._connection, attributes, latest, self._scratch).read(files)
+        reader = EventReader(self._connection, attributes, latest, self._scratch)
+        try:
+            return reader.read(files)
+        except duckdb.OutOfMemoryException as error:
+            raise out_of_memory(error) from None
 
     def read_parquet(
         self, table: str, columns: Columns, files: Sequence[Path], until: datetime | None = None

@@ -29,7 +29,6 @@ from user_conversion.engines.duckdb_session import (
     insert,
     memory_limit,
     move_to_disk,
-    out_of_memory,
     text_type,
 )
 from user_conversion.engines.second_look import SecondLook
@@ -139,8 +138,8 @@ class EventReader:
                 size = sum(file.size for file in files)
                 with watched("Reading events", size, self._session.query_progress):
                     self._session.execute(query, {"paths": paths, "largest_line": largest_line})
-            except duckdb.OutOfMemoryException as error:
-                raise out_of_memory(error) from None
+            except duckdb.OutOfMemoryException:
+                raise
             except duckdb.Error as error:
                 if largest_line != LARGEST_LINE or "maximum_object_size" not in str(error):
                     raise InputError(
