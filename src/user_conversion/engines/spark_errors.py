@@ -38,6 +38,11 @@ def _translated(error: Exception, scratch: Path) -> UserConversionError:
             "Spark ran out of memory or was killed: give it more, e.g. --conf "
             "spark.driver.memory=4g, and on a cluster spark.executor.memory."
         )
+    if "StatusCode.UNAVAILABLE" in text:
+        return EngineError(
+            f"Spark Connect's server is gone or cannot be reached ({cause}): "
+            "see that it is running."
+        )
     if READS_PARQUET.search(text):
         return DatasetError(
             f"The Parquet cannot be read ({cause}); run events-split --full-refresh."
@@ -54,8 +59,9 @@ def _is_java_gone(error: Exception) -> bool:
 
 
 def root_cause(error: Exception) -> str:
-    """The innermost message of an error that came from Java, without its class."""
+    """The innermost message of an error that came from Java, or by gRPC, without its class."""
     causes = re.findall(r"Caused by: (.+)", str(error))
+    causes = causes or re.findall(r'^\s*details = "(.+)"$', str(error), re.MULTILINE)
     message = causes[-1] if causes else first_line(error)
     return (
         re.sub(r"^(?:[\w$]+\.)+[\w$]+(?:Exception|Error): ", "", message).strip().rstrip(".")[:300]

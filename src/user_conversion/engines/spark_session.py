@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
@@ -50,6 +51,8 @@ STATIC = {
 STATIC_LOCAL = {"spark.driver.host": "localhost", "spark.driver.bindAddress": "127.0.0.1"}
 DEFAULT_PORTS = {"spark": 7077, "sc": 15002, "https": 443, "http": 80}
 PATIENCE = 5.0
+# The waits between them grow to 13 seconds.
+CONNECT_RETRIES = 5
 
 # For a run of a minute or two: no pauses avoided at the cost of the work, and compiled anew is
 # only what runs often. Not where others may have chosen: Java refuses a second garbage collector.
@@ -75,6 +78,7 @@ def open_session(settings: EngineSettings) -> tuple[Any, Callable[[], None]]:
     if not settings.verbose:
         logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)
         logging.getLogger().addFilter(_is_not_py4j)
+        warnings.filterwarnings("ignore", module=r"pyspark\.")
     existing = pyspark.SparkContext._active_spark_context
     if _is_remote(settings):
         session, properties = _connected(settings), settings.properties
@@ -158,7 +162,8 @@ def _connected(settings: EngineSettings) -> Any:
     try:
         from pyspark.sql.connect.session import SparkSession
 
-        return SparkSession.builder.remote(url).create()
+        session = SparkSession.builder.remote(url).create()
+        _limit_retries(session.client)
     except ImportError as error:
         raise EngineError(
             f"Spark Connect needs more packages ({first_line(error)}): "
@@ -166,6 +171,17 @@ def _connected(settings: EngineSettings) -> Any:
         ) from None
     except Exception as error:
         raise EngineError(f"Spark Connect at {url} refused: {root_cause(error)}.") from None
+    return session
+
+
+def _limit_retries(client: Any) -> None:
+    """Spark Connect would wait for ten minutes for a server that is gone."""
+    if hasattr(client, "set_retry_policies"):
+        from pyspark.sql.connect.client.retries import DefaultPolicy
+
+        client.set_retry_policies([DefaultPolicy(max_retries=CONNECT_RETRIES)])
+    else:  # Spark 3.5
+        client._retry_policy["max_retries"] = CONNECT_RETRIES
 
 
 def _started(settings: EngineSettings) -> Any:
