@@ -21,6 +21,8 @@ from conftest import (
     write_log,
 )
 
+from user_conversion import inputs
+
 TIME = "2020-11-02T06:21:14Z"
 
 
@@ -419,3 +421,17 @@ def test_a_file_that_grows_while_it_is_read(
         assert published == list(range(len(published)))
     assert engine.command("events-split", "--input", log, "--output", output).status == 0
     assert users(output) == list(range(written[0]))
+
+
+@pytest.mark.parametrize("numpy_pays", [0, 1 << 60])
+@pytest.mark.parametrize(
+    ("text", "lines"), [(b"", 0), (b"\n", 1), (b"a", 1), (b"a\n", 1), (b"a\n\nb", 3), (b"a\r", 1)]
+)
+def test_lines_are_counted_either_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, numpy_pays: int, text: bytes, lines: int
+) -> None:
+    monkeypatch.setattr(inputs, "NUMPY_PAYS", numpy_pays)
+    monkeypatch.setattr(inputs, "CHUNK", 2)
+    (tmp_path / "log.json").write_bytes(text)
+    file = inputs.InputFile.at(tmp_path / "log.json")
+    assert inputs.count_lines([file, file]) == [lines, lines]

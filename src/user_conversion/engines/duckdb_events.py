@@ -86,7 +86,7 @@ class EventReader:
         """See `Engine.read_events`."""
         self._make_room(files)
         with ThreadPoolExecutor(1) as counting:
-            counted = counting.submit(lambda: [inputs.count_lines(file.path) for file in files])
+            counted = counting.submit(inputs.count_lines, files)
             try:
                 self._parse(files)
             except InputError:

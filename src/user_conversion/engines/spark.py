@@ -275,7 +275,7 @@ def _require_readable(files: Sequence[InputFile]) -> None:
     """Say which file cannot be read, if that is why Spark gave up: it does not name it."""
     for file in files:
         if file.path.suffix.lower() == ".gz":
-            inputs.count_lines(file.path)
+            inputs.count_lines([file])
         InputFile.at(file.path)
 
 
