@@ -257,7 +257,7 @@ def line_batches(path: Path) -> Iterator[list[bytes]]:
         yield [last]
 
 
-def sample(files: Sequence[InputFile], pieces: int = 8, size: int = 1 << 18) -> bytes:
+def sample(files: Sequence[InputFile], pieces: int = 8, size: int = 1 << 19) -> bytes:
     """Some of the bytes of the logs, from the first to places all over them, to guess by.
 
     Of a compressed file it can only be the beginning.
