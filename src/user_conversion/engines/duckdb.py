@@ -167,6 +167,5 @@ def _stored(name: str, kind: str) -> str:
         return f'make_timestamptz(epoch_us("{name}")) AS "{name}"'
     if name == "event":
         # The text of a name that all rows share would be hashed for every row.
-        names = ", ".join(map(literal, (REGISTERED, APP_LOADED)))
-        return f'"{name}"::ENUM ({names}) AS "{name}"'
+        return f'"{name}"::{text_type((REGISTERED, APP_LOADED))} AS "{name}"'
     return f'"{name}"'

@@ -113,7 +113,7 @@ class EventReader:
 
     def _make_room(self, files: Sequence[InputFile]) -> None:
         size = sum(
-            file.size * (UNFOLDED if file.path.suffix in inputs.COMPRESSIONS else 1)
+            file.size * (UNFOLDED if file.path.suffix.lower() in inputs.COMPRESSIONS else 1)
             for file in files
         )
         if self._scratch and size * ROW_SIZE > memory_limit(self._session) * SHARE_FOR_TABLES:
