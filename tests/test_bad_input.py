@@ -209,6 +209,36 @@ def test_every_listed_bad_line(engine: EngineUnderTest, tmp_path: Path, output: 
     assert found == {f"{number:04}": reason for number, reason in enumerate(reasons)}
 
 
+NEARLY_PLAIN = (
+    b'{"event":"registered","timestamp":"2020-11-02T06:21:14.5Z","initiator_id":17,"channel":"a"}',
+    b'{"initiator_id": 0, "x": {"y": [1.5, "z\\u00e9\\n"], "event": null}, "device_type": null, '
+    b'"timestamp": "2020-11-02 06:21:14+01:30", "event": "app_loaded"}\r',
+)
+MISTAKES = tuple(bytes([code]) for code in b'"\\,:{}[]0-.eZtu \t\r\x00\x1f\x7f\xc3\xff') + (
+    *(b"\xef\xbf\xbd", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\xc3\xa9", b"\xc2\x85"),
+    *(b"null", b"}{", b"//", b"\\u0065", b"\\ud83d", b"\\ud83d\\ude00", b'"event":"registered",'),
+)
+
+
+def test_every_small_change_of_a_good_line(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    """Something put in at each place, or in place of each character; what is fast must not guess."""
+    lines = [
+        line[:place] + mistake + line[place + gone :]
+        for line in NEARLY_PLAIN
+        for place in range(len(line) + 1)
+        for mistake in (*MISTAKES, b"")
+        for gone in (0, 1)
+    ]
+    expected = oracle.read(lines, RUN_STARTED)
+    log = write_log(tmp_path / "log.json", lines)
+    result = engine.split(output, log)
+    assert_counts(result.read, expected.counts)
+    assert_events(output, expected.events)
+    assert_rejected(output, {str(log): lines})
+
+
 # ---------------------------------------------------------------- the quarantine
 
 

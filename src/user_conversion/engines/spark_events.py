@@ -13,7 +13,7 @@ a second one, which knows every rule.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from user_conversion.events import APP_LOADED, EARLIEST, REGISTERED, Reason
@@ -39,22 +39,26 @@ TRAILING_COMMA = r'(?<=[\w\]}"])\s*+,(?=\s*+[}\]])'
 AROUND = r"\A\ufeff?\s*+|(?<!\s)\s++\z"
 FORGIVEN = f"({STRING})|{TRAILING_COMMA}|{AROUND}"
 IS_UTF_8 = "decode(CAST(value AS BINARY), 'UTF-8') = value"
-NO_SURROGATE = r"(NOT contains(value, r'\u') OR NOT value RLIKE r'\\u[dD]')"
 BLANK_LINE = r"\A\ufeff?\s*+\z"
 NON_FINITE = rf"\G((?:{STRING}|(?!-?(?:nan|inf))[^\"])*+)(?<![\w.])(-?(?:nan|inf(?:inity)?))(?!\w)"
 SURROGATE_PAIR = r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]"
 SURROGATE = r"\\u[dD][89a-fA-F]"
 
 # What Spark's own cast reads as `events.parse_timestamp` does; other forms take ten times longer.
-USUAL_TIMESTAMP = (
-    r"\A(?:19[7-9]|20\d)\d-\d\d-\d\d[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?"
-    r"(?:Z|[+-](?:0\d|1[0-7])(?::?[0-5]\d)?)?\z"
+USUAL_CLOCK = (
+    r"(?:19[7-9]|20\d)\d-\d\d-\d\d[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?"
 )
+USUAL_OFFSET = r"[+-](?:0\d|1[0-7])(?::?[0-5]\d)?"
+USUAL_TIMESTAMP = f"{USUAL_CLOCK}(?:Z|{USUAL_OFFSET})?"
 TIMESTAMP = (
     r"\A[ \t\n\x0b\f\r]*(\d{4}-\d{1,2}-\d{1,2})[Tt ](\d{1,2}):(\d{1,2})"
     r"(?::(\d{1,2})(?:[.,](\d+))?)?"
     r"(?:[Zz]|([+-])(\d\d)(?::?(\d\d))?)?[ \t\n\x0b\f\r]*\z"
 )
+# Each character for itself: Java tests them all at once, but ranges one by one.
+TEXT = r'[^"\\' + "\ufffd" + "".join(map(chr, range(32))) + "]*"
+ESCAPES = rf'(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{{4}}){TEXT})*+'
+NUMBER = r"-?(?:0|[1-9]\d{0,17}+)(?:\.\d{1,17}+)?"
 DAY, HOUR, MINUTE, SECOND, FRACTION, SIGN, OFFSET_HOURS, OFFSET_MINUTES = range(1, 9)
 
 
@@ -64,42 +68,29 @@ def first_look(lines: str, attributes: Sequence[str], latest: datetime) -> str:
     Columns: verdict (`registered`, `app_loaded`, `other`, or NULL where that is not beyond
     doubt), time, initiator_id, `text_column` of each attribute; file and raw of doubtful lines.
     """
-    # Few and plain expressions: Java leaves a method of more than 8,000 bytes uncompiled.
-    marker = secrets.token_hex(8)
-    return f"""
-    WITH parsed AS (
-        SELECT file, value, {_as_array("value", marker)} AS parts FROM {lines}
-    ), objects AS (
-        SELECT file, value, CASE
-            WHEN {_is_complete("parts", marker)} AND {IS_UTF_8} AND {NO_SURROGATE}
-            THEN get(parts, 0)
-        END AS object
-        FROM parsed
-    ), texts AS (
-        SELECT *,
-            object['event'] AS event,
-            object['timestamp'] AS timestamp_text,
-            object['initiator_id'] AS id_text
-        FROM objects
+    found = {key: f"get(found, {place})" for place, key in enumerate(_keys(attributes), 1)}
+    texts = {key: f"substr(nullif({column}, ''), 2)" for key, column in found.items()}
+    return rf"""
+    WITH searched AS (
+        SELECT file, value, {_plain_fields(attributes)} AS found FROM {lines}
     ), fields AS (
         SELECT *,
-            CASE WHEN timestamp_text RLIKE r'{USUAL_TIMESTAMP}'
-                THEN try_cast(rtrim('Z', timestamp_text) AS TIMESTAMP)
-            END AS time,
-            try_cast(id_text AS BIGINT) AS initiator_id
-        FROM texts
+            CASE WHEN get(found, 0) = '' AND startswith(value, '{{') THEN get(found, 1) END AS event,
+            try_cast({found["timestamp"]} AS TIMESTAMP) AS time,
+            try_cast({found["initiator_id"]} AS BIGINT) AS initiator_id
+        FROM searched
     ), judged AS (
         SELECT *, CASE
             WHEN event IN ('{REGISTERED}', '{APP_LOADED}') THEN CASE
                 WHEN unix_micros(time) BETWEEN 0 AND {_micros(latest)}
-                    AND CAST(initiator_id AS STRING) = id_text
+                    AND initiator_id IS NOT NULL
                 THEN event
             END
             WHEN event != '' THEN '{OTHER}'
         END AS verdict
         FROM fields
     )
-    SELECT {_event_columns(attributes)},
+    SELECT {_event_columns(attributes, texts)},
         CASE WHEN verdict IS NULL THEN file END AS file,
         CASE WHEN verdict IS NULL THEN value END AS raw
     FROM judged
@@ -113,6 +104,7 @@ def second_look(lines: str, attributes: Sequence[str], latest: datetime) -> str:
     `quarantine.kept_text` has it, are those of rejected lines.
     """
     marker = secrets.token_hex(8)
+    texts = {key: f"object['{key}']" for key in (*attributes, "device_type")}
     rejected = f"verdict IN ({', '.join(repr(str(reason)) for reason in Reason)})"
     return f"""
     WITH strictly AS (
@@ -140,7 +132,7 @@ def second_look(lines: str, attributes: Sequence[str], latest: datetime) -> str:
     ), judged AS (
         SELECT *, {_verdict(latest)} AS verdict FROM fields
     )
-    SELECT {_event_columns(attributes)},
+    SELECT {_event_columns(attributes, texts)},
         CASE WHEN {rejected} THEN file END AS file,
         CASE WHEN {rejected} THEN {_kept_text()} END AS raw
     FROM judged
@@ -156,15 +148,53 @@ def text_column(number: int) -> str:
     return f"text_{number}"
 
 
-def _event_columns(attributes: Sequence[str]) -> str:
-    is_event = f"verdict IN ('{REGISTERED}', '{APP_LOADED}')"
-    texts = [f"WHEN '{REGISTERED}' THEN object['{name}']" for name in attributes]
-    texts[0] += f" WHEN '{APP_LOADED}' THEN object['device_type']"
-    named = (f"CASE verdict {text} END AS {text_column(n)}" for n, text in enumerate(texts))
-    return f"""verdict,
-        CASE WHEN {is_event} THEN time END AS time,
-        CASE WHEN {is_event} THEN initiator_id END AS initiator_id,
-        {", ".join(named)}"""
+def _event_columns(attributes: Sequence[str], texts: Mapping[str, str]) -> str:
+    columns = [texts[name] for name in attributes]
+    columns[0] = f"CASE event WHEN '{REGISTERED}' THEN {columns[0]} ELSE {texts['device_type']} END"
+    named = (f"{text} AS {text_column(number)}" for number, text in enumerate(columns))
+    # Parquet takes no instants of antiquity.
+    time = "CASE WHEN verdict = event THEN time END AS time"
+    return f"verdict, {time}, initiator_id, {', '.join(named)}"
+
+
+def _keys(attributes: Sequence[str]) -> Sequence[str]:
+    return ("event", "timestamp", "initiator_id", *attributes, "device_type")
+
+
+def _plain_fields(attributes: Sequence[str]) -> str:
+    """An array of an empty text and what a plain line holds; of other lines something else.
+
+    A plain line is an object without repeated or escaped fields of interest and without deep
+    nesting. The array has the values of `_keys`, texts with a quotation mark in front.
+    """
+    keys = _keys(attributes)
+    usual_timestamp = rf'"({USUAL_CLOCK}(?:{USUAL_OFFSET}(?="))?)Z?"'
+    values = [f'"({TEXT})"', usual_timestamp, r"(-?[1-9]\d{0,18}|0)"]
+    values += [f'(?:null|("{TEXT})")'] * (len(keys) - len(values))
+    # The empty group has a value from the first time on, so that a second time is no match.
+    pairs = [
+        rf'{key}"(?!\{2 * number - 1})(): ?{value}'
+        for number, (key, value) in enumerate(zip(keys, values, strict=True), 1)
+    ]
+    other = f'(?!(?:{"|".join(keys)})"){TEXT}": ?{_plain_value(depth=1)}'
+    pattern = rf'\A\{{(?:"(?:{"|".join(pairs)}|{other}){_more("}")})*+\}}\r?\z'
+    found = "".join(f"\t${2 * number}" for number in range(1, len(keys) + 1))
+    return f"split(regexp_replace(value, r'{pattern}', '{found}'), '\t')"
+
+
+def _plain_value(depth: int) -> str:
+    scalar = f'"{TEXT}{ESCAPES}"|{NUMBER}|null|true|false'
+    if not depth:
+        return f"(?:{scalar})"
+    value = _plain_value(depth - 1)
+    pair = f'"{TEXT}{ESCAPES}": ?{value}'
+    inner = (rf"\{{(?:{pair}{_more('}')})*+\}}", rf"\[(?:{value}{_more(']')})*+\]")
+    return f"(?:{scalar}|{'|'.join(inner)})"
+
+
+def _more(end: str) -> str:
+    # A comma before the end is forgiven.
+    return rf"(?:, ?|(?=\{end}))"
 
 
 def _is_complete(parts: str, marker: str) -> str:
@@ -201,7 +231,7 @@ def _integer(text: str) -> str:
 
 def _time(text: str) -> str:
     return f"""CASE
-        WHEN {text} RLIKE r'{USUAL_TIMESTAMP}' THEN try_cast({text} AS TIMESTAMP)
+        WHEN {text} RLIKE r'\\A{USUAL_TIMESTAMP}\\z' THEN try_cast({text} AS TIMESTAMP)
         WHEN {text} RLIKE r'{TIMESTAMP}' THEN {_time_by_parts(text)}
     END"""
 

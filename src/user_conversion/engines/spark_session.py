@@ -48,7 +48,13 @@ STATIC = {
     "spark.hadoop.yarn.resourcemanager.connect.retry-interval.ms": "5000",
     "spark.hadoop.ipc.client.connect.max.retries": "3",
 }
-STATIC_LOCAL = {"spark.driver.host": "localhost", "spark.driver.bindAddress": "127.0.0.1"}
+STATIC_LOCAL = {
+    "spark.driver.host": "localhost",
+    "spark.driver.bindAddress": "127.0.0.1",
+    # What is sorted and aggregated lies where Java's garbage collector does not copy it about.
+    "spark.memory.offHeap.enabled": "true",
+    "spark.memory.offHeap.size": "1g",
+}
 DEFAULT_PORTS = {"spark": 7077, "sc": 15002, "https": 443, "http": 80}
 PATIENCE = 5.0
 # The waits between them grow to 13 seconds.
