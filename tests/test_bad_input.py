@@ -211,12 +211,13 @@ def test_every_listed_bad_line(engine: EngineUnderTest, tmp_path: Path, output: 
 
 NEARLY_PLAIN = (
     b'{"event":"registered","timestamp":"2020-11-02T06:21:14.5Z","initiator_id":17,"channel":"a"}',
-    b'{"initiator_id": 0, "x": {"y": [1.5, "z\\u00e9\\n"], "event": null}, "device_type": null, '
+    b'{"initiator_id": 0, "x": {"event": "z\\u00e9\\n"}, "y": [-1.5, true], "device_type": null, '
     b'"timestamp": "2020-11-02 06:21:14+01:30", "event": "app_loaded"}\r',
 )
 MISTAKES = tuple(bytes([code]) for code in b'"\\,:{}[]0-.eZtu \t\r\x00\x1f\x7f\xc3\xff') + (
     *(b"\xef\xbf\xbd", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\xc3\xa9", b"\xc2\x85"),
-    *(b"null", b"}{", b"//", b"\\u0065", b"\\ud83d", b"\\ud83d\\ude00", b'"event":"registered",'),
+    *(b"null", b"}{", b"//", b"\\u0065", b"\\ud83d", b"\\ud83d\\ude00"),
+    *(b'"event":"x",', b'"timestamp": 1, ', b'"initiator_id":5,', b'"channel":"b",'),
 )
 
 
@@ -231,6 +232,7 @@ def test_every_small_change_of_a_good_line(
         for mistake in (*MISTAKES, b"")
         for gone in (0, 1)
     ]
+    lines += [b'\tregistered\t2020-11-02T06:21:14\t17\t"a\t']  # as Spark notes what it found
     expected = oracle.read(lines, RUN_STARTED)
     log = write_log(tmp_path / "log.json", lines)
     result = engine.split(output, log)
