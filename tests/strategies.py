@@ -389,6 +389,7 @@ OTHER_LINES = (
     ),
     b'{"event":"page_viewed"}',
     b'{"event":"page_viewed","timestamp":7,"initiator_id":{}}',
+    b'{"event":"other","timestamp":"0001-01-01T00:00:00Z","initiator_id":1}',
 )
 BAD_LINES: dict[str, tuple[bytes, ...]] = {
     "invalid_json": (*(text.encode() for text in _NOT_OBJECTS), *_NOT_UTF_8),

@@ -211,10 +211,13 @@ def test_every_listed_bad_line(engine: EngineUnderTest, tmp_path: Path, output: 
 
 NEARLY_PLAIN = (
     b'{"event":"registered","timestamp":"2020-11-02T06:21:14.5Z","initiator_id":17,"channel":"a"}',
-    b'{"initiator_id": 0, "x": {"event": "z\\u00e9\\n"}, "y": [-1.5, true], "device_type": null, '
-    b'"timestamp": "2020-11-02 06:21:14+01:30", "event": "app_loaded"}\r',
+    (
+        b'{"initiator_id": 0, "x": {"event": "z\\u00e9\\n"}, "y": [-1.5, true], '
+        b'"device_type": null, "timestamp": "2020-11-02 06:21:14+01:30", "event": "app_loaded"}\r'
+    ),
 )
-MISTAKES = tuple(bytes([code]) for code in b'"\\,:{}[]0-.eZtu \t\r\x00\x1f\x7f\xc3\xff') + (
+MISTAKES = (
+    *(bytes([code]) for code in b'"\\,:{}[]0-.eZtu \t\r\x00\x1f\x7f\xc3\xff'),
     *(b"\xef\xbf\xbd", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\xc3\xa9", b"\xc2\x85"),
     *(b"null", b"}{", b"//", b"\\u0065", b"\\ud83d", b"\\ud83d\\ude00"),
     *(b'"event":"x",', b'"timestamp": 1, ', b'"initiator_id":5,', b'"channel":"b",'),
@@ -224,7 +227,7 @@ MISTAKES = tuple(bytes([code]) for code in b'"\\,:{}[]0-.eZtu \t\r\x00\x1f\x7f\x
 def test_every_small_change_of_a_good_line(
     engine: EngineUnderTest, tmp_path: Path, output: Path
 ) -> None:
-    """Something put in at each place, or in place of each character; what is fast must not guess."""
+    """Something put in at each place, or in place of each character; nothing is guessed."""
     lines = [
         line[:place] + mistake + line[place + gone :]
         for line in NEARLY_PLAIN

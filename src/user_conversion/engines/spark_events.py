@@ -1,13 +1,14 @@
 """From lines to events in Spark SQL, to the letter of `events.read_line`.
 
-No Python runs on the executors. Spark's JSON functions are laxer than an event log may be: they
-stop at the end of the first value, let the last of repeated keys win and replace bytes that are
-not UTF-8. So a line is parsed as the first element of an array whose second element is a marker
-that no log can know: both are there only if the line was one value. Objects are read as maps,
-which keep repeated keys in order, and a look-up finds the first.
+No Python runs on the executors. Lines get two looks. The first is fast and sure of what it says:
+one regular expression knows plain lines, which nearly all are, and takes them apart. What it
+leaves in doubt gets the second look, which knows every rule.
 
-Lines get a first look, which is fast and sure of what it says, and those that it leaves in doubt
-a second one, which knows every rule.
+Spark's JSON functions are laxer than an event log may be: they stop at the end of the first value,
+let the last of repeated keys win and replace bytes that are not UTF-8. So the second look parses a
+line as the first element of an array whose second element is a marker that no log can know: both
+are there only if the line was one value. Objects are read as maps, which keep repeated keys in
+order, and a look-up finds the first.
 """
 
 from __future__ import annotations
@@ -45,9 +46,7 @@ SURROGATE_PAIR = r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]"
 SURROGATE = r"\\u[dD][89a-fA-F]"
 
 # What Spark's own cast reads as `events.parse_timestamp` does; other forms take ten times longer.
-USUAL_CLOCK = (
-    r"(?:19[7-9]|20\d)\d-\d\d-\d\d[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?"
-)
+USUAL_CLOCK = r"(?:19[7-9]|20\d)\d-\d\d-\d\d[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?"
 USUAL_OFFSET = r"[+-](?:0\d|1[0-7])(?::?[0-5]\d)?"
 USUAL_TIMESTAMP = f"{USUAL_CLOCK}(?:Z|{USUAL_OFFSET})?"
 TIMESTAMP = (
@@ -55,7 +54,8 @@ TIMESTAMP = (
     r"(?::(\d{1,2})(?:[.,](\d+))?)?"
     r"(?:[Zz]|([+-])(\d\d)(?::?(\d\d))?)?[ \t\n\x0b\f\r]*\z"
 )
-# Each character for itself: Java tests them all at once, but ranges one by one.
+# What a JSON string holds without escapes. Bytes that are not UTF-8 have become U+FFFD. The control
+# characters one by one, since Java tests single characters all at once, but ranges each for itself.
 TEXT = r'[^"\\' + "\ufffd" + "".join(map(chr, range(32))) + "]*"
 ESCAPES = rf'(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{{4}}){TEXT})*+'
 NUMBER = r"-?(?:0|[1-9]\d{0,17}+)(?:\.\d{1,17}+)?"
@@ -70,12 +70,14 @@ def first_look(lines: str, attributes: Sequence[str], latest: datetime) -> str:
     """
     found = {key: f"get(found, {place})" for place, key in enumerate(_keys(attributes), 1)}
     texts = {key: f"substr(nullif({column}, ''), 2)" for key, column in found.items()}
-    return rf"""
+    return f"""
     WITH searched AS (
         SELECT file, value, {_plain_fields(attributes)} AS found FROM {lines}
     ), fields AS (
         SELECT *,
-            CASE WHEN get(found, 0) = '' AND startswith(value, '{{') THEN get(found, 1) END AS event,
+            CASE
+                WHEN get(found, 0) = '' AND startswith(value, '{{') THEN {found["event"]}
+            END AS event,
             try_cast({found["timestamp"]} AS TIMESTAMP) AS time,
             try_cast({found["initiator_id"]} AS BIGINT) AS initiator_id
         FROM searched
@@ -149,11 +151,12 @@ def text_column(number: int) -> str:
 
 
 def _event_columns(attributes: Sequence[str], texts: Mapping[str, str]) -> str:
+    """The columns of an event, from what a look found; `texts` are expressions by key."""
     columns = [texts[name] for name in attributes]
     columns[0] = f"CASE event WHEN '{REGISTERED}' THEN {columns[0]} ELSE {texts['device_type']} END"
     named = (f"{text} AS {text_column(number)}" for number, text in enumerate(columns))
-    # Parquet takes no instants of antiquity.
-    time = "CASE WHEN verdict = event THEN time END AS time"
+    # Spark refuses to write instants of antiquity, which rejected lines may have.
+    time = f"CASE WHEN verdict IN ('{REGISTERED}', '{APP_LOADED}') THEN time END AS time"
     return f"verdict, {time}, initiator_id, {', '.join(named)}"
 
 
@@ -162,16 +165,17 @@ def _keys(attributes: Sequence[str]) -> Sequence[str]:
 
 
 def _plain_fields(attributes: Sequence[str]) -> str:
-    """An array of an empty text and what a plain line holds; of other lines something else.
+    """An array of an empty text and the values of `_keys`, if the line is plain.
 
-    A plain line is an object without repeated or escaped fields of interest and without deep
-    nesting. The array has the values of `_keys`, texts with a quotation mark in front.
+    Attributes begin with a quotation mark there, others are empty. In a plain line the fields of
+    interest come once, without escapes and in their usual forms; the others nest once at most. Of
+    a line that is not plain the array begins with what is before the first tab.
     """
     keys = _keys(attributes)
     usual_timestamp = rf'"({USUAL_CLOCK}(?:{USUAL_OFFSET}(?="))?)Z?"'
     values = [f'"({TEXT})"', usual_timestamp, r"(-?[1-9]\d{0,18}|0)"]
     values += [f'(?:null|("{TEXT})")'] * (len(keys) - len(values))
-    # The empty group has a value from the first time on, so that a second time is no match.
+    # The empty group behind a key has a value from then on, so that the same key is no match again.
     pairs = [
         rf'{key}"(?!\{2 * number - 1})(): ?{value}'
         for number, (key, value) in enumerate(zip(keys, values, strict=True), 1)
