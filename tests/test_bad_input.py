@@ -210,6 +210,7 @@ def test_every_listed_bad_line(engine: EngineUnderTest, tmp_path: Path, output: 
 
 
 NEARLY_PLAIN = (
+    b'{"timestamp":"2020-11-02T06:21:14","initiator_id":"-8","event":"registered"}',
     b'{"event":"registered","timestamp":"2020-11-02T06:21:14.5Z","initiator_id":17,"channel":"a"}',
     (
         b'{"initiator_id": 0, "x": {"event": "z\\u00e9\\n"}, "y": [-1.5, true], '
@@ -220,7 +221,8 @@ MISTAKES = (
     *(bytes([code]) for code in b'"\\,:{}[]0-.eZtu \t\r\x00\x1f\x7f\xc3\xff'),
     *(b"\xef\xbf\xbd", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\xc3\xa9", b"\xc2\x85"),
     *(b"null", b"}{", b"//", b"\\u0065", b"\\ud83d", b"\\ud83d\\ude00"),
-    *(b'"event":"x",', b'"timestamp": 1, ', b'"initiator_id":5,', b'"channel":"b",'),
+    *(b'"event":"x",', b'"timestamp": 1, ', b'"initiator_id":5,', b'"initiator_id": "6", '),
+    *(b'"channel":"b",', b"00", b"99999999999999999999"),
 )
 
 

@@ -173,11 +173,12 @@ def _plain_fields(attributes: Sequence[str]) -> str:
     """
     keys = _keys(attributes)
     usual_timestamp = rf'"({USUAL_CLOCK}(?:{USUAL_OFFSET}(?="))?)Z?"'
-    values = [f'"({TEXT})"', usual_timestamp, r"(-?[1-9]\d{0,18}|0)"]
-    values += [f'(?:null|("{TEXT})")'] * (len(keys) - len(values))
-    # The empty group behind a key has a value from then on, so that the same key is no match again.
+    # An id may be a string, too: the first of its two groups is the quotation mark, or empty.
+    values = [f'()"({TEXT})"', f"(){usual_timestamp}", r'("?)(-?[1-9]\d{0,18}|0)\5']
+    values += [f'()(?:null|("{TEXT})")'] * (len(keys) - len(values))
+    # That group matches from then on what stands behind the key, so that a second one is no match.
     pairs = [
-        rf'{key}"(?!\{2 * number - 1})(): ?{value}'
+        rf'{key}(?!\{2 * number - 1})": ?{value}'
         for number, (key, value) in enumerate(zip(keys, values, strict=True), 1)
     ]
     other = f'(?!(?:{"|".join(keys)})"){TEXT}": ?{_plain_value(depth=1)}'
