@@ -167,9 +167,9 @@ def _keys(attributes: Sequence[str]) -> Sequence[str]:
 def _plain_fields(attributes: Sequence[str]) -> str:
     """An array of an empty text and the values of `_keys`, if the line is plain.
 
-    Attributes begin with a quotation mark there, others are empty. In a plain line the fields of
-    interest come once, without escapes and in their usual forms; the others nest once at most. Of
-    a line that is not plain the array begins with what is before the first tab.
+    Attributes have a quotation mark in front there, and are empty if null or missing. In a plain
+    line the fields of interest come once, without escapes and in their usual forms; the others
+    nest once at most. Of other lines the array begins with what is before the first tab.
     """
     keys = _keys(attributes)
     usual_timestamp = rf'"({USUAL_CLOCK}(?:{USUAL_OFFSET}(?="))?)Z?"'
@@ -181,6 +181,7 @@ def _plain_fields(attributes: Sequence[str]) -> str:
         rf'{key}(?!\{2 * number - 1})": ?{value}'
         for number, (key, value) in enumerate(zip(keys, values, strict=True), 1)
     ]
+    # No escapes in these keys: `\u0065vent` is an event, too.
     other = f'(?!(?:{"|".join(keys)})"){TEXT}": ?{_plain_value(depth=1)}'
     pattern = rf'\A\{{(?:"(?:{"|".join(pairs)}|{other}){_more("}")})*+\}}\r?\z'
     found = "".join(f"\t${2 * number}" for number in range(1, len(keys) + 1))
