@@ -1,46 +1,47 @@
-"""The embedded engine: DuckDB in this process, the default."""
+"""DuckDB as an engine: reading, writing, named tables."""
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from user_conversion.datasets import Columns, Dataset
-from user_conversion.engines import EventCounts
-from user_conversion.engines.duckdb_events import EventReader
-from user_conversion.engines.duckdb_schema import require_columns
-from user_conversion.engines.duckdb_session import (
+from user_conversion.engines.duckdb.lines import LineReader
+from user_conversion.engines.duckdb.session import (
     TYPES,
     create_table,
     first_line,
     literal,
     open_session,
     out_of_memory,
-    text_type,
 )
+from user_conversion.engines.parquet_footers import require_columns
 from user_conversion.errors import DatasetError, OutputError
-from user_conversion.events import APP_LOADED, REGISTERED
-from user_conversion.inputs import InputFile
-from user_conversion.settings import EngineSettings
+from user_conversion.events import EventCounts
+from user_conversion.log_format import LogFormat
+
+if TYPE_CHECKING:
+    from user_conversion.inputs.convert import LineFile
+    from user_conversion.settings import Settings
 
 ROWS_WRITTEN_AT_ONCE = 2_000_000
 PARQUET = "FORMAT parquet, COMPRESSION snappy"
 
 
 class DuckDBEngine:
-    """DuckDB as an `Engine`."""
+    """See `base.Engine`."""
 
     name = "duckdb"
     dialect = "duckdb"
 
-    def __init__(self, settings: EngineSettings) -> None:
-        self._connection = open_session(settings)
-        self._scratch = settings.scratch
+    def __init__(self, settings: Settings, scratch: Path | None = None) -> None:
+        self._connection = open_session(settings.memory_limit, scratch)
+        self._scratch = scratch
 
     def __enter__(self) -> DuckDBEngine:
         return self
@@ -49,49 +50,38 @@ class DuckDBEngine:
         self._connection.close()
 
     def versions(self) -> dict[str, str]:
-        """The version of DuckDB."""
+        """See `Engine.versions`."""
         return {"duckdb": duckdb.__version__}
 
     def read_events(
-        self, files: Sequence[InputFile], attributes: Sequence[str], latest: datetime
+        self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
     ) -> EventCounts:
         """See `Engine.read_events`."""
-        reader = EventReader(self._connection, attributes, latest, self._scratch)
+        reader = LineReader(self._connection, log_format, latest, self._scratch)
         try:
             return reader.read(files)
         except duckdb.OutOfMemoryException as error:
             raise out_of_memory(error) from None
 
-    def read_parquet(
-        self, table: str, columns: Columns, files: Sequence[Path], until: datetime | None = None
-    ) -> None:
+    def read_parquet(self, table: str, columns: Columns, files: Sequence[Path]) -> None:
         """See `Engine.read_parquet`."""
         if not files:
-            nulls = (f'NULL::{TYPES.get(kind, kind)} AS "{name}"' for name, kind in columns.items())
-            self.create_view(table, f"SELECT {', '.join(nulls)} LIMIT 0")
+            create_table(self._connection, table, columns)
             return
         require_columns(table, columns, files, self._connection)
         paths = ", ".join(literal(glob.escape(str(file))) for file in files)
-        parquet = f"read_parquet([{paths}], hive_partitioning = false)"
         selected = ", ".join(
-            f'make_timestamp(epoch_us("{name}")) AS "{name}"'
-            if kind == "timestamp"
-            else f'"{name}"::{TYPES.get(kind, kind)} AS "{name}"'
+            # A cast between the two timestamp types is slow: it uses a calendar library.
+            f'make_timestamp(epoch_us("{name}")) AS "{name}"' if kind == "timestamp" else f'"{name}"'
             for name, kind in columns.items()
         )
-        where = f"WHERE time < {literal(until.isoformat())}::TIMESTAMPTZ" if until else ""
-        self._connection.execute(
-            f"CREATE OR REPLACE VIEW {table} AS SELECT {selected} FROM {parquet} {where}"
+        self.create_view(
+            table, f"SELECT {selected} FROM read_parquet([{paths}], hive_partitioning = false)"
         )
 
     def create_table(self, table: str, columns: Columns, rows: Iterable[Sequence[Any]]) -> None:
         """See `Engine.create_table`."""
-        rows = list(rows)
-        types = {
-            name: text_type({row[place] for row in rows}) if kind == "string" else kind
-            for place, (name, kind) in enumerate(columns.items())
-        }
-        create_table(self._connection, table, types, rows)
+        create_table(self._connection, table, columns, rows)
 
     def materialize(self, table: str, sql: str) -> None:
         """See `Engine.materialize`."""
@@ -123,9 +113,10 @@ class DuckDBEngine:
             )
 
     def _portions(self, sql: str, partition: str, instant: str | None) -> Iterator[str]:
-        """Conditions that cut rows by partition, so few that they can be gathered in memory.
+        """WHERE conditions that split the rows into batches of whole partitions.
 
-        With the instants between which the rows lie, so that DuckDB skips the rest of the table.
+        Each batch is small enough for DuckDB to buffer. The conditions also bound the instants,
+        so that DuckDB skips the rest of the table.
         """
         bounds = f", min({instant}), max({instant})" if instant else ", 0, 0"
         counts = self._fetch(
@@ -141,6 +132,15 @@ class DuckDBEngine:
                 portion += f" AND {instant} BETWEEN '{first}' AND '{last}'"
             yield portion
 
+    def quoted(self, column: str) -> str:
+        """See `Engine.quoted`."""
+        return f'"{column}"'
+
+    def struct(self, values: Mapping[str, str]) -> str:
+        """See `Engine.struct`."""
+        fields = (f"'{name}': {value}" for name, value in values.items())
+        return f"{{{', '.join(fields)}}}"
+
     def _execute(self, sql: str) -> duckdb.DuckDBPyConnection:
         try:
             return self._connection.execute(sql)
@@ -149,7 +149,7 @@ class DuckDBEngine:
         except duckdb.OutOfMemoryException as error:
             raise out_of_memory(error) from None
         except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):
-            raise  # a fault of the statement, not of what it reads
+            raise  # a bug in the statement, not in the data
         except duckdb.Error as error:
             raise DatasetError(
                 f"The Parquet cannot be read ({first_line(error)}); "
@@ -162,10 +162,5 @@ class DuckDBEngine:
 
 def _stored(name: str, kind: str) -> str:
     """A column as it is written."""
-    if kind == "timestamp":
-        # Casts between the two timestamp types go through a calendar library; this is arithmetic.
-        return f'make_timestamptz(epoch_us("{name}")) AS "{name}"'
-    if name == "event":
-        # The text of a name that all rows share would be hashed for every row.
-        return f'"{name}"::{text_type((REGISTERED, APP_LOADED))} AS "{name}"'
-    return f'"{name}"'
+    # A cast between the two timestamp types is slow: it uses a calendar library.
+    return f'make_timestamptz(epoch_us("{name}")) AS "{name}"' if kind == "timestamp" else f'"{name}"'

@@ -1,8 +1,8 @@
-"""DuckDB sessions: how much memory they may take, and where the rest goes."""
+"""DuckDB sessions: settings, memory limit, spilling, and small helpers for SQL."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,28 +11,25 @@ import duckdb
 
 from user_conversion.datasets import Columns
 from user_conversion.errors import EngineError
-from user_conversion.settings import EngineSettings
 
 SETTINGS = {
     "TimeZone": "UTC",
     "preserve_insertion_order": "true",
-    # Nothing is fetched, whatever a file name or a statement says.
+    # No extension is downloaded, for any file name or statement.
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
-# Progress is asked for, never printed: standard output is for results.
+# DuckDB counts progress but does not print it: standard output is for results.
 PROGRESS = {"enable_progress_bar": "true", "enable_progress_bar_print": "false"}
 
 TYPES = {"string": "VARCHAR", "bigint": "BIGINT", "timestamp": "TIMESTAMP"}
 
-FEW_TEXTS, LONG_TEXT = 1_000, 200
-GIBIBYTE = 1 << 30
-# DuckDB itself would take four fifths of what the machine or the container has.
-SHARE_OF_DUCKDBS = 1 / 13
+# A quarter of the memory of the machine or container; DuckDB's own default is four fifths.
+SHARE_OF_DEFAULT = 0.25 / 0.8
 
 
-def open_session(settings: EngineSettings) -> duckdb.DuckDBPyConnection:
-    """A session in memory that spills to the scratch folder."""
+def open_session(limit: str | None, scratch: Path | None) -> duckdb.DuckDBPyConnection:
+    """A session in memory, at most `limit` of it, that spills to the scratch folder."""
     session = duckdb.connect()
     for name, value in SETTINGS.items():
         session.execute(f"SET {name} = {literal(value)}")
@@ -40,21 +37,18 @@ def open_session(settings: EngineSettings) -> duckdb.DuckDBPyConnection:
     with suppress(duckdb.InvalidInputException):
         for name, value in PROGRESS.items():
             session.execute(f"SET {name} = {literal(value)}")
-    session.execute(f"SET memory_limit = {literal(_memory_limit(session, settings.memory_limit))}")
-    if settings.scratch:
-        session.execute(f"SET temp_directory = {literal(str(settings.scratch))}")
+    session.execute(f"SET memory_limit = {literal(limit or _default_limit(session))}")
+    if scratch:
+        session.execute(f"SET temp_directory = {literal(str(scratch))}")
     return session
 
 
-def _memory_limit(session: duckdb.DuckDBPyConnection, wanted: str | None) -> str:
-    if wanted:
-        return wanted
-    available = memory_limit(session)
-    return f"{min(available, max(GIBIBYTE, int(available * SHARE_OF_DUCKDBS)))}B"
+def _default_limit(session: duckdb.DuckDBPyConnection) -> str:
+    return f"{int(memory_limit(session) * SHARE_OF_DEFAULT)}B"
 
 
 def memory_limit(session: duckdb.DuckDBPyConnection) -> int:
-    """The bytes of memory that a session may take."""
+    """The bytes of memory that a session may use."""
     (limit,) = session.execute(
         "SELECT parse_formatted_bytes(current_setting('memory_limit'))"
     ).fetchone() or (0,)
@@ -62,7 +56,7 @@ def memory_limit(session: duckdb.DuckDBPyConnection) -> int:
 
 
 def move_to_disk(session: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Keep tables from now on in a file, where DuckDB compresses them to a third."""
+    """Keep new tables in a file, where DuckDB compresses them to a third."""
     folder.mkdir(parents=True, exist_ok=True)
     session.execute(f"ATTACH {literal(str(folder / 'tables.duckdb'))} AS on_disk")
     session.execute("USE on_disk")
@@ -74,21 +68,10 @@ def create_table(
     columns: Columns,
     rows: Iterable[Sequence[Any]] = (),
 ) -> None:
-    """Create a small table from rows at hand."""
+    """Create a small table from rows in memory."""
     typed = ", ".join(f'"{name}" {TYPES.get(kind, kind)}' for name, kind in columns.items())
     session.execute(f"CREATE OR REPLACE TABLE {table} ({typed})")
     insert(session, table, columns, list(rows))
-
-
-def text_type(texts: Collection[str]) -> str:
-    """The type for a column of these texts: numbers in alphabetical order, if they are few.
-
-    All that follows moves, sorts and compares numbers faster. One text of `LONG_TEXT` characters
-    or more, which may be the beginning of a longer one, is enough for a column of plain text.
-    """
-    if not 0 < len(texts) <= FEW_TEXTS or any(len(text) >= LONG_TEXT for text in texts):
-        return "VARCHAR"
-    return f"ENUM ({', '.join(map(literal, sorted(texts)))})"
 
 
 def insert(
@@ -107,14 +90,14 @@ def literal(text: str) -> str:
 
 
 def first_line(error: duckdb.Error) -> str:
-    """What an error says, in short."""
+    """The first line of an error's message."""
     return str(error).splitlines()[0].rstrip(". ")
 
 
 def out_of_memory(error: duckdb.OutOfMemoryException) -> EngineError:
-    """What to do where memory, or the disk behind it, is too small."""
+    """The error for too little memory, or too little disk to spill to."""
     reason = first_line(error).removeprefix("Out of Memory Error: ")
     return EngineError(
-        f"Not enough memory ({reason}): give more with --memory-limit, and see that "
-        "the output's disk has room for what does not fit."
+        f"Not enough memory ({reason}): raise --memory-limit, or free disk space beside the "
+        "output, where DuckDB spills."
     )

@@ -1,7 +1,7 @@
-"""The columns of Parquet files, from their footers; also for engines that would not look.
+"""Checks the columns of Parquet files in their footers, for every engine.
 
-Spark reads a column that a file lacks as NULL, passes over empty files, and makes a job of looking
-at many schemas. DuckDB reads the footers of a thousand files in a tenth of a second.
+Spark reads a missing column as NULL, skips empty files, and needs a job to read many schemas.
+DuckDB reads the footers of a thousand files in a tenth of a second.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from user_conversion.datasets import Columns
-from user_conversion.engines.duckdb_session import first_line
+from user_conversion.engines.duckdb.session import first_line
 from user_conversion.errors import DatasetError
 
 ADVICE = "run events-split --full-refresh"
