@@ -37,21 +37,21 @@ def read_lines(lines: DataFrame, log_format: LogFormat, latest: datetime) -> Dat
     # Each call is a projection, so that Spark computes its columns once.
     rows = record.rows.withColumns(
         {
-            "is_object": record.is_object,
             "name": _field(record, log_format, "event"),
             "timestamp_text": _field(record, log_format, "timestamp"),
             "id_text": _field(record, log_format, "initiator_id"),
         }
     )
-    rows = rows.withColumns({"kind": _kind(log_format), "epoch_number": _epoch_number()})
     rows = rows.withColumns(
         {
-            "is_where": _is_where(record, log_format),
-            "time": _time(log_format),
+            "kind": _kind(log_format),
+            "instant": _instant(log_format),
             "initiator_id": _initiator_id(record, log_format),
         }
     )
-    rows = rows.withColumn("verdict", _verdict(log_format, latest))
+    rows = rows.withColumn("epoch_number", _epoch_number())
+    rows = rows.withColumn("time", F.coalesce("instant", _epoch_instant(log_format)))
+    rows = rows.withColumn("verdict", _verdict(record, log_format, latest))
     return rows.select("verdict", *_kept(record, log_format))
 
 
@@ -75,26 +75,25 @@ def _is_where(record: Record, log_format: LogFormat) -> Column:
     return found
 
 
-def _epoch_number() -> Column:
-    number = F.expr("try_cast(timestamp_text AS DECIMAL(38, 9))")
-    return F.when(F.col("timestamp_text").rlike(EPOCH_NUMBER), number)
-
-
-def _time(log_format: LogFormat) -> Column:
-    """The instant, NULL if the timestamp has no known form."""
-    text, number = F.col("timestamp_text"), F.col("epoch_number")
-    instant, epoch = F.try_to_timestamp(text), _epoch_instant(number)
+def _instant(log_format: LogFormat) -> Column:
+    """The instant of a timestamp in the form `events.TIMESTAMP`, else NULL."""
+    text = F.col("timestamp_text")
+    instant = F.try_to_timestamp(text)
     if log_format.timezone != "UTC":
         local = F.to_utc_timestamp(instant, log_format.timezone)
         has_offset = F.regexp_extract(text, TIMESTAMP, OFFSET) != ""
         instant = F.when(has_offset, instant).otherwise(local)
-    if log_format.local_numbers:
-        epoch = F.to_utc_timestamp(epoch, log_format.timezone)
-    return F.when(text.rlike(TIMESTAMP), instant).when(number.isNotNull(), epoch)
+    return F.when(text.rlike(TIMESTAMP), instant)
 
 
-def _epoch_instant(number: Column) -> Column:
-    """As `events.parse_epoch`, without the zone."""
+def _epoch_number() -> Column:
+    is_number = F.col("instant").isNull() & F.col("timestamp_text").rlike(EPOCH_NUMBER)
+    return F.when(is_number, F.expr("try_cast(timestamp_text AS DECIMAL(38, 9))"))
+
+
+def _epoch_instant(log_format: LogFormat) -> Column:
+    """The instant of `epoch_number`, as `events.parse_epoch`."""
+    number = F.col("epoch_number")
     seconds, milliseconds, microseconds, nanoseconds = (
         number.between(events.SMALLEST_EPOCH * unit, events.LARGEST_EPOCH * unit)
         for unit in events.EPOCH_UNITS
@@ -106,14 +105,19 @@ def _epoch_instant(number: Column) -> Column:
         # A division of decimals would be rounded.
         .when(nanoseconds, F.floor(F.floor(number) * F.lit(0.001).cast("decimal(3, 3)")))
     )
-    return F.timestamp_micros(micros.cast("bigint"))
+    instant = F.timestamp_micros(micros.cast("bigint"))
+    if log_format.local_numbers:
+        return F.to_utc_timestamp(instant, log_format.timezone)
+    return instant
 
 
 def _initiator_id(record: Record, log_format: LogFormat) -> Column:
     """The id of the type that the log format says, NULL if it has another."""
     text = F.col("id_text")
     if log_format.ids == "integer":
-        return F.when(text.rlike(INTEGER), F.expr("try_cast(id_text AS BIGINT)"))
+        number = F.expr("try_cast(id_text AS BIGINT)")
+        # The cast reads 3.5 as 3. Most ids need no regular expression to exclude that.
+        return F.when(number.cast("string") == text, number).when(text.rlike(INTEGER), number)
     is_valid = (
         F.when(record.at(path).isNotNull(), record.is_text_or_integer(path))
         for path in log_format.fields["initiator_id"]
@@ -121,24 +125,24 @@ def _initiator_id(record: Record, log_format: LogFormat) -> Column:
     return F.when(F.coalesce(*is_valid), text)
 
 
-def _verdict(log_format: LogFormat, latest: datetime) -> Column:
+def _verdict(record: Record, log_format: LogFormat, latest: datetime) -> Column:
     """A kind, or the first of the other verdicts that applies, in the order of `Reason`."""
-    name, kind, number = F.col("name"), F.col("kind"), F.col("id_text")
-    has_no_name = F.coalesce(name, F.lit("")) == ""
-    has_no_id = number.isNull() if log_format.ids == "integer" else F.coalesce(number, F.lit("")) == ""
+    kind, id_text, micros = F.col("kind"), F.col("id_text"), F.unix_micros("time")
     is_blank = F.col("value").rlike(BLANK)
-    micros = F.unix_micros("time")
+    has_no_name = kind.isNull() & (F.coalesce("name", F.lit("")) == "")
+    has_no_id = id_text.isNull()
+    if log_format.ids == "text":
+        has_no_id = has_no_id | (id_text == "")
+    unnamed = Skipped.OTHER if log_format.unnamed else Reason.MISSING_EVENT
+    anonymous = Skipped.ANONYMOUS if log_format.anonymous else Reason.MISSING_INITIATOR_ID
     return (
-        F.when(~F.col("is_object"), F.when(is_blank, Skipped.BLANK).otherwise(Reason.INVALID_JSON))
-        .when(
-            kind.isNull() & has_no_name,
-            Skipped.OTHER if log_format.unnamed else Reason.MISSING_EVENT,
-        )
-        .when(kind.isNull() | ~F.col("is_where"), Skipped.OTHER)
+        F.when(~record.is_object, F.when(is_blank, Skipped.BLANK).otherwise(Reason.INVALID_JSON))
+        .when(has_no_name, unnamed)
+        .when(kind.isNull() | ~_is_where(record, log_format), Skipped.OTHER)
         .when(F.col("timestamp_text").isNull(), Reason.MISSING_TIMESTAMP)
         .when(micros.isNull(), Reason.INVALID_TIMESTAMP)
         .when(~micros.between(0, (latest - EARLIEST) // MICROSECOND), Reason.TIMESTAMP_OUT_OF_RANGE)
-        .when(has_no_id, Skipped.ANONYMOUS if log_format.anonymous else Reason.MISSING_INITIATOR_ID)
+        .when(has_no_id, anonymous)
         .when(F.col("initiator_id").isNull(), Reason.INVALID_INITIATOR_ID)
         .otherwise(kind)
     )
