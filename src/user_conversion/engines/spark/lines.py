@@ -78,7 +78,8 @@ def _is_where(record: Record, log_format: LogFormat) -> Column:
 def _instant(log_format: LogFormat) -> Column:
     """The instant of a timestamp in the form `events.TIMESTAMP`, else NULL."""
     text = F.col("timestamp_text")
-    instant = F.try_to_timestamp(text)
+    # Spark compiles two regular expressions for each text with a zone; the session's zone is UTC.
+    instant = F.try_to_timestamp(F.expr("trim(TRAILING 'Z' FROM timestamp_text)"))
     if log_format.timezone != "UTC":
         local = F.to_utc_timestamp(instant, log_format.timezone)
         has_offset = F.regexp_extract(text, TIMESTAMP, OFFSET) != ""
