@@ -98,7 +98,7 @@ def test_the_key_figures_are_shown(cell: str) -> None:
 
 
 def test_a_fresh_run_shows_the_same(execute: Callable[[list[Any]], dict[str, list[str]]]) -> None:
-    pytest.importorskip("lets_plot", reason="the notebook draws with the extra 'report'")
+    pytest.importorskip("lets_plot", reason="the notebook draws with Lets-Plot")
     cells = [cell for cell in CODE if cell.id != "spark"]
     assert execute(cells) == {cell.id: shown(cell) for cell in cells}
 
@@ -107,7 +107,7 @@ def test_a_fresh_run_shows_the_same(execute: Callable[[list[Any]], dict[str, lis
 def test_spark_agrees_or_says_what_to_install(
     execute: Callable[[list[Any]], dict[str, list[str]]],
 ) -> None:
-    pytest.importorskip("lets_plot", reason="the notebook draws with the extra 'report'")
+    pytest.importorskip("lets_plot", reason="the notebook draws with Lets-Plot")
     cells = [cell for cell in CODE if cell.id in NEEDED_BY_SPARK]
     (found,) = execute(cells)["spark"]
     if importlib.util.find_spec("pyspark"):

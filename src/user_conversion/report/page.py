@@ -9,18 +9,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from user_conversion.report import folding, sentences, tables, words
+from user_conversion.report import charts, folding, sentences, tables, words
 from user_conversion.report.figures import Comparison, ReportFigures
 from user_conversion.report.folding import MOST_CHARTED
 from user_conversion.report.tables import Table
+from user_conversion.report.templating import TEMPLATES
 from user_conversion.results import ConversionResult
 
 
@@ -38,16 +38,11 @@ class Section:
 
 def render(figures: ReportFigures) -> str:
     """The whole document."""
-    environment = Environment(
-        loader=PackageLoader("user_conversion.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {"words": words, "sentences": sentences}
     style, script = _part("style.css"), _part("script.js")
     result = figures.result
-    return environment.get_template("page.html").render(
+    return TEMPLATES.get_template("page.html").render(
+        words=words,
+        sentences=sentences,
         style=Markup(style),
         script=Markup(script),
         policy=_policy(style, script),
@@ -62,7 +57,6 @@ def render(figures: ReportFigures) -> str:
             for table in (tables.lines(result), tables.rejected(result), tables.quality(result))
             if table
         ],
-        charts=_charts() is not None,
     )
 
 
@@ -72,7 +66,7 @@ def _weekly(result: ConversionResult) -> Section:
         "weeks",
         "Week by week",
         sentences.unfinished(result),
-        _drawn(lambda charts: charts.weekly(weeks[-MOST_CHARTED:])),
+        charts.weekly(weeks[-MOST_CHARTED:]),
         tables.weeks(weeks),
         sentences.charted(weeks, MOST_CHARTED),
     )
@@ -86,7 +80,7 @@ def _about_users(figures: ReportFigures) -> Iterator[Section]:
         "first-load",
         "Time to the first load",
         sentences.first_loads(loads),
-        _drawn(lambda charts: charts.first_loads(loads.days)) if loads.days else "",
+        charts.first_loads(loads.days) if loads.days else "",
         tables.first_loads(loads),
         sentences.later_loads(loads),
     )
@@ -99,7 +93,7 @@ def _days(result: ConversionResult) -> Section:
         "days",
         "Registrations and loads",
         sentences.days(result.gaps, length) if periods else "No events.",
-        _drawn(lambda charts: charts.daily(periods[-MOST_CHARTED:])) if periods else "",
+        charts.daily(periods[-MOST_CHARTED:]) if periods else "",
         tables.daily(periods),
         "Days and weeks are those of UTC here.",
     )
@@ -111,24 +105,10 @@ def _segments(result: ConversionResult, compared: Comparison) -> Section:
         compared.by,
         f"By {compared.by.replace('_', ' ')}",
         sentences.comparison(result, compared),
-        _drawn(lambda charts: charts.segments(rows, result.complete)) if rows else "",
+        charts.segments(rows, result.complete) if rows else "",
         tables.segments(compared.by, rows, result.complete),
         "Complete weeks only. The dotted line is the rate of all users." if rows else "",
     )
-
-
-def _drawn(draw: Callable[[Any], str]) -> str:
-    """A chart, or nothing where the charting library is not installed."""
-    charts = _charts()
-    return Markup(draw(charts)) if charts else ""
-
-
-def _charts() -> Any:
-    try:
-        from user_conversion.report import charts
-    except ImportError:
-        return None
-    return charts
 
 
 def _parameters(figures: ReportFigures) -> Table:
