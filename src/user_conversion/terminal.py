@@ -105,8 +105,8 @@ def segment_sentences(result: ConversionResult) -> Iterator[str]:
             "device_type is that of the first load, so it splits the converted users; every rate "
             "is of all registered users."
         )
-    else:
-        yield describe(IndependenceTest(**result.segment_test) if result.segment_test else None)
+    elif result.segment_test:
+        yield describe(IndependenceTest(**result.segment_test))
 
 
 def warnings(result: ConversionResult) -> Iterator[str]:

@@ -88,7 +88,6 @@ def _compare_channels(engine: Engine, result: ConversionResult, output: Path) ->
         Segment(CHANNEL, row["name"], Figures(row["total_registered"], row["total_converted"]))
         for row in rows
     ]
-    # By name, as the test wants an order that does not depend on who converted.
     segments.sort(key=lambda segment: segment.name)
     counts = [(each.figures.total_converted, each.figures.total_registered) for each in segments]
     return Comparison(CHANNEL, tuple(segments), independence_test(counts))

@@ -124,7 +124,7 @@ def comparison(result: ConversionResult, compared: Comparison) -> str:
             "The device is that of the first load, so it splits the converted users; every rate "
             "is of all registered users."
         )
-    if not compared.segments:
+    if not compared.segments or not compared.test:
         return "Segments are compared over complete weeks, and there is none yet."
     return describe(compared.test)
 
