@@ -288,8 +288,5 @@ def sample(
     given = {"seed": seed, "users": users, "days": days, "start": start and start.date()}
     parameters = SampleParameters(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
     with output_errors(output):
-        summary = write_sample(output, parameters)
-    typer.echo(
-        f"{summary.path}: {summary.registered:,} registered and {summary.app_loaded:,} "
-        "app_loaded events"
-    )
+        registered, app_loaded = write_sample(output, parameters)
+    typer.echo(f"{output}: {registered:,} registered and {app_loaded:,} app_loaded events")

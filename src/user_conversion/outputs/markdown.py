@@ -1,66 +1,29 @@
-"""The figures for a sheet, a program or a chat message; all from `run.json`."""
+"""The answer as a short message for a chat, in Markdown."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-
-from user_conversion.report import words
-from user_conversion.report.stored import StoredRun
+from user_conversion.outputs import sentences, words
 from user_conversion.results import ConversionResult, Figures, WeekResult
-from user_conversion.statistics import IndependenceTest, describe
+from user_conversion.run_record import RunRecord
 
-CSV_COLUMNS = (
-    "registration_week",
-    "week_start",
-    "total_registered",
-    "total_converted",
-    "conversion_rate",
-    "interval_low",
-    "interval_high",
-    "complete",
-    "small_sample",
-)
-WEEKS_IN_CHAT = 12
+WEEKS_SHOWN = 12
 
 
-def as_json(run: StoredRun) -> str:
-    """The object that the conversion prints with `--format json`, byte for byte."""
-    return json.dumps(run.document, indent=2, ensure_ascii=False) + "\n"
-
-
-def as_csv(run: StoredRun) -> str:
-    """One line per registration week under a header line of `CSV_COLUMNS`.
-
-    `week_start` is the Monday; rates and the ends of the 95 % interval are percent;
-    `complete` and `small_sample` are true or false.
-    """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for week in run.result.weeks:
-        document = week.as_json()
-        low, high = document["interval"] or (None, None)
-        flags = {key: str(document[key]).lower() for key in ("complete", "small_sample")}
-        writer.writerow({**document, **flags, "interval_low": low, "interval_high": high})
-    return text.getvalue()
-
-
-def as_markdown(run: StoredRun) -> str:
+def as_markdown(record: RunRecord) -> str:
     """A short message: the headline and a table of the latest weeks."""
-    result = run.result
+    result = words.conversion(record)
     lines = [f"**Weekly user conversion: {_headline(result)}**", "", *_context(result)]
     if result.weeks:
         lines += ["", "| Week | Starts | Registered | Converted | Rate | 95 % interval | |"]
-        lines += ["|---|---|--:|--:|--:|--:|---|", *map(_row, result.weeks[-WEEKS_IN_CHAT:])]
-    left_out = result.weeks[:-WEEKS_IN_CHAT]
+        lines += ["|---|---|--:|--:|--:|--:|---|", *map(_row, result.weeks[-WEEKS_SHOWN:])]
+    left_out = result.weeks[:-WEEKS_SHOWN]
     if left_out:
         earlier = Figures.pooled(week.figures for week in left_out)
         weeks = words.number_of(len(left_out), "earlier week")
         lines += ["", f"{weeks}: {words.rate(earlier.conversion_rate)}, {words.users(earlier)}."]
-    if result.segment_test:
-        lines += ["", f"By {result.by}: {describe(IndependenceTest(**result.segment_test))}"]
+    if result.segmentation and result.segmentation.test:
+        compared = sentences.comparison(result.segmentation)
+        lines += ["", f"By {result.segmentation.by}: {compared}"]
     return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ") + "\n"
 
 
@@ -84,15 +47,13 @@ def _context(result: ConversionResult) -> list[str]:
 
 def _row(week: WeekResult) -> str:
     figures = week.figures
-    notes = [] if week.complete else ["unfinished"]
-    notes += ["small sample"] if figures.small_sample else []
     cells = (
         week.registration_week,
-        week.as_json()["week_start"],
+        week.week_start.isoformat(),
         words.count(figures.total_registered),
         words.count(figures.total_converted),
         words.rate(figures.conversion_rate),
         words.percent_interval(figures.interval),
-        ", ".join(notes),
+        words.notes(figures, week),
     )
     return f"| {' | '.join(cells)} |"

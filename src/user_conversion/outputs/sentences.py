@@ -1,14 +1,20 @@
-"""What the page says in whole sentences: the headline, the warnings and what each chart shows."""
+"""Whole sentences, shared by all outputs: headline, warnings, and what each chart shows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from user_conversion.report import words
-from user_conversion.report.figures import Comparison
-from user_conversion.report.first_loads import FirstLoads
-from user_conversion.report.folding import CohortGrid
-from user_conversion.results import ConversionResult, Figures, Gaps, WeekResult
+from user_conversion.outputs import words
+from user_conversion.outputs.page.folding import CohortGrid
+from user_conversion.results import (
+    DEVICE_TYPE,
+    ConversionResult,
+    Figures,
+    FirstLoads,
+    Gaps,
+    Segmentation,
+    WeekResult,
+)
 from user_conversion.statistics import describe
 
 
@@ -19,11 +25,11 @@ def headline(result: ConversionResult) -> str:
     if not result.complete.total_registered:
         return "Too early to tell: no week is complete yet"
     share = words.rate(result.complete.conversion_rate)
-    return f"{share} of new users {words.CONVERTED[result.definition]}"
+    return f"{share} of new users {result.counted_as.clause}"
 
 
 def complete(result: ConversionResult) -> str:
-    """What the figure over complete weeks is about."""
+    """The users behind the figure of complete weeks."""
     weeks = sum(week.complete for week in result.weeks)
     if not weeks:
         return "No week is complete yet: the users of every week can still convert."
@@ -34,7 +40,7 @@ def complete(result: ConversionResult) -> str:
 
 
 def everybody(result: ConversionResult) -> str:
-    """What the figure over all registrations is about."""
+    """The users behind the figure of all registrations."""
     unfinished = sum(not week.complete for week in result.weeks)
     weeks = words.number_of(len(result.weeks), "week")
     text = f"{words.users(result.total)}, registered in {weeks}."
@@ -45,7 +51,7 @@ def everybody(result: ConversionResult) -> str:
 
 
 def unfinished(result: ConversionResult) -> str:
-    """When the unfinished weeks will be known."""
+    """Which weeks are unfinished."""
     left = [week.registration_week for week in result.weeks if not week.complete]
     if not left:
         return "All weeks are complete: nothing can change these figures any more."
@@ -55,7 +61,7 @@ def unfinished(result: ConversionResult) -> str:
 
 
 def charted(results: Sequence[WeekResult], most: int) -> str:
-    """What the chart of weeks leaves out."""
+    """The weeks before those in the chart."""
     earlier = results[:-most]
     if not earlier:
         return ""
@@ -67,24 +73,24 @@ def charted(results: Sequence[WeekResult], most: int) -> str:
 
 
 def warnings(result: ConversionResult) -> Iterator[str]:
-    """What a reader must know before believing the figures."""
+    """What a reader needs to know before using the figures."""
     if not result.weeks:
-        yield "Check that the logs hold “registered” events."
+        yield "No registrations found: check that the logs have registered events."
     elif result.complete.small_sample and result.complete.total_registered:
         yield "Few users so far: the interval matters more than the rate."
     if result.gaps:
         holes = " ".join(gap_sentences(result.gaps))
-        yield f"{holes} A hole in the logs looks like a fall in conversion."
+        yield f"{holes} Missing logs can look like a drop in conversion."
     if result.quality.events_after_as_of:
         events = words.number_of(result.quality.events_after_as_of, "event")
-        yield f"{events} after {_day(result)} left out, as --as-of asks."
+        yield f"{events} after {_day(result)} (--as-of) are not used."
     if result.events and result.events.rejected:
         lines = words.number_of(result.events.rejected, "line")
         yield f"{lines} could not be read as an event; see data quality."
 
 
 def gap_sentences(gaps: Gaps) -> Iterator[str]:
-    """The holes in the logs, by name."""
+    """The missing days, by kind of event."""
     for what, days in (
         ("any events", gaps.events),
         ("registrations", gaps.registered),
@@ -95,7 +101,7 @@ def gap_sentences(gaps: Gaps) -> Iterator[str]:
 
 
 def days(gaps: Gaps, length: int) -> str:
-    """What the chart of events shows of the gaps."""
+    """The gaps in the chart of events."""
     if not gaps:
         return "No gaps: every day between the first and the last event has both kinds."
     counts = {
@@ -109,7 +115,7 @@ def days(gaps: Gaps, length: int) -> str:
 
 
 def cohorts(grid: CohortGrid) -> str:
-    """What the triangle shows."""
+    """The content of the cohort table."""
     text = "Users by the week of their first load, as a share of all who registered in a week."
     if not grid.more:
         return text
@@ -117,22 +123,22 @@ def cohorts(grid: CohortGrid) -> str:
     return f"{text} {loads} came after {words.number_of(grid.offsets, 'week')} or more."
 
 
-def comparison(result: ConversionResult, compared: Comparison) -> str:
+def comparison(compared: Segmentation) -> str:
     """Whether the segments differ."""
-    if compared.by == "device_type":
+    if compared.by == DEVICE_TYPE:
         return (
-            "The device is that of the first load, so it splits the converted users; every rate "
+            "device_type is that of the first load, so it splits the converted users; every rate "
             "is of all registered users."
         )
-    if not compared.segments:
+    if not compared.segments or compared.test is None:
         return "Segments are compared over complete weeks, and there is none yet."
     return describe(compared.test)
 
 
 def first_loads(loads: FirstLoads) -> str:
-    """What the distribution shows, over users seen long enough."""
+    """The share of users who loaded the app within a week, of those observed that long."""
     if not loads.days:
-        return "No user has been seen for a full day yet."
+        return "No user has been observed for a full day yet."
     until = loads.days[:7][-1]
     return (
         f"Of {words.number_of(until.observed, 'user')} seen for at least "
@@ -142,11 +148,11 @@ def first_loads(loads: FirstLoads) -> str:
 
 
 def later_loads(loads: FirstLoads) -> str:
-    """Who is not in the distribution's days."""
+    """The users who are not in the days shown."""
     later = words.number_of(loads.later, "user")
     not_yet = words.number_of(loads.not_yet, "user")
     return (
-        "Each day counts only users who registered early enough to be seen through it. "
+        "Each day counts only users who registered early enough to be observed through it. "
         f"Later than the days shown: {later}. Not yet loaded: {not_yet}."
     )
 

@@ -1,35 +1,23 @@
-"""Figures and days as people read them, and the definitions in everyday words."""
+"""The vocabulary of all outputs: figures, days and names as people read them."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-from user_conversion.engines import EventCounts
-from user_conversion.results import Figures
+from user_conversion.errors import DatasetError
+from user_conversion.events import EventCounts
+from user_conversion.results import ConversionResult, Figures, WeekResult
+from user_conversion.run_record import RunRecord
 
 LONGEST_NAME = 300
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-# What the users counted as converted did; completes "6.84 % of new users …".
-CONVERTED = {
-    "next-week": "first came back in the week after they registered",
-    "same-week": "came back within the week they registered",
-    "any-load-next-week": "used the app in the week after they registered",
-}
-DEFINITIONS = {
-    "next-week": (
-        "A user counts if the first time they loaded the app after registering lies in the "
-        "calendar week directly after the week of registration."
-    ),
-    "same-week": (
-        "A user counts if the first time they loaded the app after registering lies in the same "
-        "calendar week as the registration."
-    ),
-    "any-load-next-week": (
-        "A user counts if they loaded the app at all in the calendar week directly after the week "
-        "of registration, whether or not they had been back before."
-    ),
-}
+
+def conversion(record: RunRecord) -> ConversionResult:
+    """The last conversion of a record. Raises `DatasetError` if there is none."""
+    if record.result is None:
+        raise DatasetError("No conversion has been computed here yet: run user-conversion run.")
+    return record.result
 
 
 def count(number: int) -> str:
@@ -38,12 +26,12 @@ def count(number: int) -> str:
 
 
 def rate(percent: float | None) -> str:
-    """Percent with two decimals; a dash where there is nobody to take a share of."""
+    """Percent with two decimals; a dash if there are no users."""
     return "–" if percent is None else f"{percent:.2f}\N{NO-BREAK SPACE}%"
 
 
 def bounds(interval: tuple[float, float] | None) -> str:
-    """The two ends of an interval, in percent but for a cell whose heading says so."""
+    """Both ends of an interval, without the % sign (for table cells)."""
     return "–" if interval is None else f"{interval[0]:.2f}–{interval[1]:.2f}"
 
 
@@ -53,7 +41,7 @@ def percent_interval(interval: tuple[float, float] | None) -> str:
 
 
 def users(figures: Figures) -> str:
-    """Who a rate is about."""
+    """The users behind a rate."""
     return f"{figures.total_converted:,} of {figures.total_registered:,} users"
 
 
@@ -94,23 +82,41 @@ def weeks_after(offset: int) -> str:
     return "Same week" if offset == 0 else f"{number_of(offset, 'week')} after"
 
 
+def printable(text: str) -> str:
+    """A text from the logs without control characters, which could change a terminal."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
 def name(text: str, longest: int = LONGEST_NAME) -> str:
-    """A name from the logs, cut and without characters that could disturb the page's text."""
-    if not text:
-        return "(empty)"
-    shown = "".join(
-        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[: longest + 1]
-    )
+    """A name from the logs, printable and cut to a length; quoted if it could be misread."""
+    shown = printable(text[: longest + 1])
+    if not shown.strip() or shown.startswith(("(", '"')):
+        shown = f'"{shown}"'
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
+def segment(by: str, value: str | None, longest: int = LONGEST_NAME) -> str:
+    """The name of a segment; users without a value cannot be taken for those with a text."""
+    return f"(no {by})" if value is None else name(value, longest)
+
+
+def notes(figures: Figures, week: WeekResult | None = None) -> str:
+    """The marks of a row: whether a week is unfinished and whether the sample is small."""
+    unfinished = week is not None and not week.complete
+    marks = ["unfinished"] * unfinished + ["small sample"] * figures.small_sample
+    return ", ".join(marks)
+
+
 def reconciliation(counts: EventCounts) -> list[tuple[str, int, str]]:
-    """What became of the lines: name, lines, meaning. The first is the sum of the others."""
-    return [
+    """How the lines were counted: name, lines, meaning. The first is the sum of the others."""
+    rows = [
         ("Lines read", counts.lines, "every line of every input file"),
         ("registered", counts.registered, "registrations"),
         ("app_loaded", counts.app_loaded, "loads of the app"),
-        ("Other events", counts.other, "events with another name; not needed here"),
-        ("Blank", counts.blank, "empty lines"),
-        ("Rejected", counts.rejected, "lines that cannot be an event, kept in rejected_events"),
+        ("other", counts.other, "events with another name; not needed here"),
+        ("anonymous", counts.anonymous, "events of the two kinds without a user; not kept"),
+        ("blank", counts.blank, "empty lines"),
+        ("rejected", counts.rejected, "lines that cannot be an event, kept in rejected_events"),
     ]
+    # Most log formats have no anonymous events.
+    return [row for row in rows if row[1] or row[0] != "anonymous"]

@@ -8,11 +8,11 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from user_conversion.report import scales, tips, words
-from user_conversion.report.first_loads import FirstLoadDay
-from user_conversion.report.folding import Period, SegmentRow
-from user_conversion.report.shapes import Bar, Estimate, Panel, PanelChart, Row, RowChart
-from user_conversion.report.templating import TEMPLATES
+from user_conversion.outputs import words
+from user_conversion.outputs.page import scales, tips
+from user_conversion.outputs.page.folding import Period, SegmentRow
+from user_conversion.outputs.page.shapes import Bar, Estimate, Panel, PanelChart, Row, RowChart
+from user_conversion.outputs.page.templating import TEMPLATES
 from user_conversion.results import Figures, WeekResult
 from user_conversion.weeks import WEEK, monday_of
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from user_conversion.report import words
+from user_conversion.outputs import words
 from user_conversion.results import Cohort, Figures, Segment
 from user_conversion.statistics import percent
 from user_conversion.weeks import DAY, monday_of

@@ -16,11 +16,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from user_conversion.report import charts, folding, sentences, tables, words
-from user_conversion.report.figures import Comparison, ReportFigures
-from user_conversion.report.folding import MOST_CHARTED
-from user_conversion.report.tables import Table
-from user_conversion.report.templating import TEMPLATES
+from user_conversion.outputs import sentences, words
+from user_conversion.outputs.page import charts, folding, tables
+from user_conversion.outputs.page.figures import Comparison, ReportFigures
+from user_conversion.outputs.page.folding import MOST_CHARTED
+from user_conversion.outputs.page.tables import Table
+from user_conversion.outputs.page.templating import TEMPLATES
 from user_conversion.results import ConversionResult
 
 
@@ -136,7 +137,7 @@ def _said(value: Any) -> str:
 
 
 def _part(name: str) -> str:
-    return (resources.files("user_conversion.report") / "templates" / name).read_text("utf-8")
+    return (resources.files("user_conversion.outputs.page") / "templates" / name).read_text("utf-8")
 
 
 def _policy(style: str, script: str) -> str:

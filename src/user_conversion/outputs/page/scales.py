@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from datetime import date
 
-from user_conversion.report import words
+from user_conversion.outputs import words
 from user_conversion.results import Figures
 
 MOST_LABELS = 5

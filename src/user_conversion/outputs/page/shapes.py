@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from user_conversion.report import scales
+from user_conversion.outputs.page import scales
 from user_conversion.results import Figures
 
 # Wide enough for half a desktop page, and still readable when a phone shows it smaller.

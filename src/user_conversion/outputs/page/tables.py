@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from user_conversion.events import Reason
 from user_conversion.quarantine import HINTS
-from user_conversion.report import tips, words
-from user_conversion.report.first_loads import FirstLoads
-from user_conversion.report.folding import Period, SegmentRow
+from user_conversion.outputs import words
+from user_conversion.outputs.page import tips
+from user_conversion.outputs.page.folding import Period, SegmentRow
 from user_conversion.results import ConversionResult, Figures, WeekResult
 from user_conversion.weeks import monday_of
 

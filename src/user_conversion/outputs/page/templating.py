@@ -6,7 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 # A misspelt name in a template is an error: left blank, it would quietly drop part of a chart.
 TEMPLATES = Environment(
-    loader=PackageLoader("user_conversion.report"),
+    loader=PackageLoader("user_conversion.outputs.page"),
     autoescape=True,
     trim_blocks=True,
     lstrip_blocks=True,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from user_conversion.report import words
-from user_conversion.report.first_loads import FirstLoadDay
-from user_conversion.report.folding import Period, SegmentRow
+from user_conversion.outputs import words
+from user_conversion.outputs.page.folding import Period, SegmentRow
 from user_conversion.results import Figures, WeekResult
 from user_conversion.weeks import monday_of, week_label
 
