@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Iterable
-from dataclasses import Field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,8 +11,7 @@ from typing import Annotated, Any
 import click
 import typer
 
-from user_conversion.errors import SettingsError
-from user_conversion.settings import BOTH, CONVERSION, SPLIT, Settings
+from user_conversion.settings import CONVERSION, SPLIT, Option, Settings, options
 
 ENVIRONMENT_PREFIX = "USER_CONVERSION_"
 
@@ -55,43 +52,40 @@ NoReport = Annotated[bool, _option("no-report", "Do not write the report at the 
 
 # ---------------------------------------------------------------- options from the settings
 
-# Fields whose type on the command line is not that of a text given once.
+# Settings of several texts, each of which is an option given again.
 REPEATED = ("registered", "app_loaded", "field", "conf")
 
 
-def _parameter(setting: Field[Any]) -> inspect.Parameter:
-    """The command line's parameter for one field of the settings."""
-    kind, more, default = _type(setting)
-    option = _option(
-        setting.name.replace("_", "-"),
-        setting.metadata["help"],
-        setting.metadata["metavar"] or None,
-        **more,
-    )
+def _parameter(name: str) -> inspect.Parameter:
+    """The command line's parameter for one setting."""
+    option = options()[name][1]
+    kind, more = _type(name, option)
+    annotation = Annotated[
+        kind, _option(name.replace("_", "-"), option.help, option.metavar, **more)
+    ]
+    default = getattr(Settings, name)
     return inspect.Parameter(
-        setting.name,
+        name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=default,
-        annotation=Annotated[kind, option],
+        default=None if name in (*REPEATED, "input") else default,
+        annotation=annotation,
     )
 
 
-def _type(setting: Field[Any]) -> tuple[Any, dict[str, Any], Any]:
-    """The type, further arguments and default of an option."""
-    if setting.name == "input":
-        return list[Path] | None, {"readable": False}, None
-    if setting.name == "output":
-        # Whether a folder can be read is checked by the jobs, whose errors say what to do.
-        return Path, {"readable": False}, Path(setting.default)
-    if setting.name == "as_of":
-        return datetime | None, {"formats": ["%Y-%m-%d"]}, None
-    if setting.name in REPEATED:
-        return list[str] | None, {"click_type": _Text()}, None
-    if "choices" in setting.metadata:
-        choice = click.Choice(setting.metadata["choices"])
-        return str, {"click_type": choice}, setting.default
-    kind = str | None if setting.default is None else type(setting.default)
-    return kind, {}, setting.default
+def _type(name: str, option: Option) -> tuple[Any, dict[str, Any]]:
+    """The type of an option, and further arguments for Typer."""
+    # Whether a path can be read is checked by the jobs, whose errors say what to do.
+    if name == "input":
+        return list[Path] | None, {"readable": False}
+    if name == "output":
+        return Path, {"readable": False}
+    if name == "as_of":
+        return datetime | None, {"formats": ["%Y-%m-%d"]}
+    if name in REPEATED:
+        return list[str] | None, {"click_type": _Text()}
+    if option.choices:
+        return str, {"click_type": click.Choice(option.choices)}
+    return options()[name][0], {}
 
 
 def _settings(given: dict[str, Any], more_input: Iterable[Path]) -> Settings:
@@ -111,23 +105,23 @@ def command(
 
     The function's other parameters are further options.
     """
-    names = [each.name for each in fields(Settings) if {*each.metadata["jobs"]} & {*jobs}]
+    names = [name for name, (_, option) in options().items() if {*option.jobs} & {*jobs}]
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         own = [
             parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            for parameter in list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+            for parameter in list(inspect.signature(function, eval_str=True).parameters.values())[
+                1:
+            ]
         ]
-        parameters = [_parameter(each) for each in fields(Settings) if each.name in names] + own
+        parameters = [*map(_parameter, names), *own]
         if SPLIT in jobs:
             # The shell expands --input logs/* to several words.
             more = Annotated[
                 list[Path] | None, typer.Argument(hidden=True, metavar="PATH", readable=False)
             ]
             kind = inspect.Parameter.KEYWORD_ONLY
-            parameters.append(
-                inspect.Parameter("more_input", kind, default=None, annotation=more)
-            )
+            parameters.append(inspect.Parameter("more_input", kind, default=None, annotation=more))
 
         def called(**given: Any) -> None:
             more_input = given.pop("more_input", None) or []
@@ -166,7 +160,7 @@ def main(
     """Raw event logs in, weekly user conversion out."""
 
 
-@command("run", *BOTH)
+@command("run", SPLIT, CONVERSION)
 def run(settings: Settings, no_report: NoReport = False, format: Format = "table") -> None:  # noqa: A002
     """Split the events, compute the conversion, write the report."""
     from user_conversion.outputs import PAGE, write

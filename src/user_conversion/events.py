@@ -98,8 +98,7 @@ class EventCounts:
         return cls(
             lines=sum(verdicts.values()),
             **{
-                name: verdicts.get(name, 0)
-                for name in (REGISTERED, APP_LOADED, *map(str, Skipped))
+                name: verdicts.get(name, 0) for name in (REGISTERED, APP_LOADED, *map(str, Skipped))
             },
             rejected_by_reason={
                 str(reason): verdicts[reason] for reason in sorted(Reason) if verdicts.get(reason)

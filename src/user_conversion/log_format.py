@@ -288,9 +288,7 @@ def _from_document(name: str, document: Mapping[str, Any]) -> LogFormat:
 def _check_shape(name: str, document: Mapping[str, Any]) -> None:
     for key, value in document.items():
         if key not in SHAPE:
-            raise SettingsError(
-                f"Log format {name}: unknown key '{key}'{did_you_mean(key, SHAPE)}"
-            )
+            raise SettingsError(f"Log format {name}: unknown key '{key}'{did_you_mean(key, SHAPE)}")
         if key == "ids":
             continue
         if not isinstance(value, Mapping):

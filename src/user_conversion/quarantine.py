@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from user_conversion.errors import InputError, TooManyRejectedError
-from user_conversion.events import EventCounts, Reason
+from user_conversion.events import EventCounts
 from user_conversion.inputs.lines import has_more_lines
 
 if TYPE_CHECKING:
@@ -17,16 +17,6 @@ RAW_LIMIT = 65_536
 CUT_MARK = "… [cut]"
 SHOWN = 100
 EXAMPLES = 3
-
-HINTS = {
-    Reason.INVALID_JSON: "not one JSON object",
-    Reason.MISSING_EVENT: "no event name",
-    Reason.MISSING_TIMESTAMP: "no timestamp",
-    Reason.INVALID_TIMESTAMP: "the timestamp has no known form",
-    Reason.TIMESTAMP_OUT_OF_RANGE: "timestamp before 1970 or in the future",
-    Reason.MISSING_INITIATOR_ID: "no initiator_id",
-    Reason.INVALID_INITIATOR_ID: "initiator_id has the wrong type",
-}
 
 
 def kept_text(line: bytes) -> str:

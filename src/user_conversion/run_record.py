@@ -34,7 +34,9 @@ class RunRecord:
         try:
             return cls.of(json.loads(path.read_text("utf-8")))
         except (FileNotFoundError, NotADirectoryError):
-            raise DatasetError(f"No run in '{output}' yet: run user-conversion run first.") from None
+            raise DatasetError(
+                f"No run in '{output}' yet: run user-conversion run first."
+            ) from None
         except (OSError, ValueError, TypeError, AttributeError, KeyError):
             raise DatasetError(
                 f"'{path}' is not a readable record of a run: run {CONVERSION} again."

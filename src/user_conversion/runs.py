@@ -59,9 +59,7 @@ class Run:
     def split(self) -> SplitResult:
         """Run the job `events-split`."""
         with self._recorded(SPLIT) as record:
-            result = split_events(
-                self._settings, self._output, lambda: self._engine, self._started
-            )
+            result = split_events(self._settings, self._output, lambda: self._engine, self._started)
             self._just_split = result.is_everything
             record["files_read"] = len(result.plan.files)
             record["passed_over"] = [

@@ -98,9 +98,7 @@ def _require_reconciled(counts: EventCounts) -> None:
         )
 
 
-def _require_events(
-    counts: EventCounts, files: Sequence[LineFile], log_format: LogFormat
-) -> None:
+def _require_events(counts: EventCounts, files: Sequence[LineFile], log_format: LogFormat) -> None:
     if counts.registered or counts.app_loaded or counts.lines == counts.blank:
         return
     from user_conversion.inspection import advice

@@ -5,12 +5,22 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 from user_conversion.errors import DatasetError
-from user_conversion.events import EventCounts
+from user_conversion.events import EventCounts, Reason
 from user_conversion.results import ConversionResult, Figures, WeekResult
 from user_conversion.run_record import RunRecord
 
 LONGEST_NAME = 300
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+REASONS = {
+    Reason.INVALID_JSON: "not one JSON object",
+    Reason.MISSING_EVENT: "no event name",
+    Reason.MISSING_TIMESTAMP: "no timestamp",
+    Reason.INVALID_TIMESTAMP: "the timestamp has no known form",
+    Reason.TIMESTAMP_OUT_OF_RANGE: "timestamp before 1970 or in the future",
+    Reason.MISSING_INITIATOR_ID: "no initiator_id",
+    Reason.INVALID_INITIATOR_ID: "initiator_id has the wrong type",
+}
 
 
 def conversion(record: RunRecord) -> ConversionResult:

@@ -13,7 +13,6 @@ import duckdb
 from user_conversion.datasets import Columns, Dataset
 from user_conversion.engines.duckdb.lines import LineReader
 from user_conversion.engines.duckdb.session import (
-    TYPES,
     create_table,
     first_line,
     literal,
@@ -72,7 +71,9 @@ class DuckDBEngine:
         paths = ", ".join(literal(glob.escape(str(file))) for file in files)
         selected = ", ".join(
             # A cast between the two timestamp types is slow: it uses a calendar library.
-            f'make_timestamp(epoch_us("{name}")) AS "{name}"' if kind == "timestamp" else f'"{name}"'
+            f'make_timestamp(epoch_us("{name}")) AS "{name}"'
+            if kind == "timestamp"
+            else f'"{name}"'
             for name, kind in columns.items()
         )
         self.create_view(
@@ -163,4 +164,6 @@ class DuckDBEngine:
 def _stored(name: str, kind: str) -> str:
     """A column as it is written."""
     # A cast between the two timestamp types is slow: it uses a calendar library.
-    return f'make_timestamptz(epoch_us("{name}")) AS "{name}"' if kind == "timestamp" else f'"{name}"'
+    return (
+        f'make_timestamptz(epoch_us("{name}")) AS "{name}"' if kind == "timestamp" else f'"{name}"'
+    )

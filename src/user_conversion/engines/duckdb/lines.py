@@ -102,7 +102,10 @@ class LineReader:
         before = self._count("parsed")
         self._execute(files, form)
         rows = self._count("parsed") - before
-        if form and self._count(f"parsed WHERE rowid >= {before} AND kind IS NULL") > OTHER_FORMS * rows:
+        if (
+            form
+            and self._count(f"parsed WHERE rowid >= {before} AND kind IS NULL") > OTHER_FORMS * rows
+        ):
             self._session.execute(f"DELETE FROM parsed WHERE rowid >= {before}")
             self._execute(files, None)
 
@@ -187,8 +190,7 @@ class LineReader:
 
     def _name_new_tables(self) -> None:
         attributes = ", ".join(
-            f'attribute_{number} AS "{name}"'
-            for number, name in enumerate(self._format.attributes)
+            f'attribute_{number} AS "{name}"' for number, name in enumerate(self._format.attributes)
         )
         for event, kind, table, columns in (
             (REGISTERED, Kind.REGISTERED, "new_user_registration", attributes),

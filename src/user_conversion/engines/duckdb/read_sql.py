@@ -11,7 +11,7 @@ from importlib import resources
 from string import Template
 
 from user_conversion import events
-from user_conversion.engines.duckdb.session import TYPES, literal
+from user_conversion.engines.duckdb.session import literal
 from user_conversion.inputs.convert import LineFile
 from user_conversion.log_format import APP_LOADED, REGISTERED, FieldPath, LogFormat
 
@@ -109,7 +109,9 @@ def read_sql(
 
 def _initiator_id(log_format: LogFormat) -> str:
     if log_format.ids == "text":
-        return f"CASE WHEN NOT regexp_full_match(id_text, '{UNCLEAR_ID}') THEN nullif(id_text, '') END"
+        return (
+            f"CASE WHEN NOT regexp_full_match(id_text, '{UNCLEAR_ID}') THEN nullif(id_text, '') END"
+        )
     # DuckDB casts 3.5, true and 0x10 to integers, so only texts of plain digits are taken.
     number = "TRY_CAST(id_text AS BIGINT)"
     return f"CASE WHEN {number}::VARCHAR = id_text THEN {number} END"
@@ -147,7 +149,9 @@ class _Fields:
     def is_kind(self, kind: str, known: str | None) -> str:
         """Whether a record is an event of a kind; `known` is the kind of all records, if given."""
         names = ", ".join(map(literal, self._format.events[kind]))
-        is_named = str(known == kind) if known else f"coalesce({self.text('event')} IN ({names}), false)"
+        is_named = (
+            str(known == kind) if known else f"coalesce({self.text('event')} IN ({names}), false)"
+        )
         conditions = [
             f"coalesce({self._at(path)} IN ({', '.join(map(literal, texts))}), false)"
             for path, texts in self._format.where.get(kind, {}).items()
@@ -160,11 +164,11 @@ class _Fields:
         if self._form:
             return text
         number = f"TRY_CAST({text} AS DECIMAL(38, 9))"
-        units = zip(events.EPOCH_UNITS, ("* 1000000", "* 1000", "", "/ 1000"), strict=True)
         micros = " ".join(
-            f"WHEN {number} BETWEEN {events.SMALLEST_EPOCH * unit} AND {events.LARGEST_EPOCH * unit} "
-            f"THEN {f'CAST(floor({number}) AS HUGEINT) // 1000' if change == '/ 1000' else f'floor({number} {change})'}"
-            for unit, change in units
+            f"WHEN {number} BETWEEN {events.SMALLEST_EPOCH * unit} "
+            f"AND {events.LARGEST_EPOCH * unit} "
+            f"THEN CAST(floor({number} * 1000000) AS HUGEINT) // {unit}"
+            for unit in events.EPOCH_UNITS
         )
         instant = f"make_timestamp(CAST(CASE {micros} END AS BIGINT))"
         if self._format.local_numbers:

@@ -13,8 +13,8 @@ from user_conversion.outputs.page import scales, tips
 from user_conversion.outputs.page.folding import Period, SegmentRow
 from user_conversion.outputs.page.shapes import Bar, Estimate, Panel, PanelChart, Row, RowChart
 from user_conversion.outputs.page.templating import TEMPLATES
-from user_conversion.results import Figures, WeekResult
-from user_conversion.weeks import WEEK, monday_of
+from user_conversion.results import Figures, FirstLoadDay, WeekResult
+from user_conversion.weeks import WEEK
 
 # More points or intervals than these would run into each other.
 MOST_POINTS = 60
@@ -27,9 +27,9 @@ Weeks = Mapping[int, WeekResult]
 
 def weekly(weeks: Sequence[WeekResult]) -> Markup:
     """The rate by registration week with its interval, above the size of the cohorts."""
-    first, last = (monday_of(weeks[n].registration_week) for n in (0, -1))
+    first, last = (weeks[n].week_start for n in (0, -1))
     mondays = [first + n * WEEK for n in range((last - first).days // 7 + 1)]
-    known = {(monday_of(week.registration_week) - first).days // 7: week for week in weeks}
+    known = {(week.week_start - first).days // 7: week for week in weeks}
     said = [
         tips.week(known[place]) if place in known else tips.no_week(monday)
         for place, monday in enumerate(mondays)

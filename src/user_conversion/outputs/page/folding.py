@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from user_conversion.log_format import APP_LOADED, REGISTERED
 from user_conversion.outputs import words
-from user_conversion.results import Cohort, Figures, Segment
+from user_conversion.results import Cohort, Daily, Figures, Segmentation
 from user_conversion.statistics import percent
 from user_conversion.weeks import DAY, monday_of
 
@@ -80,14 +81,13 @@ class Period:
     app_loaded_gaps: tuple[date, ...]
 
 
-def fold_segments(segments: Sequence[Segment], most: int = MOST_SEGMENTS) -> list[SegmentRow]:
-    """The largest segments by rate, highest first and small samples below; then the rest."""
-    by_size = sorted(segments, key=lambda each: (-each.figures.total_registered, each.name))
-    if len(by_size) > most + 1:
-        shown, rest = by_size[:most], by_size[most:]
-    else:
-        shown, rest = by_size, []
-    rows = [SegmentRow(words.name(each.name), each.figures) for each in shown]
+def fold_segments(compared: Segmentation, most: int = MOST_SEGMENTS) -> list[SegmentRow]:
+    """The largest segments by rate, the highest first, small samples last; then the rest."""
+    segments = compared.segments
+    shown, rest = segments, segments[:0]
+    if len(segments) > most + 1:
+        shown, rest = segments[:most], segments[most:]
+    rows = [SegmentRow(words.segment(compared.by, each.value), each.figures) for each in shown]
     rows.sort(key=lambda row: (row.figures.small_sample, -(row.figures.conversion_rate or 0)))
     if rest:
         label = f"{len(rest):,} smaller ones together"
@@ -146,7 +146,7 @@ def _level(share: float, highest: float) -> int:
     return -int(-share * HEAT_LEVELS // highest) if share else 0
 
 
-def fold_days(daily: dict[date, dict[str, int]], most: int = MOST_DAYS) -> list[Period]:
+def fold_days(daily: Daily, most: int = MOST_DAYS) -> list[Period]:
     """Every UTC day from the first to the last with events; seven at a time where they are many."""
     if not daily:
         return []
@@ -161,12 +161,10 @@ def fold_days(daily: dict[date, dict[str, int]], most: int = MOST_DAYS) -> list[
     return periods
 
 
-def _period(
-    days: Sequence[date], start: date, length: int, daily: dict[date, dict[str, int]]
-) -> Period:
+def _period(days: Sequence[date], start: date, length: int, daily: Daily) -> Period:
     counts = {
         event: [daily.get(day, {}).get(event, 0) for day in days]
-        for event in ("registered", "app_loaded")
+        for event in (REGISTERED, APP_LOADED)
     }
     gaps = {
         event: tuple(day for day, events in zip(days, each, strict=True) if not events)
@@ -175,8 +173,8 @@ def _period(
     return Period(
         start,
         length,
-        sum(counts["registered"]),
-        sum(counts["app_loaded"]),
-        gaps["registered"],
-        gaps["app_loaded"],
+        sum(counts[REGISTERED]),
+        sum(counts[APP_LOADED]),
+        gaps[REGISTERED],
+        gaps[APP_LOADED],
     )

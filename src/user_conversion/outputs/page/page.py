@@ -17,12 +17,12 @@ from typing import Any
 from markupsafe import Markup
 
 from user_conversion.outputs import sentences, words
-from user_conversion.outputs.page import charts, folding, tables
-from user_conversion.outputs.page.figures import Comparison, ReportFigures
+from user_conversion.outputs.page import captions, charts, folding, tables
 from user_conversion.outputs.page.folding import MOST_CHARTED
 from user_conversion.outputs.page.tables import Table
 from user_conversion.outputs.page.templating import TEMPLATES
-from user_conversion.results import ConversionResult
+from user_conversion.results import ConversionResult, Segmentation
+from user_conversion.run_record import RunRecord
 
 
 @dataclass(frozen=True)
@@ -37,22 +37,23 @@ class Section:
     note: str = ""
 
 
-def render(figures: ReportFigures) -> str:
+def render(record: RunRecord) -> str:
     """The whole document."""
     style, script = _part("style.css"), _part("script.js")
-    result = figures.result
+    result = words.conversion(record)
     return TEMPLATES.get_template("page.html").render(
         words=words,
         sentences=sentences,
+        captions=captions,
         style=Markup(style),
         script=Markup(script),
         policy=_policy(style, script),
         result=result,
-        record=figures.run.record,
-        parameters=_parameters(figures),
+        record=record.document,
+        parameters=_parameters(record),
         grid=folding.fold_cohorts(result.cohorts),
-        weekly=_weekly(figures.result) if result.weeks else None,
-        more=[*(_about_users(figures) if result.weeks else ()), _days(figures.result)],
+        weekly=_weekly(result) if result.weeks else None,
+        more=[*(_about_users(result) if result.weeks else ()), _days(result)],
         quality=[
             table
             for table in (tables.lines(result), tables.rejected(result), tables.quality(result))
@@ -66,24 +67,25 @@ def _weekly(result: ConversionResult) -> Section:
     return Section(
         "weeks",
         "Week by week",
-        sentences.unfinished(result),
+        captions.unfinished(result),
         charts.weekly(weeks[-MOST_CHARTED:]),
         tables.weeks(weeks),
-        sentences.charted(weeks, MOST_CHARTED),
+        captions.charted(weeks, MOST_CHARTED),
     )
 
 
-def _about_users(figures: ReportFigures) -> Iterator[Section]:
-    for compared in figures.comparisons:
-        yield _segments(figures.result, compared)
-    loads = figures.first_loads
+def _about_users(result: ConversionResult) -> Iterator[Section]:
+    yield _segments(result, result.channels)
+    if result.segmentation and result.segmentation.by != result.channels.by:
+        yield _segments(result, result.segmentation)
+    loads = result.first_loads
     yield Section(
         "first-load",
         "Time to the first load",
-        sentences.first_loads(loads),
+        captions.first_loads(loads),
         charts.first_loads(loads.days) if loads.days else "",
         tables.first_loads(loads),
-        sentences.later_loads(loads),
+        captions.later_loads(loads),
     )
 
 
@@ -93,44 +95,45 @@ def _days(result: ConversionResult) -> Section:
     return Section(
         "days",
         "Registrations and loads",
-        sentences.days(result.gaps, length) if periods else "No events.",
+        captions.days(result.gaps, length) if periods else "No events.",
         charts.daily(periods[-MOST_CHARTED:]) if periods else "",
         tables.daily(periods),
-        "Days and weeks are those of UTC here.",
+        "Days and weeks in this chart are in UTC.",
     )
 
 
-def _segments(result: ConversionResult, compared: Comparison) -> Section:
-    rows = folding.fold_segments(compared.segments)
+def _segments(result: ConversionResult, compared: Segmentation) -> Section:
+    rows = folding.fold_segments(compared)
     return Section(
         compared.by,
         f"By {compared.by.replace('_', ' ')}",
-        sentences.comparison(result, compared),
+        sentences.comparison(compared),
         charts.segments(rows, result.complete) if rows else "",
         tables.segments(compared.by, rows, result.complete),
         "Complete weeks only. The dotted line is the rate of all users." if rows else "",
     )
 
 
-def _parameters(figures: ReportFigures) -> Table:
-    record = figures.run.record
+def _parameters(record: RunRecord) -> Table:
+    document = record.document
     options = {
-        f"Option {name.replace('_', '-')}": _said(value)
-        for each in record["jobs"].values()
-        for name, value in each.get("parameters", {}).items()
+        f"Option {name.replace('_', '-')}": _shown(value)
+        for name, value in record.parameters.items()
     }
-    versions = {f"Version of {name}": str(text) for name, text in record["versions"].items()}
-    run_at = words.moment(record["run_at"])
-    rows = {"Computed": run_at, "Engine": record["engine"], **versions, **options}
+    versions = {f"Version of {name}": str(text) for name, text in document["versions"].items()}
+    rows = {"Computed": words.moment(document["run_at"]), "Engine": document["engine"]}
+    rows |= versions | options
     return Table(
         "Versions and parameters",
         ("", ""),
-        tuple(tables.TableRow(head, (words.name(text),)) for head, text in rows.items()),
+        tuple(tables.TableRow(head, (words.printable(text),)) for head, text in rows.items()),
         text=True,
     )
 
 
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(value.get("name"))
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "–" if value is None else value if isinstance(value, str) else json.dumps(value)

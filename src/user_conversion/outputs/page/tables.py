@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from user_conversion.events import Reason
-from user_conversion.quarantine import HINTS
 from user_conversion.outputs import words
 from user_conversion.outputs.page import tips
 from user_conversion.outputs.page.folding import Period, SegmentRow
-from user_conversion.results import ConversionResult, Figures, WeekResult
-from user_conversion.weeks import monday_of
+from user_conversion.results import ConversionResult, Figures, FirstLoads, WeekResult
 
 FIGURE_HEADINGS = ("Users", "Converted", "Rate", "95 % interval")
 
@@ -46,12 +44,12 @@ def weeks(results: Sequence[WeekResult]) -> Table:
     """One row per registration week, the latest first."""
     rows = []
     for week in reversed(results):
-        note = f"from {words.day(monday_of(week.registration_week))}"
-        marks = [] if week.complete else ["unfinished"]
-        marks += ["small sample"] if week.figures.small_sample else []
+        note = f"from {words.day(week.week_start)}"
         style = "" if week.complete else "unfinished"
         cells = _cells(week.figures)
-        rows.append(TableRow(week.registration_week, cells, note, ", ".join(marks), style))
+        rows.append(
+            TableRow(week.registration_week, cells, note, words.notes(week.figures, week), style)
+        )
     return Table("Conversion by registration week", ("Week", *FIGURE_HEADINGS), tuple(rows))
 
 
@@ -61,7 +59,7 @@ def segments(by: str, folded: Sequence[SegmentRow], everybody: Figures) -> Table
         TableRow(
             row.label,
             _cells(row.figures),
-            mark="small sample" if row.figures.small_sample else "",
+            mark=words.notes(row.figures),
             style="rest" if row.rest else "",
         )
         for row in folded
@@ -136,7 +134,7 @@ def rejected(result: ConversionResult) -> Table | None:
                 words.count(number),
                 words.rate(Figures(result.events.rejected, number).conversion_rate),
             ),
-            note=HINTS.get(Reason(reason), "") if reason in set(Reason) else "",
+            note=words.REASONS[Reason(reason)],
         )
         for reason, number in reasons
     )

@@ -6,17 +6,16 @@ from datetime import date, timedelta
 
 from user_conversion.outputs import words
 from user_conversion.outputs.page.folding import Period, SegmentRow
-from user_conversion.results import Figures, WeekResult
-from user_conversion.weeks import monday_of, week_label
+from user_conversion.results import Figures, FirstLoadDay, WeekResult
+from user_conversion.weeks import week_label
 
 BETWEEN_LINES = " · "
 
 
 def week(result: WeekResult) -> str:
     """A registration week."""
-    monday = monday_of(result.registration_week)
     note = "" if result.complete else "unfinished: can still rise"
-    label = f"{result.registration_week}, from {words.day(monday)}"
+    label = f"{result.registration_week}, from {words.day(result.week_start)}"
     return _lines(label, *_of(result.figures), note)
 
 
