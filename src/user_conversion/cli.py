@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
+from user_conversion.outputs import WRITERS
 from user_conversion.settings import CONVERSION, SPLIT, Option, Settings, options
 
 ENVIRONMENT_PREFIX = "USER_CONVERSION_"
@@ -26,27 +28,23 @@ app = typer.Typer(
 )
 
 
-class _Text(click.ParamType):
-    """A text; in an environment variable, several of them are separated by line feeds."""
-
-    name = "text"
-    envvar_list_splitter = "\n"
-
-    def convert(self, value: Any, *_: Any) -> str:
-        return str(value)
+def _variable(name: str) -> str:
+    return ENVIRONMENT_PREFIX + name.replace("-", "_").upper()
 
 
 def _option(name: str, help: str, metavar: str | None = None, **more: Any) -> Any:  # noqa: A002
-    variable = ENVIRONMENT_PREFIX + name.replace("-", "_").upper()
-    return typer.Option(
-        f"--{name}", help=help, metavar=metavar, envvar=variable, show_envvar=False, **more
-    )
+    more = {"envvar": _variable(name), "show_envvar": False} | more
+    return typer.Option(f"--{name}", help=help, metavar=metavar, **more)
 
 
-Format = Annotated[
-    str,
-    _option("format", "How to print the result.", click_type=click.Choice(["table", "json"])),
-]
+def _choice(name: str, values: Iterable[str]) -> Any:
+    """The type of an option that has one of some values."""
+    return StrEnum(name, {value.upper().replace("-", "_"): value for value in values})
+
+
+OutputFormat = _choice("OutputFormat", ["table", "json"])
+ReportFormat = _choice("ReportFormat", WRITERS)
+Format = Annotated[OutputFormat, _option("format", "How to print the result.")]
 NoReport = Annotated[bool, _option("no-report", "Do not write the report at the end.")]
 
 
@@ -82,14 +80,19 @@ def _type(name: str, option: Option) -> tuple[Any, dict[str, Any]]:
     if name == "as_of":
         return datetime | None, {"formats": ["%Y-%m-%d"]}
     if name in REPEATED:
-        return list[str] | None, {"click_type": _Text()}
+        return list[str] | None, {"envvar": None}
     if option.choices:
-        return str, {"click_type": click.Choice(option.choices)}
+        return _choice(name, option.choices), {}
     return options()[name][0], {}
 
 
 def _settings(given: dict[str, Any], more_input: Iterable[Path]) -> Settings:
     values = {name: value for name, value in given.items() if value is not None}
+    values |= {name: value.value for name, value in values.items() if isinstance(value, StrEnum)}
+    for name in REPEATED:
+        # Typer would split the variable at spaces, which the names of events may have.
+        if name in given and name not in values and (text := os.environ.get(_variable(name))):
+            values[name] = text.split("\n")
     inputs = [*more_input, *values.pop("input", [])]
     if inputs:
         values["input"] = inputs
@@ -161,7 +164,11 @@ def main(
 
 
 @command("run", SPLIT, CONVERSION)
-def run(settings: Settings, no_report: NoReport = False, format: Format = "table") -> None:  # noqa: A002
+def run(
+    settings: Settings,
+    no_report: NoReport = False,
+    format: Format = OutputFormat.TABLE,  # noqa: A002
+) -> None:
     """Split the events, compute the conversion, write the report."""
     from user_conversion.outputs import PAGE, write
     from user_conversion.runs import Run
@@ -177,7 +184,7 @@ def run(settings: Settings, no_report: NoReport = False, format: Format = "table
 
 
 @command("events-split", SPLIT)
-def events_split(settings: Settings, format: Format = "table") -> None:  # noqa: A002
+def events_split(settings: Settings, format: Format = OutputFormat.TABLE) -> None:  # noqa: A002
     """Raw events to user_registration, app_loaded and rejected_events, by day."""
     from user_conversion.outputs import terminal
     from user_conversion.runs import Run
@@ -198,7 +205,7 @@ def events_split(settings: Settings, format: Format = "table") -> None:  # noqa:
 
 
 @command(CONVERSION, CONVERSION, alias="conversion-rate")
-def conversion_rate(settings: Settings, format: Format = "table") -> None:  # noqa: A002
+def conversion_rate(settings: Settings, format: Format = OutputFormat.TABLE) -> None:  # noqa: A002
     """Parquet to user_conversion and weekly_summary; prints the metric (alias conversion-rate)."""
     from user_conversion.runs import Run
 
@@ -234,13 +241,9 @@ def report(
         Path, _option("output", "Folder of the Parquet datasets.", "DIR", readable=False)
     ] = Path("data-output"),
     format: Annotated[  # noqa: A002
-        str,
-        _option(
-            "format",
-            "A page, a sheet, the JSON object, or a chat message.",
-            click_type=click.Choice(["html", "csv", "json", "md"]),
-        ),
-    ] = "html",
+        ReportFormat,
+        _option("format", "A page, a sheet, the JSON object, or a chat message."),
+    ] = ReportFormat.HTML,
     file: Annotated[
         Path | None,
         _option(

@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from user_conversion.inputs.lines import WHITESPACE
 from user_conversion.log_format import APP_LOADED, REGISTERED, FieldPath, LogFormat
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,7 +37,6 @@ EPOCH_UNITS = (1, 10**3, 10**6, 10**9)
 DIGITS = 1_000
 
 BOM = b"\xef\xbb\xbf"
-WHITESPACE = b" \t\r\n\v\f"
 
 
 class Reason(StrEnum):

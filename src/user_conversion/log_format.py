@@ -26,6 +26,7 @@ KINDS = (REGISTERED, APP_LOADED)
 
 # Fields with a meaning of their own; any other field is an attribute of the registration.
 BASE_FIELDS = ("event", "timestamp", "initiator_id", "device_type")
+REQUIRED_FIELDS = BASE_FIELDS[:3]
 CHANNEL = "channel"
 DEFAULT = "default"
 
@@ -161,6 +162,15 @@ def attributes_of(fields: Iterable[str]) -> tuple[str, ...]:
     return (CHANNEL, *sorted({*fields} - {*BASE_FIELDS, CHANNEL}))
 
 
+def needed_fields(log_format: LogFormat, event: str | None = None) -> tuple[str, ...]:
+    """The fields without which a file of records has no events.
+
+    `event` is the kind of event that every record of the file is, if the format says so.
+    """
+    has_names = not (event or log_format.unnamed)
+    return REQUIRED_FIELDS if has_names else REQUIRED_FIELDS[1:]
+
+
 def presets() -> list[str]:
     """The names of the presets, in order."""
     folder = resources.files("user_conversion") / "log_formats"
@@ -269,7 +279,7 @@ def _from_document(name: str, document: Mapping[str, Any]) -> LogFormat:
         name=name,
         ids=ids,
         events=events,
-        fields=_fields(document.get("fields", {})),
+        fields=_fields(name, document.get("fields", {})),
         where={
             kind: {parse_path(path): _texts(values) for path, values in conditions.items()}
             for kind, conditions in document.get("where", {}).items()
@@ -294,8 +304,8 @@ def _check_shape(name: str, document: Mapping[str, Any]) -> None:
         if not isinstance(value, Mapping):
             raise SettingsError(f"Log format {name}: [{key}] must be a table.")
         known = SHAPE[key]
-        for inner in value if known else ():
-            if inner not in known:
+        for inner in value:
+            if known and inner not in known:
                 raise SettingsError(
                     f"Log format {name}: unknown key '{inner}' in [{key}]"
                     f"{did_you_mean(inner, known)}"
@@ -315,10 +325,15 @@ def _check_events(name: str, events: Mapping[str, tuple[str, ...]]) -> None:
         raise SettingsError(f"'{both[0]}' cannot be both a registered and an app_loaded event.")
 
 
-def _fields(given: Mapping[str, Names]) -> dict[str, tuple[FieldPath, ...]]:
-    fields = {name: ((name,),) for name in (*BASE_FIELDS, CHANNEL)}
-    for name, paths in given.items():
-        fields[name] = tuple(parse_path(path) for path in _texts(paths))
+def _fields(name: str, given: Mapping[str, Names]) -> dict[str, tuple[FieldPath, ...]]:
+    fields: dict[str, tuple[FieldPath, ...]] = {
+        field: ((field,),) for field in (*BASE_FIELDS, CHANNEL)
+    }
+    for field_name, paths in given.items():
+        fields[field_name] = tuple(parse_path(path) for path in _texts(paths))
+    for required in REQUIRED_FIELDS:
+        if not fields[required]:
+            raise SettingsError(f"Log format {name}: {required} in [fields] needs a path.")
     return fields
 
 
@@ -328,7 +343,8 @@ def _optional_path(text: Any) -> FieldPath | None:
 
 def _texts(value: Any) -> tuple[str, ...]:
     values = [value] if isinstance(value, str) or not isinstance(value, Iterable) else value
-    return tuple(str(each) for each in values)
+    # A condition on a flag is compared with JSON's true and false.
+    return tuple(str(each).lower() if isinstance(each, bool) else str(each) for each in values)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

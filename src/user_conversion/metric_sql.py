@@ -49,8 +49,8 @@ def statements() -> dict[str, Callable[[], ir.Table]]:
     """Every statement of the metric over unbound tables, by name."""
     from user_conversion import conversion
 
-    registrations = _table(datasets.user_registration(ATTRIBUTES))
-    loads = _table(datasets.app_loaded())
+    registrations = _events(datasets.user_registration(ATTRIBUTES))
+    loads = _events(datasets.app_loaded())
     calendar = _unbound("calendar", CALENDAR_COLUMNS)
     earliest = _unbound(
         "earliest_registrations",
@@ -93,6 +93,11 @@ def statements() -> dict[str, Callable[[], ir.Table]]:
 
 def _counted() -> dict[str, str]:
     return {"registration_week": "string", "converted": "boolean"}
+
+
+def _events(dataset: datasets.Dataset) -> ir.Table:
+    columns = {name: kind for name, kind in dataset.columns.items() if name != "event"}
+    return _unbound(dataset.name, columns)
 
 
 def _table(dataset: datasets.Dataset) -> ir.Table:

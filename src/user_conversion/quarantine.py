@@ -34,8 +34,8 @@ def check(
     if counts.rejected > max_rejected * (counts.lines - counts.blank):
         raise TooManyRejectedError(
             f"{counts.rejected:,} of {counts.lines - counts.blank:,} lines were rejected "
-            f"({_listed(counts.rejected_by_reason)}), more than --max-rejected {max_rejected:g} allows. Nothing was "
-            f"published. For example:\n{_examples(engine)}"
+            f"({_listed(counts.rejected_by_reason)}), more than --max-rejected "
+            f"{max_rejected:g} allows. Nothing was published. For example:\n{_examples(engine)}"
         )
     for source, by_reason in _rejected_by_source(engine).items():
         lines = sum(by_reason.values())

@@ -56,8 +56,7 @@ def compute_conversion(
         )
     with output.publication() as publication:
         job = _Job(settings, output, publication, open_engine(), kept, just_split)
-        result = job.run()
-    return result
+        return job.run()
 
 
 class _Job:

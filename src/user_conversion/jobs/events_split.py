@@ -11,8 +11,9 @@ from user_conversion.datasets import REJECTED_EVENTS, Dataset
 from user_conversion.engines import Engine, engine_description
 from user_conversion.errors import EngineError, InputError
 from user_conversion.events import CLOCK_TOLERANCE, EventCounts
-from user_conversion.inputs.convert import LineFile, PassedOver, prepare
-from user_conversion.inputs.files import Found, InputFile, find_files
+from user_conversion.inputs.convert import LineFile
+from user_conversion.inputs.files import Found, InputFile, PassedOver, find_files
+from user_conversion.inputs.preparation import prepare, require_logs
 from user_conversion.ledger import Batch, Ledger, Plan
 from user_conversion.log_format import LogFormat
 from user_conversion.publication import OutputFolder, Publication
@@ -45,7 +46,7 @@ def split_events(
     Raises `InputError` if the inputs cannot be read, hold no event of the two kinds, or have too
     many rejected lines; nothing is published then.
     """
-    found = find_files(settings.inputs, output.documents)
+    found = find_files(settings.inputs, [settings.folder])
     ledger, plan = _plan(settings, output, found)
     prepared = prepare(
         found.only(plan.files),
@@ -53,6 +54,8 @@ def split_events(
         engine_description(settings.engine).compressions,
         output.scratch,
     )
+    if plan.rebuild:
+        require_logs(prepared)
     plan = Plan(prepared.inputs, plan.rebuild, plan.why)
     passed_over = tuple(prepared.passed_over)
     if not plan.files:

@@ -31,9 +31,15 @@ def warnings(result: ConversionResult) -> Iterator[str]:
     if result.quality.events_after_as_of:
         events = words.number_of(result.quality.events_after_as_of, "event")
         yield f"{events} after {_day(result)} (--as-of) are not used."
-    if result.events and result.events.rejected:
-        lines = words.number_of(result.events.rejected, "line")
-        yield f"{lines} could not be read as an event; see data quality."
+
+
+def unfinished(result: ConversionResult) -> str:
+    """How many weeks are unfinished; empty if none is."""
+    weeks = sum(not week.complete for week in result.weeks)
+    if not weeks:
+        return ""
+    verb = "is" if weeks == 1 else "are"
+    return f"{words.number_of(weeks, 'week')} {verb} unfinished: their users can still convert."
 
 
 def gap_sentences(gaps: Gaps) -> Iterator[str]:

@@ -80,7 +80,7 @@ def show_conversion(out: Console, result: ConversionResult) -> None:
     if result.segmentation:
         out.print(segments_table(result.segmentation, wide))
         out.print(sentences.comparison(result.segmentation))
-    for sentence in sentences.warnings(result):
+    for sentence in filter(None, [sentences.unfinished(result), *sentences.warnings(result)]):
         out.print(sentence, style="yellow")
     total = result.total
     out.print(Text(f"Conversion rate: {_rate(total)} ({words.users(total)})", style="bold"))

@@ -41,6 +41,14 @@ def unfinished(result: ConversionResult) -> str:
     return f"Hatched: {named} {verb} unfinished. Their users can still convert."
 
 
+def rejected(result: ConversionResult) -> str:
+    """How many lines were rejected; empty if none was."""
+    if not result.events or not result.events.rejected:
+        return ""
+    lines = words.number_of(result.events.rejected, "line")
+    return f"{lines} could not be read as an event; see data quality."
+
+
 def charted(results: Sequence[WeekResult], most: int) -> str:
     """The weeks before those in the chart."""
     earlier = results[:-most]

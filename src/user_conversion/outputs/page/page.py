@@ -45,6 +45,7 @@ def render(record: RunRecord) -> str:
         words=words,
         sentences=sentences,
         captions=captions,
+        warnings=filter(None, [*sentences.warnings(result), captions.rejected(result)]),
         style=Markup(style),
         script=Markup(script),
         policy=_policy(style, script),

@@ -1,0 +1,177 @@
+"""A file that holds events as newline-delimited JSON, which every engine reads."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from user_conversion.errors import InputError, OutputError
+from user_conversion.inputs import archives, compression, tables
+from user_conversion.inputs.compression import LogStream
+from user_conversion.inputs.content import Content, Kind, NotALogError
+from user_conversion.inputs.files import InputFile, PassedOver
+from user_conversion.inputs.kinds import recognise
+from user_conversion.inputs.records import lines_of_records
+from user_conversion.log_format import LogFormat
+
+CHUNK = 1 << 18
+# Spark chooses how to decompress a file by its ending, whatever its content is.
+ENDINGS = {".gz": compression.GZIP, ".zst": compression.ZSTD, ".bz2": compression.BZIP2}
+OTHER_ENDINGS = (".deflate", ".lz4", ".lzo", ".snappy")
+
+
+@dataclass(frozen=True)
+class LineFile:
+    """A file of newline-delimited JSON, one record a line.
+
+    `path` is what the engine reads, `source` what people call the file, `event` the kind of event
+    that every record is, None if the records say it, `size` the bytes at `path`.
+    """
+
+    path: Path
+    source: str
+    compression: str
+    event: str | None
+    size: int
+
+
+def as_lines(
+    file: InputFile, log_format: LogFormat, engine_compressions: frozenset[str], scratch: Path
+) -> list[LineFile]:
+    """A file as newline-delimited JSON, itself or converted in `scratch`; several for a zip file.
+
+    Raises `NotALogError` if it is of no kind that holds events.
+    """
+    conversion = Conversion(log_format, engine_compressions, scratch)
+    conversion.add(file.path, str(file.path))
+    return conversion.files
+
+
+class Conversion:
+    """Files of newline-delimited JSON, made from files of any kind that are added in order.
+
+    `passed_over` has the files in zip files that are of no kind that holds events.
+    """
+
+    def __init__(
+        self, log_format: LogFormat, engine_compressions: frozenset[str], scratch: Path
+    ) -> None:
+        self.files: list[LineFile] = []
+        self.passed_over: list[PassedOver] = []
+        self._format = log_format
+        self._engine_compressions = engine_compressions
+        self._scratch = scratch
+
+    def add(self, path: Path, source: str, is_member: bool = False) -> None:
+        """Add a file; raises `NotALogError` if it is of no kind that holds events."""
+        event = self._format.kind_of_file(Path(source))
+        content = recognise(path, self._format, event, source)
+        if content.kind is Kind.UNKNOWN:
+            raise NotALogError(source, content.reason)
+        packed_with = "zip" if is_member and content.kind is Kind.ZIP else content.compression
+        if content.kind in (Kind.PARQUET, Kind.ZIP) and packed_with != compression.NONE:
+            raise NotALogError(source, f"{content.kind.value} inside {packed_with}")
+        if content.kind is Kind.ZIP:
+            self._add_members(path, source)
+            return
+        if not self._is_read_as_it_is(path, content):
+            path, packed_with = self._converted(path, source, content, event), compression.NONE
+        self.files.append(LineFile(path, source, packed_with, event, path.stat().st_size))
+
+    def _is_read_as_it_is(self, path: Path, content: Content) -> bool:
+        if content.kind is not Kind.LINES or self._format.embedded:
+            return False
+        if content.compression == compression.NONE:
+            return path.suffix.lower() not in (*ENDINGS, *OTHER_ENDINGS)
+        return (
+            content.compression in self._engine_compressions
+            and ENDINGS.get(path.suffix) == content.compression
+            and compression.is_plain(path, content.compression)
+        )
+
+    def _new_file(self, ending: str = ".json") -> Path:
+        """A path in the scratch folder that is not in use."""
+        with _writing(self._scratch):
+            self._scratch.mkdir(parents=True, exist_ok=True)
+        number = len(self.files)
+        while (path := self._scratch / f"{number:06}{ending}").exists():
+            number += 1
+        return path
+
+    def _converted(self, path: Path, source: str, content: Content, event: str | None) -> Path:
+        target = self._new_file()
+        if content.kind is Kind.PARQUET:
+            self._write_parquet(path, source, target, event)
+            if self._format.embedded:
+                rows, target = target, self._new_file()
+                self._write_lines(rows, source, target, Content(Kind.LINES))
+                rows.unlink()
+        else:
+            self._write_lines(path, source, target, content)
+        return target
+
+    def _write_lines(self, path: Path, source: str, target: Path, content: Content) -> None:
+        with (
+            LogStream(path, content.compression, source) as stream,
+            _writing(target),
+            target.open("wb") as out,
+        ):
+            if content.kind is Kind.LINES and not self._format.embedded:
+                shutil.copyfileobj(stream, out, CHUNK)
+            else:
+                out.writelines(lines_of_records(stream, content, self._format))
+
+    def _write_parquet(self, path: Path, source: str, target: Path, event: str | None) -> None:
+        from user_conversion import parquet
+
+        columns = parquet.column_types(path, source)
+        embedded = self._format.embedded
+        missing = None if embedded else tables.missing_field(columns, self._format, event)
+        if embedded and embedded[0] not in columns:
+            missing = str(embedded[0])
+        if missing:
+            raise InputError(
+                f"'{source}' has no column for {missing}; name the column with --field, or "
+                "exclude the file."
+            )
+        wanted = {embedded[0]} if embedded else {path[0] for path in self._format.paths}
+        columns = {name: kind for name, kind in columns.items() if name in wanted}
+        parquet.to_json(path, target, columns, tables.nested_columns(self._format), source)
+
+    def _add_members(self, path: Path, source: str) -> None:
+        passed_over: list[PassedOver] = []
+        before = len(self.files)
+        with archives.opened(path, source) as archive:
+            for member in archives.members(archive):
+                try:
+                    self._add_member(archive, member, f"{source}/{member.filename}")
+                except NotALogError as error:
+                    passed_over.append(PassedOver(error.source, error.reason))
+        if len(self.files) == before:
+            reasons = [f"'{each.path}' is {each.reason}" for each in passed_over[:1]]
+            raise NotALogError(source, ", ".join(["a zip file without logs", *reasons]))
+        self.passed_over += passed_over
+
+    def _add_member(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: str) -> None:
+        ending = Path(member.filename).suffix
+        extracted = self._new_file(ending if ending in ENDINGS else ".json")
+        with _writing(extracted):
+            archives.extract(archive, member, extracted, source)
+        try:
+            self.add(extracted, source, is_member=True)
+        finally:
+            if extracted not in [file.path for file in self.files[-1:]]:
+                extracted.unlink()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn what may go wrong with the scratch folder into `OutputError`."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"Cannot write '{path}': {error.strerror or error}.") from None
