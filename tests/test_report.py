@@ -16,9 +16,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from conftest import Finished, app_loaded, command, registered, write_log
-
-from user_conversion.errors import DatasetError, OutputError, SettingsError
+from support.command import Finished, command
+from support.logs import app_loaded, registered, write_log
 from user_conversion.report import charts, render_report, scales, write_report
 from user_conversion.report.figures import Comparison, ReportFigures, read_figures
 from user_conversion.report.first_loads import FirstLoadDay, FirstLoads
@@ -31,6 +30,8 @@ from user_conversion.report.folding import (
 )
 from user_conversion.report.page import render
 from user_conversion.report.stored import StoredRun, result_from_json
+
+from user_conversion.errors import DatasetError, OutputError, SettingsError
 from user_conversion.results import (
     Cohort,
     ConversionResult,

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import app_loaded, command, registered, write_log
-
+from support.command import command
+from support.logs import app_loaded, registered, write_log
 from user_conversion.report import write_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)

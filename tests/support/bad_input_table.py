@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "bad-input.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "bad-input.md"
 HEADER = ["what", "line", "counted as", "time (UTC)", "id", "channel or device type"]
 RUN_BEGAN = re.compile(r"run of these examples began at `([^`]+)`")
 

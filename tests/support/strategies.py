@@ -16,7 +16,8 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
-from oracle import APP_LOADED, DAY, DEFINITIONS, EPOCH, REGISTERED, WEEK, Definition, Event
+
+from support.oracle import APP_LOADED, DAY, DEFINITIONS, EPOCH, REGISTERED, WEEK, Definition, Event
 
 RUN_STARTED = datetime(2025, 6, 15, 12, 0, tzinfo=UTC)
 
