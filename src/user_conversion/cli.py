@@ -187,19 +187,19 @@ def run(
 def events_split(settings: Settings, format: Format = OutputFormat.TABLE) -> None:  # noqa: A002
     """Raw events to user_registration, app_loaded and rejected_events, by day."""
     from user_conversion.outputs import terminal
+    from user_conversion.outputs.tables import json_text
     from user_conversion.runs import Run
 
     with Run("events-split", settings) as this:
         split = this.split()
     terminal.show_passed_over(split.passed_over)
     if format == "json":
-        terminal.show_json(
-            {
-                "events": split.total.as_json(),
-                "read": split.read.as_json(),
-                "files_read": len(split.plan.files),
-            }
-        )
+        document = {
+            "events": split.total.as_json(),
+            "read": split.read.as_json(),
+            "files_read": len(split.plan.files),
+        }
+        print(json_text(document), end="")
     else:
         terminal.show_events(terminal.console(), split)
 
@@ -220,12 +220,12 @@ def _record(run: Any) -> Any:
 
 
 def _print(record: Any, format: str, split: Any = None, page: Path | None = None) -> None:  # noqa: A002
-    from user_conversion.outputs import terminal
+    from user_conversion.outputs import terminal, write
 
     if split is not None:
         terminal.show_passed_over(split.passed_over)
     if format == "json":
-        terminal.show_json(record.result.as_json())
+        write(record, "json", None)
         return
     out = terminal.console()
     if split is not None:

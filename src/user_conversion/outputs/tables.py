@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from typing import Any
 
 from user_conversion.outputs.words import conversion
 from user_conversion.run_record import RunRecord
@@ -24,7 +25,12 @@ CSV_COLUMNS = (
 
 def as_json(record: RunRecord) -> str:
     """The object that the conversion prints with `--format json`."""
-    return json.dumps(conversion(record).as_json(), indent=2, ensure_ascii=False) + "\n"
+    return json_text(conversion(record).as_json())
+
+
+def json_text(document: Any) -> str:
+    """A JSON document in ASCII: texts from the logs could change a terminal."""
+    return json.dumps(document, indent=2) + "\n"
 
 
 def as_csv(record: RunRecord) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -32,11 +31,6 @@ def console() -> Console:
     create = partial(Console, highlight=False, markup=False, emoji=False)
     out = create()
     return out if out.is_terminal else create(width=PIPED_WIDTH)
-
-
-def show_json(document: Any) -> None:
-    """Print a JSON document in ASCII: texts from the logs could change a terminal."""
-    print(json.dumps(document, indent=2))
 
 
 def show_passed_over(files: Sequence[PassedOver]) -> None:
