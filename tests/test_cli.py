@@ -278,7 +278,7 @@ def test_an_unknown_zone_is_told_the_nearest_names(log: Path, output: Path) -> N
 def test_a_segment_that_was_not_kept(log: Path, output: Path) -> None:
     assert command("events-split", "--input", log, "--output", output).status == 0
     done = command(LONG_NAME, "--output", output, "--by", "campaign")
-    assert_one_sentence(done, 2, "campaign", "--attribute")
+    assert_one_sentence(done, 2, "campaign", "--field")
 
 
 # ---------------------------------------------------------------- a run that fails

@@ -99,6 +99,8 @@ class Run:
                     "python": platform.python_version(),
                     **self._versions,
                 },
+                "definition": self._settings.definition,
+                "timezone": self._settings.timezone,
                 "seconds": round((datetime.now(UTC) - self._started).total_seconds(), 3),
                 "jobs": self._previous_jobs() | self._jobs,
             }

@@ -19,9 +19,6 @@ from user_conversion.inputs.records import lines_of_records
 from user_conversion.log_format import LogFormat
 
 CHUNK = 1 << 18
-# Spark chooses how to decompress a file by its ending, whatever its content is.
-ENDINGS = {".gz": compression.GZIP, ".zst": compression.ZSTD, ".bz2": compression.BZIP2}
-OTHER_ENDINGS = (".deflate", ".lz4", ".lzo", ".snappy")
 
 
 @dataclass(frozen=True)
@@ -78,6 +75,9 @@ class Conversion:
         if content.kind is Kind.ZIP:
             self._add_members(path, source)
             return
+        if not _is_utf_8(path):
+            path, original = self._new_file(), path
+            path.symlink_to(original)
         if not self._is_read_as_it_is(path, content):
             path, packed_with = self._converted(path, source, content, event), compression.NONE
         self.files.append(LineFile(path, source, packed_with, event, path.stat().st_size))
@@ -85,20 +85,16 @@ class Conversion:
     def _is_read_as_it_is(self, path: Path, content: Content) -> bool:
         if content.kind is not Kind.LINES or self._format.embedded:
             return False
-        if content.compression == compression.NONE:
-            return path.suffix.lower() not in (*ENDINGS, *OTHER_ENDINGS)
-        return (
-            content.compression in self._engine_compressions
-            and ENDINGS.get(path.suffix) == content.compression
-            and compression.is_plain(path, content.compression)
+        return content.compression in self._engine_compressions and compression.is_plain(
+            path, content.compression
         )
 
-    def _new_file(self, ending: str = ".json") -> Path:
+    def _new_file(self) -> Path:
         """A path in the scratch folder that is not in use."""
         with _writing(self._scratch):
             self._scratch.mkdir(parents=True, exist_ok=True)
         number = len(self.files)
-        while (path := self._scratch / f"{number:06}{ending}").exists():
+        while (path := self._scratch / f"{number:06}.json").exists():
             number += 1
         return path
 
@@ -157,8 +153,7 @@ class Conversion:
         self.passed_over += passed_over
 
     def _add_member(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: str) -> None:
-        ending = Path(member.filename).suffix
-        extracted = self._new_file(ending if ending in ENDINGS else ".json")
+        extracted = self._new_file()
         with _writing(extracted):
             archives.extract(archive, member, extracted, source)
         try:
@@ -166,6 +161,15 @@ class Conversion:
         finally:
             if extracted not in [file.path for file in self.files[-1:]]:
                 extracted.unlink()
+
+
+def _is_utf_8(path: Path) -> bool:
+    """Whether engines can be given the path of a file."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextmanager

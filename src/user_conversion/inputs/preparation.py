@@ -35,7 +35,7 @@ def prepare(
     inputs = []
     for file in found.files:
         try:
-            conversion.add(file.path, str(file.path))
+            conversion.add(file.path, str(file.path).encode("utf-8", "replace").decode())
         except NotALogError as error:
             if file.path in found.named:
                 raise

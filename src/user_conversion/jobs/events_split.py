@@ -62,8 +62,11 @@ def split_events(
         return SplitResult(plan, passed_over, EventCounts(), ledger.counts)
     with output.publication() as publication:
         engine = open_engine()
-        counts = engine.read_events(prepared.files, settings.events, now + CLOCK_TOLERANCE)
-        _require_unchanged(plan.files)
+        try:
+            counts = engine.read_events(prepared.files, settings.events, now + CLOCK_TOLERANCE)
+        finally:
+            # If a file was written to, that is the cause of any other error.
+            _require_unchanged(plan.files)
         _require_reconciled(counts)
         ledger = ledger.with_batch(Batch(now.isoformat(), engine.name, tuple(plan.files), counts))
         quarantine.check(engine, prepared.files, counts, settings.max_rejected)
