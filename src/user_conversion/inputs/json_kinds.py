@@ -71,14 +71,16 @@ def _kind_of_begun_object(
 
 
 def _kind_of_array(text: str, is_whole: bool) -> Content | None:
+    is_array = _begins_with_object(text)
     try:
         _, end = DECODER.raw_decode(text)
     except (ValueError, RecursionError):
-        return Content(Kind.ARRAY) if _begins_with_object(text) else None
-    rest = text[end:]
-    if "\n" not in text[:end] and has_object_line(rest, is_whole):
+        end = len(text)
+    else:
+        is_array = is_array or text[end:].lstrip()[:1] in ("", "[")
+    if "\n" not in text[:end] and has_object_line(text[end:], is_whole):
         return LINES
-    return Content(Kind.ARRAY) if rest.lstrip()[:1] in ("", "[") else None
+    return Content(Kind.ARRAY) if is_array else None
 
 
 def _begins_with_object(array: str) -> bool:

@@ -38,7 +38,7 @@ def recognise(text: str, log_format: LogFormat, event: str | None) -> Content:
         missing = missing_field(header, log_format, event)
         if not missing:
             return Content(Kind.TABLE, delimiter=delimiter)
-        if len(header) > 1 and (not others or len(others[0]) == len(header)):
+        if len(header) > 1 and others and len(others[0]) == len(header):
             reason = f"a table without a column for {missing}"
     if log_format.columns:
         reason = f"no row of a table with {len(log_format.columns)} columns"
