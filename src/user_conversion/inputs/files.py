@@ -12,7 +12,7 @@ from pathlib import Path
 
 from user_conversion.errors import InputError
 
-# Hadoop and Spark take such names for no data, whatever is in them.
+# Hadoop and Spark do not read files and folders with such names either.
 HIDDEN = ("_", ".")
 
 
