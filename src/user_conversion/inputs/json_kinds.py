@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from user_conversion.inputs.content import Content, Kind
-from user_conversion.inputs.json_text import DECODER, as_object, value_at
+from user_conversion.inputs.json_text import DECODER, WHITESPACE, as_object, value_at
 from user_conversion.log_format import FieldPath, LogFormat, needed_fields
 
 LINES_TO_LOOK_AT = 100
@@ -50,9 +50,24 @@ def _kind_of_objects(
     if records := _records(first, log_format, event, is_only):
         return Content(Kind.DOCUMENT, records=records)
     behind = rest.lstrip(" \t\r")[:1]
-    if "\n" in text[:end] or behind == "{":
+    if "\n" in text[:end]:
         return Content(Kind.OBJECTS)
+    if behind == "{":
+        is_broken = has_object_line(rest, is_whole) and not _is_sequence(text.partition("\n")[0])
+        return LINES if is_broken else Content(Kind.OBJECTS)
     return Content(Kind.LINES, is_certain=is_whole or behind != "")
+
+
+def _is_sequence(line: str) -> bool:
+    """Whether a line has JSON values one behind the other and nothing else."""
+    at = 0
+    try:
+        while at < len(line):
+            _, at = DECODER.raw_decode(line, at)
+            at = WHITESPACE.match(line, at).end()  # type: ignore[union-attr]
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _kind_of_begun_object(
