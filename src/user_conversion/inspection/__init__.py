@@ -1,0 +1,5 @@
+"""What a log of unknown layout is, and the command that reads it."""
+
+from user_conversion.inspection.inspection import Inspection, inspect
+
+__all__ = ["Inspection", "inspect"]
