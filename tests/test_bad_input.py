@@ -8,24 +8,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import bad_input_table
-import oracle
 import pytest
-from bad_input_table import Case
-from conftest import (
-    DUCKDB,
-    EngineUnderTest,
-    app_loaded,
-    command,
-    read_dataset,
-    registered,
-    row_counts,
-    scratch_folder,
-    write_log,
-)
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import (
+from support import bad_input_table, oracle
+from support.bad_input_table import Case
+from support.command import command
+from support.datasets import read_dataset, row_counts
+from support.engines import DUCKDB, EngineUnderTest
+from support.logs import app_loaded, registered, scratch_folder, write_log
+from support.strategies import (
     BAD_LINES,
     BLANK_LINES,
     OTHER_LINES,

@@ -15,17 +15,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import (
-    EngineUnderTest,
-    Finished,
-    app_loaded,
-    command,
-    command_line,
-    process,
-    read_dataset,
-    registered,
-    write_log,
-)
+from support.command import Finished, command, command_line, process
+from support.datasets import read_dataset
+from support.engines import EngineUnderTest
+from support.logs import app_loaded, registered, write_log
 
 import user_conversion
 

@@ -9,17 +9,10 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from conftest import (
-    EngineUnderTest,
-    Finished,
-    app_loaded,
-    assert_no_litter,
-    command,
-    process,
-    read_dataset,
-    registered,
-    write_log,
-)
+from support.command import Finished, command, process
+from support.datasets import assert_no_litter, read_dataset
+from support.engines import EngineUnderTest
+from support.logs import app_loaded, registered, write_log
 
 from user_conversion import inputs
 

@@ -9,24 +9,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import oracle
 import pytest
-from conftest import (
-    CONTRACT,
-    DUCKDB,
-    EngineUnderTest,
-    app_loaded,
-    assert_no_litter,
-    command,
-    read_dataset,
-    registered,
-    row_counts,
-    scratch_folder,
-    write_log,
-)
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import RUN_STARTED, file_splits, raw_logs
+from support import oracle
+from support.command import command
+from support.datasets import CONTRACT, assert_no_litter, read_dataset, row_counts
+from support.engines import DUCKDB, EngineUnderTest
+from support.logs import app_loaded, registered, scratch_folder, write_log
+from support.strategies import RUN_STARTED, file_splits, raw_logs
 
 
 def everything(output: Path) -> dict[str, Counter[tuple[Any, ...]]]:

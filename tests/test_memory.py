@@ -8,17 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import (
-    CONTRACT,
-    DUCKDB,
-    app_loaded,
-    assert_no_litter,
-    command,
-    process,
-    registered,
-    row_counts,
-    write_log,
-)
+from support.command import command, process
+from support.datasets import CONTRACT, assert_no_litter, row_counts
+from support.engines import DUCKDB
+from support.logs import app_loaded, registered, write_log
 
 from user_conversion.engines import duckdb, duckdb_events
 

@@ -14,21 +14,14 @@ from statistics import NormalDist
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import oracle
 import pytest
-from conftest import (
-    DUCKDB,
-    EngineUnderTest,
-    app_loaded,
-    read_dataset,
-    registered,
-    row_counts,
-    scratch_folder,
-    write_log,
-)
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import Question, event_line, event_logs, questions
+from support import oracle
+from support.datasets import read_dataset, row_counts
+from support.engines import DUCKDB, EngineUnderTest
+from support.logs import app_loaded, registered, scratch_folder, write_log
+from support.strategies import Question, event_line, event_logs, questions
 
 from user_conversion.results import ConversionResult
 

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
-import bad_input_table
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import (
+from support import bad_input_table
+from support.oracle import (
     DEFINITIONS,
     REASONS,
     Cohort,
@@ -26,7 +26,7 @@ from oracle import (
     week_label,
     whole_percent,
 )
-from strategies import (
+from support.strategies import (
     BAD_LINES,
     BLANK_LINES,
     OTHER_LINES,

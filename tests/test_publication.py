@@ -13,18 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import (
-    EngineUnderTest,
-    Finished,
-    app_loaded,
-    assert_no_litter,
-    command,
-    command_line,
-    process,
-    read_dataset,
-    registered,
-    write_log,
-)
+from support.command import Finished, command, command_line, process
+from support.datasets import assert_no_litter, read_dataset
+from support.engines import EngineUnderTest
+from support.logs import app_loaded, registered, write_log
 
 from user_conversion.errors import OutputError
 from user_conversion.publication import OutputFolder

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import app_loaded, command, registered, write_log
-
+from support.command import command
+from support.logs import app_loaded, registered, write_log
 from user_conversion.report import write_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
@@ -163,6 +163,14 @@ def test_opens_without_a_word_or_a_request(
     )
     assert len(charts) == 4
     assert all(width > 300 and height > 100 for width, height in charts)
+    # What no rule of the style sheet paints would be black, or a line that nobody sees.
+    paints = browser.evaluate(
+        "[...document.querySelectorAll('.chart svg :is(rect, circle, polygon, line, polyline)')]"
+        ".map(mark => getComputedStyle(mark)[/line/.test(mark.tagName) ? 'stroke' : 'fill'])"
+    )
+    assert len(paints) > 50
+    assert not {"rgb(0, 0, 0)", "none", ""} & {*paints}
+    assert 'url("#hatch")' in paints
     assert browser.evaluate("document.documentElement.scrollWidth") <= size[0]
     colour = browser.evaluate("getComputedStyle(document.body).backgroundColor")
     red = int(colour.removeprefix("rgb(").split(",")[0])
@@ -197,15 +205,20 @@ def test_pointing_at_a_chart_and_its_arrow_keys_tell_the_values(
 ) -> None:
     browser.open(page, DESKTOP, "light")
     # Scrolling hides a tooltip, so it has to be over before the pointer comes.
-    x, y = browser.evaluate(
-        "new Promise(done => {const mark = document.querySelector('#weeks [data-tip]');"
-        "mark.scrollIntoView({block: 'center', behavior: 'instant'});"
-        "const box = mark.getBoundingClientRect();"
-        "setTimeout(() => done([box.x + 9, box.y + 9]), 200)})"
+    places = browser.evaluate(
+        "new Promise(done => {const svg = document.querySelector('#weeks .chart svg');"
+        "svg.scrollIntoView({block: 'center', behavior: 'instant'});"
+        "const middle = style => {const box = svg.querySelector(style).getBoundingClientRect();"
+        "return [box.x + box.width / 2, box.y + box.height / 2]};"
+        "setTimeout(() => done(['.point', '.bar'].map(middle)), 200)})"
     )
-    browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
     tip = "document.getElementById('tip').innerText"
-    assert "2020-02, from 6 Jan 2020" in browser.evaluate(tip)
+    # The first week's point in the upper panel, and its bar in the lower one.
+    for x, y in places:
+        browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=1, y=1)
+        assert browser.evaluate("document.getElementById('tip').hidden")
+        browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        assert "2020-02, from 6 Jan 2020" in browser.evaluate(tip)
     browser.evaluate("document.querySelector('#weeks .chart').focus({preventScroll: true})")
     for _ in range(2):
         for kind in ("keyDown", "keyUp"):

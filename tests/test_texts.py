@@ -8,7 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import app_loaded, command, read_dataset, registered, write_log
+from support.command import command
+from support.datasets import read_dataset
+from support.logs import app_loaded, registered, write_log
 
 from user_conversion import inputs
 

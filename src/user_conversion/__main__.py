@@ -19,7 +19,7 @@ def main() -> None:
     from user_conversion.cli import app
     from user_conversion.errors import SettingsError, UserConversionError
 
-    # A container's stop is handled as Ctrl-C is: at once, leaving the output as it was.
+    # A container is stopped like Ctrl-C: at once; the previous output stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -30,9 +30,11 @@ def main() -> None:
         print(f"user-conversion: {_printable(str(error))}", file=sys.stderr)
         sys.exit(2 if isinstance(error, SettingsError) else 1)
     except SystemExit as ended:
-        # Typer has made this of a KeyboardInterrupt.
+        # Typer turns a KeyboardInterrupt into this.
         if ended.code == INTERRUPTED:
-            print("user-conversion: stopped; the output is as it was.", file=sys.stderr)
+            print(
+                "user-conversion: interrupted; the previous output is unchanged.", file=sys.stderr
+            )
         raise
 
 

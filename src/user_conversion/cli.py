@@ -1,8 +1,10 @@
-"""The command line: options in, settings out, and what is printed. The work is done elsewhere."""
+"""The command line: options in, settings out, results printed. The work is done elsewhere."""
 
 from __future__ import annotations
 
-import json
+import inspect
+import os
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -10,12 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
-from user_conversion.settings import (
-    ENVIRONMENT_PREFIX,
-    ConversionSettings,
-    EngineSettings,
-    SplitSettings,
-)
+from user_conversion.outputs import WRITERS
+from user_conversion.settings import CONVERSION, SPLIT, Option, Settings, options
+
+ENVIRONMENT_PREFIX = "USER_CONVERSION_"
 
 app = typer.Typer(
     help="Raw event logs in, weekly user conversion out.",
@@ -28,120 +28,121 @@ app = typer.Typer(
 )
 
 
-class EngineName(StrEnum):
-    """The engines."""
-
-    DUCKDB = "duckdb"
-    SPARK = "spark"
+def _variable(name: str) -> str:
+    return ENVIRONMENT_PREFIX + name.replace("-", "_").upper()
 
 
-class DefinitionName(StrEnum):
-    """The definitions."""
-
-    NEXT_WEEK = "next-week"
-    SAME_WEEK = "same-week"
-    ANY_LOAD_NEXT_WEEK = "any-load-next-week"
+def _option(name: str, help: str, metavar: str | None = None, **more: Any) -> Any:  # noqa: A002
+    more = {"envvar": _variable(name), "show_envvar": False} | more
+    return typer.Option(f"--{name}", help=help, metavar=metavar, **more)
 
 
-class ReportFormat(StrEnum):
-    """What a report can be."""
-
-    HTML = "html"
-    CSV = "csv"
-    JSON = "json"
-    MD = "md"
+def _choice(name: str, values: Iterable[str]) -> Any:
+    """The type of an option that has one of some values."""
+    return StrEnum(name, {value.upper().replace("-", "_"): value for value in values})
 
 
-class OutputFormat(StrEnum):
-    """How results are printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
-def _option(name: str, help_text: str, **more: Any) -> Any:
-    variable = ENVIRONMENT_PREFIX + name.removeprefix("--").replace("-", "_").upper()
-    return typer.Option(name, help=help_text, envvar=variable, show_envvar=False, **more)
+OutputFormat = _choice("OutputFormat", ["table", "json"])
+ReportFormat = _choice("ReportFormat", WRITERS)
+Format = Annotated[OutputFormat, _option("format", "How to print the result.")]
+NoReport = Annotated[bool, _option("no-report", "Do not write the report at the end.")]
 
 
-Input = Annotated[
-    list[Path] | None,
-    _option(
-        "--input",
-        "Files, folders (read recursively) or globs of newline-delimited JSON. "
-        "[default: data-input]",
-        metavar="PATH...",
-        readable=False,
-    ),
-]
-MoreInput = Annotated[
-    list[Path] | None, typer.Argument(hidden=True, metavar="PATH", readable=False)
-]
-# Whether a path can be read is for the jobs to say; their errors say what to do about it.
-Output = Annotated[
-    Path,
-    _option("--output", "Folder of the Parquet datasets.", metavar="DIR", readable=False),
-]
-EngineOption = Annotated[EngineName, _option("--engine", "What computes.")]
-Master = Annotated[
-    str | None,
-    _option(
-        "--master",
-        "Spark master: local[*], spark://…, yarn, k8s://… or sc://… "
-        "[default: spark-submit's or the session's, else local[*]]",
-        metavar="URL",
-    ),
-]
-Conf = Annotated[
-    list[str] | None,
-    _option("--conf", "A Spark property; may be repeated.", metavar="KEY=VALUE"),
-]
-MemoryLimit = Annotated[
-    str | None,
-    _option(
-        "--memory-limit",
-        "Memory that DuckDB may take; the rest goes to disk beside the output. "
-        "[default: a share of the machine's, 1 GiB or more]",
-        metavar="SIZE",
-    ),
-]
-Attribute = Annotated[
-    list[str] | None,
-    _option(
-        "--attribute",
-        "Another field of the registered event to keep for --by; may be repeated.",
-        metavar="FIELD",
-    ),
-]
-MaxRejected = Annotated[
-    float, _option("--max-rejected", "Share of lines that may be rejected.", metavar="SHARE")
-]
-FullRefresh = Annotated[
-    bool, _option("--full-refresh", "Read all inputs again and replace what is there.")
-]
-Definition = Annotated[DefinitionName, _option("--definition", "Which users count as converted.")]
-Timezone = Annotated[
-    str,
-    _option("--timezone", "Zone of the calendar weeks, e.g. Europe/Berlin.", metavar="IANA-NAME"),
-]
-AsOf = Annotated[
-    datetime | None,
-    _option(
-        "--as-of", "Take events up to this local day only.", formats=["%Y-%m-%d"], metavar="DATE"
-    ),
-]
-By = Annotated[
-    str | None,
-    _option(
-        "--by", "Split by channel, device_type or an --attribute.", metavar="channel|device_type"
-    ),
-]
-Format = Annotated[OutputFormat, _option("--format", "How to print the result.")]
-NoReport = Annotated[bool, _option("--no-report", "Leave out the report at the end.")]
-Verbose = Annotated[bool, _option("--verbose", "Show the engine's own log on stderr.")]
+# ---------------------------------------------------------------- options from the settings
 
-DEFAULT_INPUT = Path("data-input")
-DEFAULT_OUTPUT = Path("data-output")
+# Settings of several texts, each of which is an option given again.
+REPEATED = ("registered", "app_loaded", "field", "conf")
+
+
+def _parameter(name: str) -> inspect.Parameter:
+    """The command line's parameter for one setting."""
+    option = options()[name][1]
+    kind, more = _type(name, option)
+    annotation = Annotated[
+        kind, _option(name.replace("_", "-"), option.help, option.metavar, **more)
+    ]
+    default = getattr(Settings, name)
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None if name in (*REPEATED, "input") else default,
+        annotation=annotation,
+    )
+
+
+def _type(name: str, option: Option) -> tuple[Any, dict[str, Any]]:
+    """The type of an option, and further arguments for Typer."""
+    # Whether a path can be read is checked by the jobs, whose errors say what to do.
+    if name == "input":
+        return list[Path] | None, {"readable": False}
+    if name == "output":
+        return Path, {"readable": False}
+    if name == "as_of":
+        return datetime | None, {"formats": ["%Y-%m-%d"]}
+    if name in REPEATED:
+        return list[str] | None, {"envvar": None}
+    if option.choices:
+        return _choice(name, option.choices), {}
+    return options()[name][0], {}
+
+
+def _settings(given: dict[str, Any], more_input: Iterable[Path]) -> Settings:
+    values = {name: value for name, value in given.items() if value is not None}
+    values |= {name: value.value for name, value in values.items() if isinstance(value, StrEnum)}
+    for name in REPEATED:
+        # Typer would split the variable at spaces, which the names of events may have.
+        if name in given and name not in values and (text := os.environ.get(_variable(name))):
+            values[name] = text.split("\n")
+    inputs = [*more_input, *values.pop("input", [])]
+    if inputs:
+        values["input"] = inputs
+    if "as_of" in values:
+        values["as_of"] = values["as_of"].date()
+    return Settings(**values)
+
+
+def command(
+    name: str, *jobs: str, alias: str | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a command that gets `Settings` of all options of its jobs.
+
+    The function's other parameters are further options.
+    """
+    names = [name for name, (_, option) in options().items() if {*option.jobs} & {*jobs}]
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        own = [
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for parameter in list(inspect.signature(function, eval_str=True).parameters.values())[
+                1:
+            ]
+        ]
+        parameters = [*map(_parameter, names), *own]
+        if SPLIT in jobs:
+            # The shell expands --input logs/* to several words.
+            more = Annotated[
+                list[Path] | None, typer.Argument(hidden=True, metavar="PATH", readable=False)
+            ]
+            kind = inspect.Parameter.KEYWORD_ONLY
+            parameters.append(inspect.Parameter("more_input", kind, default=None, annotation=more))
+
+        def called(**given: Any) -> None:
+            more_input = given.pop("more_input", None) or []
+            options = {key: given.pop(key) for key in list(given) if key in names}
+            function(_settings(options, more_input), **given)
+
+        called.__doc__ = function.__doc__
+        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        called.__annotations__ = {each.name: each.annotation for each in parameters}
+        app.command(name)(called)
+        if alias:
+            app.command(alias, hidden=True)(called)
+        return function
+
+    return register
+
+
+# ---------------------------------------------------------------- commands
 
 
 def _version(wanted: bool) -> None:
@@ -162,167 +163,119 @@ def main(
     """Raw event logs in, weekly user conversion out."""
 
 
-@app.command("run")
+@command("run", SPLIT, CONVERSION)
 def run(
-    paths: MoreInput = None,
-    input: Input = None,  # noqa: A002
-    output: Output = DEFAULT_OUTPUT,
-    engine: EngineOption = EngineName.DUCKDB,
-    master: Master = None,
-    conf: Conf = None,
-    memory_limit: MemoryLimit = None,
-    attribute: Attribute = None,
-    max_rejected: MaxRejected = 0.01,
-    full_refresh: FullRefresh = False,
-    definition: Definition = DefinitionName.NEXT_WEEK,
-    timezone: Timezone = "UTC",
-    as_of: AsOf = None,
-    by: By = None,
+    settings: Settings,
     no_report: NoReport = False,
     format: Format = OutputFormat.TABLE,  # noqa: A002
-    verbose: Verbose = False,
 ) -> None:
     """Split the events, compute the conversion, write the report."""
-    wanted = [*(attribute or []), *([by] if by not in (None, "device_type") else [])]
-    split = _split_settings(paths, input, output, wanted, max_rejected, full_refresh)
-    conversion = _conversion_settings(output, definition, timezone, as_of, by)
+    from user_conversion.outputs import PAGE, write
     from user_conversion.runs import Run
 
-    with Run("run", output, _engine_settings(engine, master, conf, memory_limit, verbose)) as this:
-        events = this.split(split)
-        result = this.convert(conversion)
+    with Run("run", settings) as this:
+        split = this.split()
+        this.convert()
     page = None
     if not no_report:
-        from user_conversion.report import write_report
+        page = settings.folder / PAGE
+        write(_record(this), "html", page)
+    _print(_record(this), format, split=split, page=page)
 
-        page = write_report(output)
-    if format is OutputFormat.JSON:
-        _print_json(result.as_json())
+
+@command("events-split", SPLIT)
+def events_split(settings: Settings, format: Format = OutputFormat.TABLE) -> None:  # noqa: A002
+    """Raw events to user_registration, app_loaded and rejected_events, by day."""
+    from user_conversion.outputs import terminal
+    from user_conversion.outputs.tables import json_text
+    from user_conversion.runs import Run
+
+    with Run("events-split", settings) as this:
+        split = this.split()
+    terminal.show_passed_over(split.passed_over)
+    if format == "json":
+        document = {
+            "events": split.total.as_json(),
+            "read": split.read.as_json(),
+            "files_read": len(split.plan.files),
+        }
+        print(json_text(document), end="")
+    else:
+        terminal.show_events(terminal.console(), split)
+
+
+@command(CONVERSION, CONVERSION, alias="conversion-rate")
+def conversion_rate(settings: Settings, format: Format = OutputFormat.TABLE) -> None:  # noqa: A002
+    """Parquet to user_conversion and weekly_summary; prints the metric (alias conversion-rate)."""
+    from user_conversion.runs import Run
+
+    with Run(CONVERSION, settings) as this:
+        this.convert()
+    _print(_record(this), format)
+
+
+def _record(run: Any) -> Any:
+    assert run.record is not None
+    return run.record
+
+
+def _print(record: Any, format: str, split: Any = None, page: Path | None = None) -> None:  # noqa: A002
+    from user_conversion.outputs import terminal, write
+
+    if split is not None:
+        terminal.show_passed_over(split.passed_over)
+    if format == "json":
+        write(record, "json", None)
         return
-    from user_conversion import terminal
-
     out = terminal.console()
-    terminal.show_events(out, events.total, len(events.plan.files), events.plan.why)
-    terminal.show_conversion(out, result)
+    if split is not None:
+        terminal.show_events(out, split)
+    terminal.show_conversion(out, record.result)
     if page:
         out.print(f"Report: {page}", soft_wrap=True, markup=False)
 
 
-@app.command("events-split")
-def events_split(
-    paths: MoreInput = None,
-    input: Input = None,  # noqa: A002
-    output: Output = DEFAULT_OUTPUT,
-    engine: EngineOption = EngineName.DUCKDB,
-    master: Master = None,
-    conf: Conf = None,
-    memory_limit: MemoryLimit = None,
-    attribute: Attribute = None,
-    max_rejected: MaxRejected = 0.01,
-    full_refresh: FullRefresh = False,
-    format: Format = OutputFormat.TABLE,  # noqa: A002
-    verbose: Verbose = False,
-) -> None:
-    """Raw events to user_registration, app_loaded and rejected_events, by day."""
-    split = _split_settings(paths, input, output, attribute, max_rejected, full_refresh)
-    from user_conversion.runs import Run
-
-    with Run(
-        "events-split", output, _engine_settings(engine, master, conf, memory_limit, verbose)
-    ) as this:
-        events = this.split(split)
-    if format is OutputFormat.JSON:
-        from user_conversion.results import counts_as_json
-
-        _print_json(
-            {
-                "events": counts_as_json(events.total),
-                "read": counts_as_json(events.read),
-                "files_read": len(events.plan.files),
-            }
-        )
-        return
-    from user_conversion import terminal
-
-    out = terminal.console()
-    terminal.show_events(out, events.total, len(events.plan.files), events.plan.why)
-
-
-@app.command("conversion-rate-week-after-registration")
-@app.command("conversion-rate", hidden=True)
-def conversion_rate(
-    output: Output = DEFAULT_OUTPUT,
-    engine: EngineOption = EngineName.DUCKDB,
-    master: Master = None,
-    conf: Conf = None,
-    memory_limit: MemoryLimit = None,
-    definition: Definition = DefinitionName.NEXT_WEEK,
-    timezone: Timezone = "UTC",
-    as_of: AsOf = None,
-    by: By = None,
-    format: Format = OutputFormat.TABLE,  # noqa: A002
-    verbose: Verbose = False,
-) -> None:
-    """Parquet to user_conversion and weekly_summary; prints the metric (alias conversion-rate)."""
-    conversion = _conversion_settings(output, definition, timezone, as_of, by)
-    from user_conversion.runs import CONVERSION, Run
-
-    with Run(
-        CONVERSION, output, _engine_settings(engine, master, conf, memory_limit, verbose)
-    ) as this:
-        result = this.convert(conversion)
-    if format is OutputFormat.JSON:
-        _print_json(result.as_json())
-        return
-    from user_conversion import terminal
-
-    terminal.show_conversion(terminal.console(), result)
-
-
 @app.command("report")
 def report(
-    output: Output = DEFAULT_OUTPUT,
+    output: Annotated[
+        Path, _option("output", "Folder of the Parquet datasets.", "DIR", readable=False)
+    ] = Path("data-output"),
     format: Annotated[  # noqa: A002
         ReportFormat,
-        typer.Option("--format", help="A page, a sheet, the JSON object, or a chat message."),
+        _option("format", "A page, a sheet, the JSON object, or a chat message."),
     ] = ReportFormat.HTML,
     file: Annotated[
         Path | None,
-        typer.Option(
-            "--file",
-            help="Where to write it. [default: report.html in the output, others to stdout]",
-            metavar="FILE",
+        _option(
+            "file",
+            "File to write. [default: report.html in the output, others to stdout]",
+            "FILE",
         ),
     ] = None,
 ) -> None:
-    """Parquet to one self-contained HTML file; or csv, json, md."""
-    from user_conversion.report import write_report
+    """The last conversion as one self-contained HTML file; or csv, json, md."""
+    from user_conversion.outputs import PAGE, write
+    from user_conversion.run_record import RunRecord
 
-    page = write_report(output, format.value, file)
-    if page:
-        typer.echo(page)
+    target = file or (output / PAGE if format == "html" else None)
+    write(RunRecord.load(output), format, target)
+    if target:
+        typer.echo(target)
 
 
 @app.command("sample")
 def sample(
-    output: Annotated[
-        Path, typer.Option("--output", help="The file to write.", metavar="FILE")
-    ] = Path("data-input/dataset.json"),
+    output: Annotated[Path, _option("output", "The file to write.", "FILE")] = Path(
+        "data-input/dataset.json"
+    ),
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Another seed, another log of the same kind.")
+        int | None, _option("seed", "Another seed, another log of the same kind.")
     ] = None,
-    users: Annotated[
-        int | None, typer.Option("--users", help="Registered users. [default: 7317]")
-    ] = None,
-    days: Annotated[int | None, typer.Option("--days", help="Days. [default: 31]")] = None,
+    users: Annotated[int | None, _option("users", "Registered users. [default: 7317]")] = None,
+    days: Annotated[int | None, _option("days", "Days. [default: 31]")] = None,
     start: Annotated[
         datetime | None,
-        typer.Option(
-            "--start",
-            help="First day. [default: 2020-01-01]",
-            formats=["%Y-%m-%d"],
-            metavar="DATE",
-        ),
+        _option("start", "First day. [default: 2020-01-01]", "DATE", formats=["%Y-%m-%d"]),
     ] = None,
 ) -> None:
     """Write a synthetic, reproducible event log."""
@@ -332,57 +285,5 @@ def sample(
     given = {"seed": seed, "users": users, "days": days, "start": start and start.date()}
     parameters = SampleParameters(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
     with output_errors(output):
-        summary = write_sample(output, parameters)
-    typer.echo(
-        f"{summary.path}: {summary.registered:,} registered and {summary.app_loaded:,} "
-        "app_loaded events"
-    )
-
-
-def _split_settings(
-    paths: list[Path] | None,
-    more: list[Path] | None,
-    output: Path,
-    attributes: list[str] | None,
-    max_rejected: float,
-    full_refresh: bool,
-) -> SplitSettings:
-    inputs = [*(more or []), *(paths or [])] or [DEFAULT_INPUT]
-    extra = dict.fromkeys(name for name in attributes or [] if name != "channel")
-    return SplitSettings(
-        inputs=tuple(map(str, inputs)),
-        output=output,
-        attributes=("channel", *extra),
-        max_rejected=max_rejected,
-        full_refresh=full_refresh,
-    )
-
-
-def _conversion_settings(
-    output: Path, definition: DefinitionName, timezone: str, as_of: datetime | None, by: str | None
-) -> ConversionSettings:
-    day = as_of.date() if as_of else None
-    return ConversionSettings(output, definition.value, timezone, day, by)
-
-
-def _engine_settings(
-    engine: EngineName,
-    master: str | None,
-    conf: list[str] | None,
-    memory_limit: str | None,
-    verbose: bool,
-) -> EngineSettings:
-    from user_conversion.errors import SettingsError
-
-    properties = {}
-    for text in conf or []:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise SettingsError(f"--conf {text}: expected KEY=VALUE.")
-        properties[key] = value
-    return EngineSettings(engine.value, master, properties, memory_limit, verbose=verbose)
-
-
-def _print_json(document: Any) -> None:
-    # In ASCII: texts from the logs may hold what a terminal obeys, or cannot show.
-    typer.echo(json.dumps(document, indent=2))
+        registered, app_loaded = write_sample(output, parameters)
+    typer.echo(f"{output}: {registered:,} registered and {app_loaded:,} app_loaded events")

@@ -9,19 +9,21 @@ nothing here depends on an engine's time zone rules.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from enum import StrEnum
+from collections.abc import Callable, Sequence
 
 import ibis
 from ibis import ir
 
+from user_conversion import definitions
+from user_conversion.definitions import ANY_LOAD_NEXT_WEEK, NEXT_WEEK, SAME_WEEK
 
-class Definition(StrEnum):
-    """Which registered users count as converted."""
-
-    NEXT_WEEK = "next-week"
-    SAME_WEEK = "same-week"
-    ANY_LOAD_NEXT_WEEK = "any-load-next-week"
+# Which users are converted, by the name of the definition, from `registered_users`.
+CONVERTED: dict[str, Callable[[ir.Table], ir.BooleanValue]] = {
+    NEXT_WEEK.name: lambda users: users.week_offset == 1,
+    SAME_WEEK.name: lambda users: users.week_offset == 0,
+    ANY_LOAD_NEXT_WEEK.name: lambda users: users.loaded_next_week,
+}
+MICROSECONDS_PER_DAY = 86_400_000_000
 
 
 def earliest_registrations(
@@ -30,9 +32,9 @@ def earliest_registrations(
     """One row per registered user: the earliest `registered` event and its calendar week.
 
     Columns: initiator_id, the event's attributes, registered_at, registration_week, week_number,
-    and the instants next_week_starts_at and next_week_ends_at between which the week directly
-    after lies. Two events of one user at the same instant: the one whose attributes come first
-    alphabetically, no value last.
+    and the instants next_week_starts_at and next_week_ends_at, the bounds of the week directly
+    after. Of two events of a user at the same instant, the one whose attributes come first
+    alphabetically is used; no value comes last.
     """
     order = [user_registration.time]
     for attribute in attributes:
@@ -60,11 +62,11 @@ def earliest_registrations(
 
 
 def load_history(registrations: ir.Table, app_loaded: ir.Table) -> ir.Table:
-    """One row per registered user who has `app_loaded` events, whenever they were.
+    """One row per registered user who has `app_loaded` events at any time.
 
     Columns: initiator_id; first_load, the earliest load at or after the registration (a struct
     of loaded_at and device_type, null if there is none; at the same instant the device type that
-    comes first alphabetically, no value last); loaded_next_week; loads and
+    comes first alphabetically is used, no value comes last); loaded_next_week; loads and
     loads_before_registration, counts of events.
     """
     loads = app_loaded.rename(loaded_at="time").inner_join(registrations, "initiator_id")
@@ -93,7 +95,7 @@ def registered_users(
     calendar: ir.Table,
     attributes: Sequence[str] = ("channel",),
 ) -> ir.Table:
-    """One row per registered user, whatever counts as converted.
+    """One row per registered user, the same under every definition.
 
     `registrations` is what `earliest_registrations` returns. Columns: initiator_id,
     registered_at, the registration's attributes, first_loaded_at and device_type of the first
@@ -132,18 +134,15 @@ def registered_users(
 
 def user_conversion(
     users: ir.Table,
-    definition: str = Definition.NEXT_WEEK,
+    definition: str = NEXT_WEEK.name,
     attributes: Sequence[str] = ("channel",),
 ) -> ir.Table:
     """One row per registered user, with `converted` under a definition.
 
     `users` is what `registered_users` returns. Columns as in the `user_conversion` dataset.
+    Raises `SettingsError` for an unknown definition.
     """
-    converted = {
-        Definition.NEXT_WEEK: users.week_offset == 1,
-        Definition.SAME_WEEK: users.week_offset == 0,
-        Definition.ANY_LOAD_NEXT_WEEK: users.loaded_next_week,
-    }[Definition(definition)]
+    converted = CONVERTED[definitions.definition(definition).name](users)
     return users.select(
         "initiator_id",
         "registered_at",
@@ -158,7 +157,7 @@ def user_conversion(
 
 
 def weekly_summary(users: ir.Table) -> ir.Table:
-    """One row per registration week in which somebody registered.
+    """One row per registration week in which users registered.
 
     `users` is what `user_conversion` returns. Columns: registration_week, total_registered,
     total_converted (users), conversion_rate (whole percent, rounded half up in integers).
@@ -190,6 +189,25 @@ def segment_counts(users: ir.Table, by: str) -> ir.Table:
     return users.group_by("registration_week", value=users[by]).aggregate(
         total_registered=users.count(), total_converted=users.count(where=users.converted)
     )
+
+
+def first_load_days(users: ir.Table, observation: ir.Table, horizon: int) -> ir.Table:
+    """One row per full days until the first load and full days of observation.
+
+    `users` is what `user_conversion` returns; `observation` has one row with the instant `until`,
+    the end of what was observed. Columns: day (full days from the registration to the first load,
+    null without one), days_observed (to `until`), both at most `horizon`, and users.
+    """
+    observed = users.cross_join(observation)
+    return observed.group_by(
+        day=_full_days(observed.registered_at, observed.first_loaded_at, horizon),
+        days_observed=_full_days(observed.registered_at, observed.until, horizon),
+    ).aggregate(users=observed.count())
+
+
+def _full_days(start: ir.TimestampColumn, end: ir.TimestampColumn, horizon: int) -> ir.Column:
+    days = (end.delta(start, unit="microsecond") / MICROSECONDS_PER_DAY).floor().cast("int64")
+    return ibis.ifelse(days >= horizon, ibis.literal(horizon, "int64"), days)
 
 
 def daily_events(user_registration: ir.Table, app_loaded: ir.Table) -> ir.Table:

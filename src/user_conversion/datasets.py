@@ -1,23 +1,29 @@
-"""The datasets of the output folder: names, columns, partitions and where they lie.
+"""The datasets of the output folder: names, columns, partitions and paths.
 
 Every dataset is Hive-partitioned snappy Parquet below `<output>/<name>/format=parquet/`.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from user_conversion.errors import SettingsError
+
 # Column types in the words of SQL that DuckDB and Spark share; `timestamp` is an instant in UTC.
 Columns = dict[str, str]
+# The fields of the log format that are kept with each registration.
+Attributes = Sequence[str]
 
 
 @dataclass(frozen=True)
 class Dataset:
     """One dataset: its columns without the partition, and the partition column, if any.
 
-    Partitions follow the timestamp column `instant`: of two partitions, the rows of the earlier
-    one lie before those of the later one.
+    Partitions follow the timestamp column `instant`: all instants of a partition are before those
+    of the next one.
     """
 
     name: str
@@ -26,7 +32,7 @@ class Dataset:
     instant: str | None = None
 
     def folder(self, output: Path) -> Path:
-        """Where the dataset lies below an output folder."""
+        """The folder of the dataset below an output folder."""
         return output / self.name / "format=parquet"
 
     def partitions(self, output: Path) -> dict[str, Path]:
@@ -51,29 +57,22 @@ def parquet_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix == ".parquet")
 
 
-def user_registration(attributes: tuple[str, ...] = ("channel",)) -> Dataset:
-    """One row per `registered` event, duplicates included."""
-    columns = {"event": "string", "time": "timestamp", "initiator_id": "bigint"}
+def user_registration(attributes: Attributes = ("channel",), ids: str = "bigint") -> Dataset:
+    """One row per `registered` event, duplicates included. `ids` is the type of initiator_id."""
+    columns = {"event": "string", "time": "timestamp", "initiator_id": ids}
     columns |= dict.fromkeys(attributes, "string")
     return Dataset("user_registration", columns, "derived_tstamp_day", "time")
 
 
-APP_LOADED = Dataset(
-    "app_loaded",
-    {"event": "string", "time": "timestamp", "initiator_id": "bigint", "device_type": "string"},
-    "derived_tstamp_day",
-    "time",
-)
-
-REJECTED_EVENTS = Dataset(
-    "rejected_events",
-    {"source": "string", "line_number": "bigint", "reason": "string", "raw": "string"},
-)
+def app_loaded(ids: str = "bigint") -> Dataset:
+    """One row per `app_loaded` event. `ids` is the type of initiator_id."""
+    columns = {"event": "string", "time": "timestamp", "initiator_id": ids, "device_type": "string"}
+    return Dataset("app_loaded", columns, "derived_tstamp_day", "time")
 
 
-def user_conversion(attributes: tuple[str, ...] = ("channel",)) -> Dataset:
-    """One row per registered user."""
-    columns = {"initiator_id": "bigint", "registered_at": "timestamp"}
+def user_conversion(attributes: Attributes = ("channel",), ids: str = "bigint") -> Dataset:
+    """One row per registered user. `ids` is the type of initiator_id."""
+    columns = {"initiator_id": ids, "registered_at": "timestamp"}
     columns |= dict.fromkeys(attributes, "string")
     columns |= {
         "first_loaded_at": "timestamp",
@@ -85,8 +84,31 @@ def user_conversion(attributes: tuple[str, ...] = ("channel",)) -> Dataset:
     return Dataset("user_conversion", columns, "registration_week", "registered_at")
 
 
+# One row per registration week in which users registered.
 WEEKLY_SUMMARY = Dataset(
     "weekly_summary",
     {"total_registered": "bigint", "total_converted": "bigint", "conversion_rate": "bigint"},
     "registration_week",
 )
+
+# One row per rejected line.
+REJECTED_EVENTS = Dataset(
+    "rejected_events",
+    {"source": "string", "line_number": "bigint", "reason": "string", "raw": "string"},
+)
+
+
+def check_attributes(attributes: Attributes) -> None:
+    """Raise `SettingsError` for attributes of the registration that cannot be columns."""
+    taken = {"timestamp"}
+    for dataset in (user_registration(()), app_loaded(), user_conversion(())):
+        taken |= {*dataset.columns, str(dataset.partition)}
+    for name in attributes:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", name):
+            raise SettingsError(f"'{name}' cannot be a field: use letters, digits and _.")
+        if name.lower() in taken:
+            raise SettingsError(
+                f"'{name}' is a column of the datasets already; choose another name for the field."
+            )
+    if len({name.lower() for name in attributes}) < len(attributes):
+        raise SettingsError("Two fields have the same name apart from upper and lower case.")

@@ -1,40 +1,46 @@
-"""What an event is: the data contract of one line, in plain Python.
+"""What an event is: the rules for one line of a log, in plain Python.
 
-`read_line` is the reference. Engines read whole files in their own fast ways and must come to
-the same answer for every line; `docs/bad-input.md` lists the cases and a test executes them.
+`read_line` is the reference. Engines read files in their own fast ways; `docs/bad-input.md` says
+where they must agree with it, and tests hold them to that.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
-REGISTERED = "registered"
-APP_LOADED = "app_loaded"
+from user_conversion.inputs.lines import WHITESPACE
+from user_conversion.log_format import APP_LOADED, REGISTERED, FieldPath, LogFormat
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCK_TOLERANCE = timedelta(days=1)
 
 INTEGER = re.compile(r"-?[0-9]+")
-# ISO-8601, with two liberties that parsers take: blanks around, and no leading zeros.
-TIMESTAMP = re.compile(
-    r"[ \t\n\v\f\r]*([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})[Tt ]([0-9]{1,2}):([0-9]{1,2})"
-    r"(?::([0-9]{1,2})(?:[.,]([0-9]+))?)?"
-    r"(?:[Zz]|([+-])([0-9]{2})(?::?([0-9]{2}))?)?[ \t\n\v\f\r]*"
+# RFC 3339, but a space may stand for the T, the offset may lack its colon or minutes, and
+# without one the time is local to the log format's zone. Engines use the same pattern.
+TIMESTAMP = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]+)?"
+    r"(Z| UTC|[+-](?:0[0-9]|1[0-7])(?::?[0-5][0-9])?|[+-]18(?::?00)?)?"
 )
-LARGEST_OFFSET = timedelta(hours=18)
+# A number of seconds, milliseconds, microseconds or nanoseconds since 1970, told by its size.
+EPOCH_NUMBER = r"[0-9]+(\.[0-9]+)?([eE][+]?[0-9]+)?"
+SMALLEST_EPOCH, LARGEST_EPOCH = 100_000_000, 4_200_000_000
+EPOCH_UNITS = (1, 10**3, 10**6, 10**9)
 DIGITS = 1_000
 
 BOM = b"\xef\xbb\xbf"
-WHITESPACE = b" \t\r\n\v\f"
 
 
 class Reason(StrEnum):
-    """Why a line is not an event; the first that applies, in this order."""
+    """Why a line is rejected; the first that applies, in this order."""
 
     INVALID_JSON = "invalid_json"
     MISSING_EVENT = "missing_event"
@@ -45,90 +51,202 @@ class Reason(StrEnum):
     INVALID_INITIATOR_ID = "invalid_initiator_id"
 
 
+class Skipped(StrEnum):
+    """Why a line is counted, but neither kept nor rejected."""
+
+    OTHER = "other"
+    ANONYMOUS = "anonymous"
+    BLANK = "blank"
+
+
 @dataclass(frozen=True)
 class Event:
-    """One `registered` or `app_loaded` event; `time` is an instant in UTC (microseconds)."""
+    """One event of the two kinds; `time` is an instant in UTC (microseconds).
+
+    `fields` has the device type and the attributes by name, None where there is none.
+    """
 
     event: str
     time: datetime
-    initiator_id: int
+    initiator_id: int | str
     fields: dict[str, str | None]
 
 
-class Other:
-    """A line with an event of another name: counted, not kept, not looked at further."""
-
-
-class Rejected(Exception):  # noqa: N818 - a verdict on a line, not a failure of the run
-    """A line that cannot be an event."""
+class Rejected(Exception):  # noqa: N818 - classifies one line; does not fail the run
+    """The line cannot be an event."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
         self.reason = reason
 
 
-def read_line(line: bytes, latest: datetime) -> Event | Other | None:
-    """Read one line of a log; None for a blank one.
+@dataclass(frozen=True)
+class EventCounts:
+    """How the lines that were read were counted; the counts add up to `lines`."""
 
-    `latest` is the last acceptable instant (`CLOCK_TOLERANCE` after the run began).
-    Raises `Rejected` with the reason where the line cannot be an event.
+    lines: int = 0
+    registered: int = 0
+    app_loaded: int = 0
+    other: int = 0
+    anonymous: int = 0
+    blank: int = 0
+    rejected_by_reason: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, verdicts: Mapping[str, int]) -> EventCounts:
+        """The counts from the number of lines by verdict: a kind, `Skipped` or `Reason`."""
+        return cls(
+            lines=sum(verdicts.values()),
+            **{
+                name: verdicts.get(name, 0) for name in (REGISTERED, APP_LOADED, *map(str, Skipped))
+            },
+            rejected_by_reason={
+                str(reason): verdicts[reason] for reason in sorted(Reason) if verdicts.get(reason)
+            },
+        )
+
+    @property
+    def rejected(self) -> int:
+        """Lines that cannot be an event."""
+        return sum(self.rejected_by_reason.values())
+
+    @property
+    def recognised(self) -> int:
+        """Lines that were read as an event of any name."""
+        return self.registered + self.app_loaded + self.other + self.anonymous
+
+    def unaccounted(self) -> int:
+        """Lines that are in no count; anything but 0 is a bug of the engine."""
+        return self.lines - self.recognised - self.blank - self.rejected
+
+    def __add__(self, more: EventCounts) -> EventCounts:
+        return EventCounts(
+            *(getattr(self, name) + getattr(more, name) for name in COUNTS),
+            _sums(self.rejected_by_reason, more.rejected_by_reason),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The key `events` of the JSON."""
+        counts = {name: getattr(self, name) for name in COUNTS}
+        by_reason = dict(self.rejected_by_reason)
+        return counts | {"rejected": self.rejected, "rejected_by_reason": by_reason}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> EventCounts:
+        """The inverse of `as_json`."""
+        counts = {name: int(document[name]) for name in COUNTS}
+        return cls(**counts, rejected_by_reason=dict(document["rejected_by_reason"]))
+
+
+def _sums(one: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted((Counter(one) + Counter(more)).items()))
+
+
+COUNTS = ("lines", "registered", "app_loaded", "other", "anonymous", "blank")
+
+
+def read_line(
+    line: bytes, log_format: LogFormat, latest: datetime, kind: str | None = None
+) -> Event | Skipped:
+    """The event on one line, or why the line is skipped.
+
+    `latest` is the last acceptable instant (`CLOCK_TOLERANCE` after the run began). `kind` is the
+    kind of event that every line of the file is, if the log format says so. Raises `Rejected`.
     """
     text = line.removeprefix(BOM).strip(WHITESPACE)
     if not text:
-        return None
-    fields = _parse_object(text)
-    name = as_text(fields.get("event"))
-    if not name:
-        raise Rejected(Reason.MISSING_EVENT)
-    if name not in (REGISTERED, APP_LOADED):
-        return Other()
-    time = _read_time(fields.get("timestamp"), latest)
-    initiator_id = _read_initiator_id(fields.get("initiator_id"))
-    return Event(name, time, initiator_id, {key: as_text(value) for key, value in fields.items()})
+        return Skipped.BLANK
+    record = _parse_object(text)
+    kind = kind or _kind(record, log_format)
+    if kind is None or not _is_where(record, log_format.where.get(kind, {})):
+        return Skipped.OTHER
+    time = _read_time(field_value(record, log_format, "timestamp"), log_format, latest)
+    initiator_id = field_value(record, log_format, "initiator_id")
+    if log_format.ids == "text" and initiator_id == "":
+        initiator_id = None
+    if initiator_id is None:
+        if log_format.anonymous:
+            return Skipped.ANONYMOUS
+        raise Rejected(Reason.MISSING_INITIATOR_ID)
+    fields = {
+        name: as_text(field_value(record, log_format, name))
+        for name in (*log_format.attributes, "device_type")
+    }
+    read_id = _integer_id if log_format.ids == "integer" else _text_id
+    return Event(kind, time, read_id(initiator_id), fields)
+
+
+def field_value(record: dict[str, Any], log_format: LogFormat, name: str) -> Any:
+    """The value of a field of the log format: the first of its paths that is not null."""
+    values = (value_at(record, path) for path in log_format.fields[name])
+    return next((value for value in values if value is not None), None)
+
+
+def value_at(value: Any, path: FieldPath) -> Any:
+    """The JSON value at a path; None if the path leads through something else."""
+    for step in path:
+        if isinstance(step, int):
+            value = value[step] if isinstance(value, list) and step < len(value) else None
+        else:
+            value = value.get(step) if isinstance(value, dict) else None
+    return value
 
 
 def as_text(value: Any) -> str | None:
-    """A JSON value as a text attribute: strings as they are, others as compact JSON."""
+    """A JSON value as the text of an attribute: strings as they are, others as compact JSON."""
     if value is None or isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=float)
 
 
-def parse_timestamp(text: str) -> datetime | None:
-    """The instant that an ISO-8601 timestamp names, None where it names none.
+def parse_timestamp(text: str, zone: ZoneInfo | None = None) -> datetime | None:
+    """The instant of a timestamp in the form `TIMESTAMP`, None if it has another.
 
-    Without an offset it is UTC; digits beyond microseconds are cut off; second 60 is the first
-    second of the next minute, 24:00 the first of the next day.
+    Without an offset it is local to `zone`, by default UTC. Digits beyond microseconds are cut.
     """
-    match = TIMESTAMP.fullmatch(text)
+    match = re.fullmatch(TIMESTAMP, text)
     if not match:
         return None
-    *numbers, fraction, sign, offset_hours, offset_minutes = match.groups("0")
-    year, month, day, hour, minute, second = map(int, numbers)
-    micros = int(fraction[:6].ljust(6, "0"))
-    end_of_day = (hour, minute, second, micros) == (24, 0, 0, 0)
-    if (hour > 23 and not end_of_day) or minute > 59 or second > 60 or int(offset_minutes) > 59:
-        return None
-    offset = timedelta(hours=int(offset_hours), minutes=int(offset_minutes))
-    if offset > LARGEST_OFFSET:
-        return None
-    clock = timedelta(hours=hour, minutes=minute, seconds=second)
-    if second < 60:
-        clock += timedelta(microseconds=micros)
     try:
-        midnight = datetime(year, month, day, tzinfo=UTC)
-    except ValueError:
+        time = datetime.fromisoformat(text.replace(" UTC", "Z"))
+        return (time if match[2] else time.replace(tzinfo=zone or UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    try:
-        return midnight + clock + offset if sign == "-" else midnight + clock - offset
-    except OverflowError:
-        return midnight  # in year 1 or 9999, which is out of any range all the same
 
 
-def _read_time(value: Any, latest: datetime) -> datetime:
+def parse_epoch(number: Decimal, zone: ZoneInfo | None = None) -> datetime | None:
+    """The instant of a number of seconds, milli-, micro- or nanoseconds, told by its size.
+
+    With a `zone` it counts from midnight there, not in UTC. None if the size is of no unit.
+    """
+    for unit in EPOCH_UNITS:
+        if SMALLEST_EPOCH * unit <= number <= LARGEST_EPOCH * unit:
+            time = EARLIEST + timedelta(microseconds=int(number * 10**6 / unit))
+            return time.replace(tzinfo=zone).astimezone(UTC) if zone else time
+    return None
+
+
+def _kind(record: dict[str, Any], log_format: LogFormat) -> str | None:
+    """The kind of event that a record names, None for another event."""
+    name = as_text(field_value(record, log_format, "event"))
+    if not name and not log_format.unnamed:
+        raise Rejected(Reason.MISSING_EVENT)
+    return log_format.kind_by_name.get(name or "")
+
+
+def _is_where(record: dict[str, Any], conditions: Mapping[FieldPath, tuple[str, ...]]) -> bool:
+    return all(as_text(value_at(record, path)) in texts for path, texts in conditions.items())
+
+
+def _read_time(value: Any, log_format: LogFormat, latest: datetime) -> datetime:
     if value is None:
         raise Rejected(Reason.MISSING_TIMESTAMP)
-    time = parse_timestamp(value) if isinstance(value, str) else None
+    zone = ZoneInfo(log_format.timezone) if log_format.timezone != "UTC" else None
+    time = None
+    if isinstance(value, str):
+        time = parse_timestamp(value, zone)
+    if time is None and not isinstance(value, bool) and re.fullmatch(EPOCH_NUMBER, str(value)):
+        time = parse_epoch(Decimal(value), zone if log_format.local_numbers else None)
     if time is None:
         raise Rejected(Reason.INVALID_TIMESTAMP)
     if not EARLIEST <= time <= latest:
@@ -136,58 +254,28 @@ def _read_time(value: Any, latest: datetime) -> datetime:
     return time
 
 
-def _read_initiator_id(value: Any) -> int:
-    if value is None:
-        raise Rejected(Reason.MISSING_INITIATOR_ID)
-    if isinstance(value, str) and INTEGER.fullmatch(value) and len(value) < DIGITS:
+def _integer_id(value: Any) -> int:
+    if isinstance(value, str) and len(value) < DIGITS and INTEGER.fullmatch(value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
         raise Rejected(Reason.INVALID_INITIATOR_ID)
     return value
 
 
-# DuckDB's JSON parser has no strict mode: it lets a comma before a closing bracket and the
-# numbers NaN and Infinity pass. All engines do, so that they agree.
-_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|(?<=[\w\]}"])\s*,(?=\s*[}\]])')
-_NON_FINITE = re.compile(r'("(?:[^"\\]|\\.)*")|(?<![\w.])(-?(?:nan|inf(?:inity)?))(?!\w)', re.I)
+def _text_id(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise Rejected(Reason.INVALID_INITIATOR_ID)
+    return str(value)
 
 
 def _parse_object(line: bytes) -> dict[str, Any]:
     try:
         text = line.decode("utf-8")
-        try:
-            value = _decode(text)
-        except ValueError:
-            text = _TRAILING_COMMA.sub(lambda match: match[1] or "", text)
-            value = _decode(_NON_FINITE.sub(lambda match: match[1] or f'"{match[2]}"', text))
-        json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is no text
+        value = json.loads(text, parse_float=Decimal)
+        if "\\u" in text:  # a lone surrogate cannot be written as UTF-8
+            json.dumps(value, ensure_ascii=False, default=float).encode()
     except (ValueError, RecursionError):
         raise Rejected(Reason.INVALID_JSON) from None
     if not isinstance(value, dict):
         raise Rejected(Reason.INVALID_JSON)
     return value
-
-
-def _refuse_constant(literal: str) -> Any:
-    raise ValueError(literal)
-
-
-def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for key, value in pairs:
-        fields.setdefault(key, value)
-    return fields
-
-
-def _integer(digits: str) -> int | str:
-    # int() refuses thousands of digits; no such number is an id, so its text will do.
-    return int(digits) if len(digits) < DIGITS else digits
-
-
-_DECODER = json.JSONDecoder(
-    parse_constant=_refuse_constant, parse_int=_integer, object_pairs_hook=_first_wins
-)
-
-
-def _decode(text: str) -> Any:
-    return _DECODER.decode(text)

@@ -1,28 +1,29 @@
-"""The ledger: which input files were read into the output folder, and what was in them.
+"""The ledger: which input files were read into the output folder, and how their lines counted.
 
-It is `ledger.json` in the output folder, one entry per batch of files that was read together.
+It is `ledger.json` in the output folder, with one entry per batch of files read together.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from user_conversion.engines import EventCounts
 from user_conversion.errors import DatasetError, InputError
-from user_conversion.inputs import InputFile
+from user_conversion.events import EventCounts
+from user_conversion.inputs.files import InputFile
+from user_conversion.log_format import LogFormat, attributes_of
+from user_conversion.publication import LEDGER, Publication
 
-NAME = "ledger.json"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Files that were read together, and what became of their lines."""
+    """Files that were read together, and how their lines were counted."""
 
     read_at: str
     engine: str
@@ -32,7 +33,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run has to read: everything anew, or files to add to what is there."""
+    """The files a run has to read: all of them for a rebuild, or those to add."""
 
     files: list[InputFile]
     rebuild: bool
@@ -41,24 +42,28 @@ class Plan:
 
 @dataclass(frozen=True)
 class Ledger:
-    """All batches behind the published events."""
+    """All batches behind the published events, and the log format they were read with."""
 
-    attributes: tuple[str, ...] = ()
-    batches: tuple[Batch, ...] = field(default=())
+    log_format: Mapping[str, Any]
+    batches: tuple[Batch, ...] = ()
+
+    @classmethod
+    def new(cls, log_format: LogFormat) -> Ledger:
+        """The ledger of an output without events."""
+        return cls(log_format.as_json())
 
     @classmethod
     def load(cls, output: Path) -> Ledger | None:
         """The ledger of an output folder, None if nothing was published there."""
-        path = output / NAME
+        path = output / LEDGER
         if not path.exists():
             return None
         try:
             document = json.loads(path.read_text("utf-8"))
             if document["version"] != VERSION:
                 raise ValueError
-            batches = tuple(_batch(entry) for entry in document["batches"])
-            return cls(tuple(document["attributes"]), batches)
-        except (ValueError, KeyError, TypeError):
+            return cls(document["log_format"], tuple(map(_batch, document["batches"])))
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise DatasetError(
                 f"'{path}' is not a ledger of this version; rebuild with --full-refresh."
             ) from None
@@ -68,15 +73,25 @@ class Ledger:
         """The lines of all batches."""
         return sum((batch.counts for batch in self.batches), EventCounts())
 
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The fields that were kept with each registration."""
+        return attributes_of(self.log_format["fields"])
+
+    @property
+    def id_type(self) -> str:
+        """The type of the column initiator_id."""
+        return "bigint" if self.log_format["ids"] == "integer" else "string"
+
     def files(self) -> dict[Path, InputFile]:
         """Every file that was read, by its path."""
         return {file.path: file for batch in self.batches for file in batch.files}
 
-    def plan(self, files: Sequence[InputFile], attributes: tuple[str, ...]) -> Plan:
-        """What to read so that the output is what a full rebuild from `files` would give.
+    def plan(self, files: Sequence[InputFile], log_format: LogFormat) -> Plan:
+        """The files to read so that the output equals a full rebuild from `files`.
 
-        Raises `InputError` where a file that was read before is not among them: its events
-        would be lost, and that is for the user to say.
+        Raises `InputError` if a file that was read before is not among them: neither dropping nor
+        keeping its events is safe, so the user has to decide.
         """
         read, given = self.files(), {file.path: file for file in files}
         gone = [path for path in read if path not in given]
@@ -88,8 +103,8 @@ class Ledger:
                 "inputs, or choose another --output, or rebuild from the inputs given with "
                 "--full-refresh."
             )
-        if attributes != self.attributes:
-            return Plan(list(files), True, "the registration attributes changed")
+        if log_format.as_json() != self.log_format:
+            return Plan(list(files), True, "the log format changed")
         for path, file in read.items():
             if given[path] != file:
                 return Plan(list(files), True, f"'{path}' changed")
@@ -97,13 +112,17 @@ class Ledger:
 
     def with_batch(self, batch: Batch) -> Ledger:
         """The ledger with one more batch."""
-        return Ledger(self.attributes, (*self.batches, batch))
+        return replace(self, batches=(*self.batches, batch))
+
+    def save(self, publication: Publication) -> None:
+        """Stage the ledger for publication."""
+        publication.write_json(LEDGER, self.as_json())
 
     def as_json(self) -> dict[str, Any]:
         """The document, for people and for `load`."""
         return {
             "version": VERSION,
-            "attributes": list(self.attributes),
+            "log_format": self.log_format,
             "batches": [
                 {
                     "read_at": batch.read_at,
@@ -117,7 +136,7 @@ class Ledger:
                         }
                         for file in batch.files
                     ],
-                    "counts": asdict(batch.counts),
+                    "counts": batch.counts.as_json(),
                 }
                 for batch in self.batches
             ],
@@ -129,4 +148,4 @@ def _batch(entry: dict[str, Any]) -> Batch:
     files = tuple(
         InputFile(Path(file["path"]), file["bytes"], file["modified_ns"]) for file in entry["files"]
     )
-    return Batch(entry["read_at"], entry["engine"], files, EventCounts(**entry["counts"]))
+    return Batch(entry["read_at"], entry["engine"], files, EventCounts.from_json(entry["counts"]))

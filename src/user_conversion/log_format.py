@@ -103,8 +103,13 @@ class LogFormat:
 
     @property
     def attributes(self) -> tuple[str, ...]:
-        """The fields kept with each registration: the channel, then the others by name."""
-        return (CHANNEL, *sorted(self.fields.keys() - {*BASE_FIELDS, CHANNEL}))
+        """The fields kept with each registration."""
+        return attributes_of(self.fields)
+
+    @property
+    def id_type(self) -> str:
+        """The type of the column initiator_id."""
+        return "bigint" if self.ids == "integer" else "string"
 
     @property
     def kind_by_name(self) -> dict[str, str]:
@@ -150,6 +155,11 @@ class LogFormat:
                 "local_numbers": self.local_numbers,
             },
         }
+
+
+def attributes_of(fields: Iterable[str]) -> tuple[str, ...]:
+    """The fields that are kept with each registration: the channel, then the others by name."""
+    return (CHANNEL, *sorted({*fields} - {*BASE_FIELDS, CHANNEL}))
 
 
 def needed_fields(log_format: LogFormat, event: str | None = None) -> tuple[str, ...]:

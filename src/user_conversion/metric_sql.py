@@ -1,10 +1,10 @@
 """The metric as SQL text, compiled by Ibis from the expressions in `conversion.py`.
 
-Importing and running Ibis takes a second, most of a small run. So the statements for the usual
-columns are compiled ahead (`task compile-metric`) into the folder `sql/`, where anybody can read
-what will run; a test keeps them equal to the expressions. Other registration attributes are
-compiled when asked for. The statements name these tables: user_registration, app_loaded and
-calendar; earliest_registrations; registered_users; user_conversion.
+Importing and running Ibis takes as long as a small run. So the statements are compiled ahead
+(`task compile-metric`) into the folder `sql/`, where they can be read; a test keeps them equal to
+the expressions. The statements name these tables: user_registration, app_loaded and calendar;
+earliest_registrations; registered_users; user_conversion; observation. A column `attributes` has
+all attributes of a registration as one struct, so that no statement depends on their names.
 """
 
 from __future__ import annotations
@@ -15,83 +15,89 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from user_conversion import datasets
-from user_conversion.errors import EngineError
+from user_conversion.definitions import DEFINITIONS
+from user_conversion.engines import ENGINES
+from user_conversion.results import HORIZON
+from user_conversion.weeks import CALENDAR_COLUMNS
 
 if TYPE_CHECKING:
     from ibis import ir
 
-DIALECTS = ("duckdb", "spark")
-DEFINITIONS = ("next-week", "same-week", "any-load-next-week")
-DEFAULT_ATTRIBUTES = ("channel",)
+DIALECTS = tuple(dict.fromkeys(engine.dialect for engine in ENGINES.values()))
+ATTRIBUTES = ("attributes",)
 
 
-def metric_sql(
-    dialect: str, statement: str, attributes: tuple[str, ...] = DEFAULT_ATTRIBUTES
-) -> str:
-    """The SQL of one statement in an engine's dialect.
-
-    Raises `EngineError` if it has to be compiled and Ibis is not installed.
-    """
+def metric_sql(dialect: str, statement: str) -> str:
+    """The SQL of one statement in an engine's dialect."""
     file = resources.files("user_conversion") / "sql" / dialect / f"{statement}.sql"
-    if attributes == DEFAULT_ATTRIBUTES and file.is_file():
-        return file.read_text("utf-8")
-    return compile_statement(dialect, statement, attributes)
+    return file.read_text("utf-8")
 
 
-def compile_statement(dialect: str, statement: str, attributes: tuple[str, ...]) -> str:
+def compile_statement(dialect: str, statement: str) -> str:
     """Compile one statement of the metric with Ibis."""
-    try:
-        from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
-        from ibis.backends.sql.compilers.pyspark import PySparkCompiler
-    except ImportError:
-        raise EngineError(
-            "Other attributes than the channel need Ibis: pip install 'user-conversion[ibis]'."
-        ) from None
+    from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
+    from ibis.backends.sql.compilers.pyspark import PySparkCompiler
+
     compiler = {"duckdb": DuckDBCompiler, "spark": PySparkCompiler}[dialect]()
-    expression = statements(attributes)[statement]()
-    query: str = compiler.to_sqlglot(expression).sql(dialect=compiler.dialect, pretty=True)
+    query: str = compiler.to_sqlglot(statements()[statement]()).sql(
+        dialect=compiler.dialect, pretty=True
+    )
     return query + "\n"
 
 
-def statements(attributes: tuple[str, ...]) -> dict[str, Callable[[], ir.Table]]:
+def statements() -> dict[str, Callable[[], ir.Table]]:
     """Every statement of the metric over unbound tables, by name."""
-    from user_conversion import conversion, weeks
+    from user_conversion import conversion
 
-    registrations = _table(datasets.user_registration(attributes))
-    loads = _table(datasets.APP_LOADED)
-    calendar = _unbound("calendar", weeks.CALENDAR_COLUMNS)
+    registrations = _events(datasets.user_registration(ATTRIBUTES))
+    loads = _events(datasets.app_loaded())
+    calendar = _unbound("calendar", CALENDAR_COLUMNS)
     earliest = _unbound(
         "earliest_registrations",
-        {"initiator_id": "bigint"}
-        | dict.fromkeys(attributes, "string")
-        | {"registered_at": "timestamp", "registration_week": "string", "week_number": "bigint"}
+        {"initiator_id": "bigint", "attributes": "string", "registered_at": "timestamp"}
+        | {"registration_week": "string", "week_number": "bigint"}
         | {"next_week_starts_at": "timestamp", "next_week_ends_at": "timestamp"},
     )
-    converted = _table(datasets.user_conversion(attributes))
-    columns = datasets.user_conversion(attributes).columns
+    converted = _table(datasets.user_conversion(ATTRIBUTES))
+    columns = datasets.user_conversion(ATTRIBUTES).columns
     columns |= {"loads": "bigint", "loads_before_registration": "bigint"}
     columns |= {"registration_week": "string"}
     del columns["converted"]
     users = _unbound("registered_users", columns)
     found: dict[str, Callable[[], Any]] = {
         "earliest_registrations": partial(
-            conversion.earliest_registrations, registrations, calendar, attributes
+            conversion.earliest_registrations, registrations, calendar, ATTRIBUTES
         ),
         "registered_users": partial(
-            conversion.registered_users, earliest, loads, calendar, attributes
+            conversion.registered_users, earliest, loads, calendar, ATTRIBUTES
         ),
         "weekly_summary": partial(conversion.weekly_summary, converted),
         "cohort_table": partial(conversion.cohort_table, converted),
+        "first_load_days": partial(
+            conversion.first_load_days,
+            converted,
+            _unbound("observation", {"until": "timestamp"}),
+            HORIZON,
+        ),
         "daily_events": partial(conversion.daily_events, registrations, loads),
         "load_quality": partial(conversion.load_quality, users),
     }
-    for definition in DEFINITIONS:
-        found[f"user_conversion_{definition}"] = partial(
-            conversion.user_conversion, users, definition, attributes
+    for name in DEFINITIONS:
+        found[f"user_conversion_{name}"] = partial(
+            conversion.user_conversion, users, name, ATTRIBUTES
         )
-    for by in (*attributes, "device_type"):
-        found[f"segment_counts_{by}"] = partial(conversion.segment_counts, converted, by)
+    by_value = _unbound("segmented_users", {"value": "string"} | _counted())
+    found["segment_counts"] = partial(conversion.segment_counts, by_value, "value")
     return found
+
+
+def _counted() -> dict[str, str]:
+    return {"registration_week": "string", "converted": "boolean"}
+
+
+def _events(dataset: datasets.Dataset) -> ir.Table:
+    columns = {name: kind for name, kind in dataset.columns.items() if name != "event"}
+    return _unbound(dataset.name, columns)
 
 
 def _table(dataset: datasets.Dataset) -> ir.Table:

@@ -1,10 +1,10 @@
-"""Publishing: how a run's files come to stand in the output folder, all of them or none.
+"""Publishes a run's files in the output folder atomically: all or none.
 
 A run writes below `.staging/new`, which mirrors the output folder. `publish.json` beside it is
-the commit point: without it the staged files are litter and are thrown away; with it they are
-moved into place, and whoever opens the folder next finishes what a killed run had begun. Readers
-see each partition either as it was or as it will be, never in between. One run at a time: the
-lock is the operating system's, so it ends with the process that holds it.
+the commit point: without it the staged files are discarded; with it they are moved into place,
+and the next run finishes a publication that was killed. Readers see each partition either as it
+was or as it will be, never in between. Only one run at a time holds the folder: the lock is the
+operating system's, so it ends with the process that holds it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from user_conversion.renaming import exchange
 
 STAGING = ".staging"
 LOCK = ".lock"
+LEDGER, RUN_RECORD = "ledger.json", "run.json"
 SINGLE_FILE = "part-0.parquet"
 
 
@@ -52,7 +53,7 @@ class OutputFolder:
 
     def __exit__(self, *_: object) -> None:
         try:
-            # What is committed but could not be moved into place is for the next run to finish.
+            # The next run finishes a publication that was committed but not moved into place.
             if not self._manifest.exists():
                 shutil.rmtree(self.staging, ignore_errors=True)
             if self._created and os.listdir(self.path) == [LOCK]:  # noqa: PTH208
@@ -100,8 +101,8 @@ class OutputFolder:
 
     @property
     def documents(self) -> list[Path]:
-        """Where a run writes JSON for people: no event logs, though they are called .json."""
-        return [self.path / name for name in ("ledger.json", "run.json")]
+        """The JSON documents of a run, which are not event logs."""
+        return [self.path / name for name in (LEDGER, RUN_RECORD)]
 
     @property
     def scratch(self) -> Path:
@@ -125,13 +126,13 @@ class OutputFolder:
         self._discard()
 
     def _discard(self) -> None:
-        # The manifest goes first: staged files without one are litter, not a publication.
+        # The manifest goes first: without it staged files are discarded.
         self._manifest.unlink(missing_ok=True)
         for folder in ("new", "dropped"):
             shutil.rmtree(self.staging / folder, ignore_errors=True)
 
     def _move_into_place(self, manifest: dict[str, Any]) -> None:
-        """Carry out a manifest; again and again to the same end."""
+        """Carry out a manifest. Idempotent."""
         self._move_new_folders(self.staging / "new", self.path)
         for folder, names in manifest["folders"].items():
             staged, live = self.staging / "new" / folder, self.path / folder
@@ -142,7 +143,7 @@ class OutputFolder:
         dropped = self.staging / "dropped"
         dropped.mkdir(exist_ok=True)
         for folder in manifest["drops"]:
-            # In one step, as no reader must find half of a partition.
+            # In one step, so that no reader finds half of a partition.
             with suppress(FileNotFoundError):
                 (self.path / folder).rename(dropped / folder.replace("/", "."))
 
@@ -193,7 +194,7 @@ class Publication:
 
 
 def _rename_apart(folder: Path, names: list[str]) -> list[str]:
-    """Give several files names that no earlier run gave, so that the folders cannot be confused."""
+    """Give the files unique names, so that a half-finished swap can be recognised after a crash."""
     token = os.urandom(8).hex()
     new_names = [f"part-{number:05}-{token}.parquet" for number in range(len(names))]
     for old, new in zip(names, new_names, strict=True):

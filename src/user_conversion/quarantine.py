@@ -1,32 +1,79 @@
-"""Rejected lines: how much of them is kept, and how they are shown."""
+"""Rejected lines: how much of them is kept, how they are shown, and how many are too many."""
 
 from __future__ import annotations
 
-from user_conversion.events import Reason
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from user_conversion.errors import InputError, TooManyRejectedError
+from user_conversion.events import EventCounts
+from user_conversion.inputs.lines import has_more_lines
+
+if TYPE_CHECKING:
+    from user_conversion.engines import Engine
+    from user_conversion.inputs.convert import LineFile
 
 RAW_LIMIT = 65_536
 CUT_MARK = "… [cut]"
 SHOWN = 100
+EXAMPLES = 3
 
 
 def kept_text(line: bytes) -> str:
-    """A raw line as text for quarantine: at most 64 Ki characters, then a mark."""
+    """A raw line as it is kept: at most `RAW_LIMIT` characters, then a mark."""
     text = line.decode("utf-8", errors="replace").rstrip("\r")
     return text if len(text) <= RAW_LIMIT else text[:RAW_LIMIT] + CUT_MARK
 
 
-def shown_text(raw: str) -> str:
-    """A raw line for people: short, on one line, without control characters."""
-    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in raw)
+def check(
+    engine: Engine, files: Sequence[LineFile], counts: EventCounts, max_rejected: float
+) -> None:
+    """Raise `InputError` if too many lines, or all lines of a file, were rejected."""
+    if not counts.rejected:
+        return
+    if counts.rejected > max_rejected * (counts.lines - counts.blank):
+        raise TooManyRejectedError(
+            f"{counts.rejected:,} of {counts.lines - counts.blank:,} lines were rejected "
+            f"({_listed(counts.rejected_by_reason)}), more than --max-rejected "
+            f"{max_rejected:g} allows. Nothing was published. For example:\n{_examples(engine)}"
+        )
+    for source, by_reason in _rejected_by_source(engine).items():
+        lines = sum(by_reason.values())
+        if not any(has_more_lines(file, lines) for file in files if file.source == source):
+            raise InputError(
+                f"No line of '{source}' could be read as an event ({_listed(by_reason)}). Nothing "
+                f"was published. Exclude the file, or see: user-conversion inspect '{source}'."
+            )
+
+
+def _rejected_by_source(engine: Engine) -> dict[str, dict[str, int]]:
+    rows = engine.rows(
+        "SELECT source, reason, count(*) AS lines FROM new_rejected_events "
+        "GROUP BY source, reason ORDER BY source, reason"
+    )
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        found.setdefault(row["source"], {})[row["reason"]] = row["lines"]
+    return found
+
+
+def _listed(by_reason: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {number:,}" for reason, number in by_reason.items())
+
+
+def _examples(engine: Engine) -> str:
+    rows = engine.rows(
+        "SELECT source, line_number, reason, raw FROM new_rejected_events "
+        f"ORDER BY source, line_number LIMIT {EXAMPLES}"
+    )
+    return "\n".join(
+        f"  {row['source']}, line {row['line_number'] or '?'}, {row['reason']}: "
+        f"{_shown_text(row['raw'])}"
+        for row in rows
+    )
+
+
+def _shown_text(raw: str) -> str:
+    """A raw line in short. Control characters are replaced when it is printed."""
+    text = raw.replace("\n", "\N{REPLACEMENT CHARACTER}")
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"
-
-
-HINTS = {
-    Reason.INVALID_JSON: "not one JSON object on the line",
-    Reason.MISSING_EVENT: "no event name",
-    Reason.MISSING_TIMESTAMP: "no timestamp",
-    Reason.INVALID_TIMESTAMP: "timestamp is not ISO-8601",
-    Reason.TIMESTAMP_OUT_OF_RANGE: "timestamp before 1970 or in the future",
-    Reason.MISSING_INITIATOR_ID: "no initiator_id",
-    Reason.INVALID_INITIATOR_ID: "initiator_id is not a 64-bit integer",
-}

@@ -1,18 +1,34 @@
-"""The answer of a run, in figures that explain themselves. The JSON of `--format json`."""
+"""The answer of a run: figures, and everything needed to read them correctly.
+
+`ConversionResult.as_json` is the JSON of `--format json`; docs/reference/json.md documents it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
-from user_conversion.engines import EventCounts
-from user_conversion.statistics import is_small_sample, percent, wilson_interval
-from user_conversion.weeks import monday_of
+from user_conversion.definitions import Definition, definition
+from user_conversion.events import EventCounts
+from user_conversion.log_format import APP_LOADED, REGISTERED
+from user_conversion.statistics import (
+    IndependenceTest,
+    independence_test,
+    is_small_sample,
+    percent,
+    wilson_interval,
+)
+from user_conversion.weeks import DAY, monday_of
 
-# Days from a registration week's Monday to the last day that can still change its answer.
-DAYS_UNTIL_COMPLETE = {"next-week": 13, "same-week": 6, "any-load-next-week": 13}
+# Full days after the registration that are counted one by one: four weeks.
+HORIZON = 28
+DEVICE_TYPE = "device_type"
+
+Row = Mapping[str, Any]
+# Events by UTC day and kind.
+Daily = dict[date, dict[str, int]]
 
 
 @dataclass(frozen=True)
@@ -24,17 +40,17 @@ class Figures:
 
     @property
     def conversion_rate(self) -> float | None:
-        """Percent with two decimals, rounded half up; None where nobody registered."""
+        """Percent with two decimals, rounded half up; None without registered users."""
         return percent(self.total_converted, self.total_registered)
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % Wilson interval in percent; None where nobody registered."""
+        """The 95 % Wilson interval in percent; None without registered users."""
         return wilson_interval(self.total_converted, self.total_registered)
 
     @property
     def small_sample(self) -> bool:
-        """Whether there are too few users to read much into the rate."""
+        """Whether the rate is of so few users that it needs a warning."""
         return is_small_sample(self.total_registered)
 
     @classmethod
@@ -55,55 +71,112 @@ class Figures:
             "interval": list(self.interval) if self.interval else None,
         }
 
+    @classmethod
+    def from_json(cls, document: Row) -> Figures:
+        """The inverse of `as_json`; rate and interval are computed from the counts."""
+        return cls(document["total_registered"], document["total_converted"])
+
 
 @dataclass(frozen=True)
 class WeekResult:
-    """One registration week; `complete` if nothing can change its answer any more."""
+    """One registration week; `complete` if no event can change its figures any more."""
 
     registration_week: str
     figures: Figures
     complete: bool
 
+    @property
+    def week_start(self) -> date:
+        """The Monday of the week."""
+        return monday_of(self.registration_week)
+
     def as_json(self) -> dict[str, Any]:
         """One entry of `weeks`."""
         return {
             "registration_week": self.registration_week,
-            "week_start": monday_of(self.registration_week).isoformat(),
+            "week_start": self.week_start.isoformat(),
             **self.figures.as_json(),
             "complete": self.complete,
             "small_sample": self.figures.small_sample,
         }
 
+    @classmethod
+    def from_json(cls, document: Row) -> WeekResult:
+        """The inverse of `as_json`."""
+        figures = Figures.from_json(document)
+        return cls(document["registration_week"], figures, document["complete"])
+
 
 @dataclass(frozen=True)
 class Segment:
-    """The users of one value of an attribute, over complete weeks."""
+    """The users of one value of a field, over complete weeks; None for users without a value."""
 
-    by: str
     value: str | None
     figures: Figures
 
-    @property
-    def name(self) -> str:
-        """The value for people."""
-        return "(none)" if self.value is None else self.value
 
-    def as_json(self) -> dict[str, Any]:
-        """One entry of `segments`."""
-        return {
-            "by": self.by,
-            "value": self.name,
-            **self.figures.as_json(),
-            "small_sample": self.figures.small_sample,
-        }
+@dataclass(frozen=True)
+class Segmentation:
+    """All segments by one field, the largest first, and the test of whether they differ.
+
+    There is no test by device type: it splits the converted users, not the registered ones.
+    """
+
+    by: str
+    segments: tuple[Segment, ...] = ()
+    test: IndependenceTest | None = None
+
+    @classmethod
+    def of(cls, by: str, rows: Iterable[Row]) -> Segmentation:
+        """The segments from the rows of `conversion.segment_counts` of complete weeks."""
+        figures: dict[str | None, list[Figures]] = {}
+        for row in rows:
+            figures.setdefault(row["value"], []).append(Figures.from_json(row))
+        pooled = {value: Figures.pooled(each) for value, each in figures.items()}
+        if by == DEVICE_TYPE:
+            everyone = Figures.pooled(pooled.values()).total_registered
+            pooled = {
+                value: Figures(everyone, each.total_converted)
+                for value, each in pooled.items()
+                if each.total_converted
+            }
+        segments = [Segment(value, each) for value, each in pooled.items()]
+        segments.sort(key=_largest_first)
+        counts = [
+            (each.figures.total_converted, each.figures.total_registered) for each in segments
+        ]
+        return cls(by, tuple(segments), None if by == DEVICE_TYPE else independence_test(counts))
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """The entries of `segments`."""
+        return [
+            {
+                "by": self.by,
+                "value": each.value,
+                **each.figures.as_json(),
+                "small_sample": each.figures.small_sample,
+            }
+            for each in self.segments
+        ]
+
+    @classmethod
+    def from_json(cls, by: str, entries: Iterable[Row], test: Row | None) -> Segmentation:
+        """The inverse of `as_json`."""
+        segments = (Segment(each["value"], Figures.from_json(each)) for each in entries)
+        return cls(by, tuple(segments), IndependenceTest(**test) if test else None)
+
+
+def _largest_first(segment: Segment) -> tuple[int, int, bool, str]:
+    figures, value = segment.figures, segment.value
+    return -figures.total_registered, -figures.total_converted, value is None, value or ""
 
 
 @dataclass(frozen=True)
 class Cohort:
     """One registration week by week offset of the first load.
 
-    `offsets[n]` counts the users whose first load was n weeks after; None where week n has not
-    ended by `observed_through`, so that nobody can know yet.
+    `offsets[n]` counts the users whose first load was n weeks later; None if that week had not
+    ended by `observed_through`. `never` counts the users without a load.
     """
 
     registration_week: str
@@ -120,10 +193,81 @@ class Cohort:
             "never": self.never,
         }
 
+    @classmethod
+    def from_json(cls, document: Row) -> Cohort:
+        """The inverse of `as_json`."""
+        return cls(
+            document["registration_week"],
+            document["total_registered"],
+            tuple(document["offsets"]),
+            document["never"],
+        )
+
+
+@dataclass(frozen=True)
+class FirstLoadDay:
+    """One of the days of 24 hours after the registration, the first being day 0.
+
+    `observed` users registered early enough to be observed through it; `loaded` of them first
+    loaded the app on it, `loaded_by_then` on it or before.
+    """
+
+    day: int
+    observed: int
+    loaded: int
+    loaded_by_then: int
+
+    @property
+    def figures(self) -> Figures:
+        """First loads on the day, of the users observed through it."""
+        return Figures(self.observed, self.loaded)
+
+    @property
+    def figures_by_then(self) -> Figures:
+        """First loads until the end of the day, of the users observed through it."""
+        return Figures(self.observed, self.loaded_by_then)
+
+
+@dataclass(frozen=True)
+class FirstLoads:
+    """When users first loaded the app; counts of those who did `later`, or not yet."""
+
+    days: tuple[FirstLoadDay, ...] = ()
+    later: int = 0
+    not_yet: int = 0
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> FirstLoads:
+        """The distribution from the rows of `conversion.first_load_days`."""
+
+        def users(through: int, *days: int) -> int:
+            return sum(
+                row["users"]
+                for row in rows
+                if row["days_observed"] > through and (not days or row["day"] in days)
+            )
+
+        longest = max((row["days_observed"] for row in rows), default=0)
+        loaded = [row for row in rows if row["day"] is not None]
+        return cls(
+            tuple(
+                FirstLoadDay(day, users(day), users(day, day), users(day, *range(day + 1)))
+                for day in range(longest)
+            ),
+            later=sum(row["users"] for row in loaded if row["day"] >= longest),
+            not_yet=sum(row["users"] for row in rows if row["day"] is None),
+        )
+
+    @classmethod
+    def from_json(cls, document: Row) -> FirstLoads:
+        """The inverse of `dataclasses.asdict`."""
+        days = tuple(FirstLoadDay(**day) for day in document["days"])
+        return cls(days, document["later"], document["not_yet"])
+
 
 @dataclass(frozen=True)
 class Gaps:
-    """UTC days between the first and the last event that have none, of any or of one kind."""
+    """UTC days without events between the first and the last event, of any or of one kind."""
 
     events: tuple[date, ...] = ()
     registered: tuple[date, ...] = ()
@@ -132,6 +276,19 @@ class Gaps:
     def __bool__(self) -> bool:
         return bool(self.events or self.registered or self.app_loaded)
 
+    @classmethod
+    def of(cls, daily: Daily) -> Gaps:
+        """The missing days of counts by day."""
+        if not daily:
+            return cls()
+        first, last = min(daily), max(daily)
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        return cls(
+            tuple(day for day in days if day not in daily),
+            tuple(day for day in days if day in daily and REGISTERED not in daily[day]),
+            tuple(day for day in days if day in daily and APP_LOADED not in daily[day]),
+        )
+
     def as_json(self) -> dict[str, list[str]]:
         """The key `gaps`."""
         return {
@@ -139,6 +296,12 @@ class Gaps:
             "no_registered": [day.isoformat() for day in self.registered],
             "no_app_loaded": [day.isoformat() for day in self.app_loaded],
         }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Sequence[str]]) -> Gaps:
+        """The inverse of `as_json`."""
+        kinds = ("no_events", "no_registered", "no_app_loaded")
+        return cls(*(tuple(map(date.fromisoformat, document[kind])) for kind in kinds))
 
 
 @dataclass(frozen=True)
@@ -153,20 +316,28 @@ class Quality:
 
 @dataclass(frozen=True)
 class ConversionResult:
-    """The metric under one definition, with all that is needed to read it rightly."""
+    """The metric under one definition: the whole answer, from which every output is made.
+
+    `channels` are the segments by channel, `segmentation` those that were asked for, if any.
+    """
 
     definition: str
     timezone: str
     observed_through: date | None
     weeks: tuple[WeekResult, ...]
+    channels: Segmentation
+    segmentation: Segmentation | None
     cohorts: tuple[Cohort, ...]
+    first_loads: FirstLoads
     gaps: Gaps
     quality: Quality
     events: EventCounts | None
-    by: str | None = None
-    segments: tuple[Segment, ...] = ()
-    segment_test: dict[str, Any] | None = None
-    daily: dict[date, dict[str, int]] = field(default_factory=dict)
+    daily: Daily = field(default_factory=dict)
+
+    @property
+    def counted_as(self) -> Definition:
+        """The definition in force."""
+        return definition(self.definition)
 
     @property
     def total(self) -> Figures:
@@ -178,8 +349,14 @@ class ConversionResult:
         """Registrations of complete weeks only."""
         return Figures.pooled(week.figures for week in self.weeks if week.complete)
 
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The segments that were asked for."""
+        return self.segmentation.segments if self.segmentation else ()
+
     def as_json(self) -> dict[str, Any]:
         """The object that `--format json` prints."""
+        asked = self.segmentation
         return {
             "definition": self.definition,
             "timezone": self.timezone,
@@ -187,43 +364,54 @@ class ConversionResult:
             **self.total.as_json(),
             "complete": self.complete.as_json(),
             "weeks": [week.as_json() for week in self.weeks],
-            "segments": [segment.as_json() for segment in self.segments],
-            "segment_test": self.segment_test,
+            "by": asked and asked.by,
+            "segments": asked.as_json() if asked else [],
+            "segment_test": asdict(asked.test) if asked and asked.test else None,
+            "channels": self.channels.as_json(),
+            "channel_test": asdict(self.channels.test) if self.channels.test else None,
             "cohorts": [cohort.as_json() for cohort in self.cohorts],
+            "first_loads": asdict(self.first_loads),
             "gaps": self.gaps.as_json(),
-            "quality": vars(self.quality),
-            "events": self.events and counts_as_json(self.events),
+            "quality": asdict(self.quality),
+            "events": self.events and self.events.as_json(),
+            "daily": {day.isoformat(): counts for day, counts in self.daily.items()},
         }
 
+    @classmethod
+    def from_json(cls, document: Row) -> ConversionResult:
+        """The inverse of `as_json`."""
+        observed, by = document["observed_through"], document["by"]
+        segments = document["segments"], document["segment_test"]
+        return cls(
+            definition=document["definition"],
+            timezone=document["timezone"],
+            observed_through=date.fromisoformat(observed) if observed else None,
+            weeks=tuple(map(WeekResult.from_json, document["weeks"])),
+            channels=Segmentation.from_json(
+                "channel", document["channels"], document["channel_test"]
+            ),
+            segmentation=Segmentation.from_json(by, *segments) if by else None,
+            cohorts=tuple(map(Cohort.from_json, document["cohorts"])),
+            first_loads=FirstLoads.from_json(document["first_loads"]),
+            gaps=Gaps.from_json(document["gaps"]),
+            quality=Quality(**document["quality"]),
+            events=EventCounts.from_json(document["events"]) if document["events"] else None,
+            daily={date.fromisoformat(day): counts for day, counts in document["daily"].items()},
+        )
 
-def counts_as_json(counts: EventCounts) -> dict[str, Any]:
-    """The key `events`: what became of the lines."""
-    return {
-        "lines": counts.lines,
-        "registered": counts.registered,
-        "app_loaded": counts.app_loaded,
-        "other": counts.other,
-        "blank": counts.blank,
-        "rejected": counts.rejected,
-        "rejected_by_reason": dict(counts.rejected_by_reason),
-    }
+
+def is_complete(registration_week: str, definition_name: str, observed_through: date) -> bool:
+    """Whether the last day that can change a week's figures has been observed."""
+    return definition(definition_name).last_day(registration_week) <= observed_through
 
 
-def is_complete(registration_week: str, definition: str, observed_through: date) -> bool:
-    """Whether the last day that could change a week's answer has been observed."""
-    last_day = monday_of(registration_week) + timedelta(days=DAYS_UNTIL_COMPLETE[definition])
-    return last_day <= observed_through
-
-
-def cohort_triangle(rows: Sequence[dict[str, Any]], observed_through: date) -> tuple[Cohort, ...]:
+def cohort_triangle(rows: Sequence[Row], observed_through: date) -> tuple[Cohort, ...]:
     """The retention triangle from the rows of `conversion.cohort_table`."""
     counts: dict[str, dict[int | None, int]] = {}
     for row in rows:
         counts.setdefault(row["registration_week"], {})[row["week_offset"]] = row["users"]
-    # A week is known when its Sunday has been observed.
-    ended = {
-        week: (observed_through - monday_of(week) + timedelta(days=1)).days // 7 for week in counts
-    }
+    # A week has ended if its Sunday has been observed.
+    ended = {week: (observed_through - monday_of(week) + DAY).days // 7 for week in counts}
     offsets = (offset for week in counts.values() for offset in week if offset is not None)
     width = max(offsets, default=-1) + 1
     return tuple(
@@ -234,17 +422,4 @@ def cohort_triangle(rows: Sequence[dict[str, Any]], observed_through: date) -> t
             counts[week].get(None, 0),
         )
         for week in sorted(counts)
-    )
-
-
-def find_gaps(daily: dict[date, dict[str, int]]) -> Gaps:
-    """The days that are missing between the first and the last day with events."""
-    if not daily:
-        return Gaps()
-    first, last = min(daily), max(daily)
-    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    return Gaps(
-        tuple(day for day in days if day not in daily),
-        tuple(day for day in days if day in daily and "registered" not in daily[day]),
-        tuple(day for day in days if day in daily and "app_loaded" not in daily[day]),
     )

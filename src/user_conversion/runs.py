@@ -1,43 +1,43 @@
-"""One run of the command line: holds the output folder, starts the engine, records `run.json`."""
+"""One run: holds the output folder, starts the engine, runs the jobs, records `run.json`."""
 
 from __future__ import annotations
 
-import json
+import functools
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from user_conversion import __version__
 from user_conversion.engines import Engine, open_engine
+from user_conversion.errors import DatasetError
 from user_conversion.jobs.conversion_rate import compute_conversion
 from user_conversion.jobs.events_split import SplitResult, split_events
 from user_conversion.publication import OutputFolder
-from user_conversion.results import ConversionResult, counts_as_json
-from user_conversion.settings import ConversionSettings, EngineSettings, SplitSettings
-
-NAME = "run.json"
-SPLIT = "events-split"
-CONVERSION = "conversion-rate-week-after-registration"
+from user_conversion.results import ConversionResult
+from user_conversion.run_record import RunRecord
+from user_conversion.settings import CONVERSION, SPLIT, Settings
 
 
 class Run:
-    """A run while it lasts; leaving the block stops the engine and frees the output folder."""
+    """A run of one or both jobs; leaving the block stops the engine and frees the output folder.
 
-    def __init__(self, command: str, output: Path, settings: EngineSettings) -> None:
+    After the block without an error, `record` is what was written to `run.json`.
+    """
+
+    def __init__(self, command: str, settings: Settings) -> None:
+        self.record: RunRecord | None = None
         self._command = command
         self._settings = settings
         self._stack = ExitStack()
-        self._output = OutputFolder(output, command)
+        self._output = OutputFolder(settings.folder, command)
         self._started = datetime.now(UTC)
         self._jobs: dict[str, Any] = {}
         self._just_split = False
-        self._engine_used: Engine | None = None
+        self._versions: dict[str, str] = {}
 
     def __enter__(self) -> Run:
         self._output = self._stack.enter_context(self._output)
@@ -45,111 +45,102 @@ class Run:
 
     def __exit__(self, *error: Any) -> None:
         try:
-            if error[0] is None:
-                self._record()
+            if error[0] is None and self._jobs:
+                self._save()
         finally:
             self._stack.close()
 
     @cached_property
     def _engine(self) -> Engine:
-        settings = replace(self._settings, scratch=self._output.scratch)
-        self._engine_used = self._stack.enter_context(open_engine(settings))
-        return self._engine_used
+        engine = self._stack.enter_context(open_engine(self._settings, self._output.scratch))
+        self._versions = engine.versions()
+        return engine
 
-    def split(self, settings: SplitSettings) -> SplitResult:
+    def split(self) -> SplitResult:
         """Run the job `events-split`."""
-        with self._timed(SPLIT) as record:
-            result = split_events(settings, self._output, lambda: self._engine, self._started)
+        with self._recorded(SPLIT) as record:
+            result = split_events(self._settings, self._output, lambda: self._engine, self._started)
             self._just_split = result.is_everything
-            record["parameters"] = {
-                "input": list(settings.inputs),
-                "attributes": list(settings.attributes),
-                "max_rejected": settings.max_rejected,
-                "full_refresh": settings.full_refresh,
-            }
             record["files_read"] = len(result.plan.files)
-            record["counts"] = counts_as_json(result.read)
+            record["passed_over"] = [
+                {"path": str(each.path), "reason": each.reason} for each in result.passed_over
+            ]
+            record["counts"] = result.read.as_json()
         return result
 
-    def convert(self, settings: ConversionSettings) -> ConversionResult:
+    def convert(self) -> ConversionResult:
         """Run the job `conversion-rate-week-after-registration`."""
-        with self._timed(CONVERSION) as record:
+        with self._recorded(CONVERSION) as record:
             result = compute_conversion(
-                settings, self._output, lambda: self._engine, just_split=self._just_split
+                self._settings, self._output, lambda: self._engine, just_split=self._just_split
             )
-            record["parameters"] = {
-                "definition": settings.definition,
-                "timezone": settings.timezone,
-                "as_of": settings.as_of and settings.as_of.isoformat(),
-                "by": settings.by,
-            }
             record["result"] = result.as_json()
-            record["daily"] = {day.isoformat(): counts for day, counts in result.daily.items()}
         return result
 
     @contextmanager
-    def _timed(self, job: str) -> Iterator[dict[str, Any]]:
+    def _recorded(self, job: str) -> Iterator[dict[str, Any]]:
         begun = time.perf_counter()
         record: dict[str, Any] = {"run_at": self._started.isoformat(timespec="seconds")}
+        record["parameters"] = self._settings.recorded(job)
         yield record
         record["engine"] = self._settings.engine
         record["seconds"] = round(time.perf_counter() - begun, 3)
         self._jobs[job] = record
 
-    def _record(self) -> None:
+    def _save(self) -> None:
         """Write `run.json`: this run, and the last run of each job."""
-        if not self._jobs:
-            return
-        jobs = previous_jobs(self._output.path) | self._jobs
-        conversion = jobs.get(CONVERSION, {})
-        engine = self._engine_used
-        document = {
-            "command": self._command,
-            "run_at": self._started.isoformat(timespec="seconds"),
-            "engine": self._settings.engine,
-            "versions": {
-                "user-conversion": __version__,
-                "python": platform.python_version(),
-                **(engine.versions() if engine else {}),
-            },
-            "definition": conversion.get("parameters", {}).get("definition"),
-            "timezone": conversion.get("parameters", {}).get("timezone"),
-            "seconds": round((datetime.now(UTC) - self._started).total_seconds(), 3),
-            "jobs": jobs,
-        }
+        self.record = RunRecord.of(
+            {
+                "command": self._command,
+                "run_at": self._started.isoformat(timespec="seconds"),
+                "engine": self._settings.engine,
+                "versions": {
+                    "user-conversion": __version__,
+                    "python": platform.python_version(),
+                    **self._versions,
+                },
+                "seconds": round((datetime.now(UTC) - self._started).total_seconds(), 3),
+                "jobs": self._previous_jobs() | self._jobs,
+            }
+        )
         with self._output.publication() as publication:
-            publication.write_json(NAME, document)
+            self.record.save(publication)
+
+    def _previous_jobs(self) -> dict[str, Any]:
+        try:
+            return dict(RunRecord.load(self._output.path).document["jobs"])
+        except DatasetError:
+            return {}
 
 
-def run(
-    input: str | Path | Sequence[str | Path] = "data-input",  # noqa: A002 - as on the command line
-    output: str | Path = "data-output",
-    *,
-    engine: str = "duckdb",
-    master: str | None = None,
-    definition: str = "next-week",
-    timezone: str = "UTC",
-    as_of: date | None = None,
-    by: str | None = None,
-) -> ConversionResult:
-    """Run both jobs, as `user-conversion run` does, and return the answer.
+Options = ParamSpec("Options")
+Answer = TypeVar("Answer")
 
-    Raises `UserConversionError` where the command would end with an error.
+
+def _takes_options(
+    settings: Callable[Options, Settings],
+) -> Callable[[Callable[[Settings], Answer]], Callable[Options, Answer]]:
+    """Give a function of `Settings` the parameters of their constructor."""
+
+    def decorate(function: Callable[[Settings], Answer]) -> Callable[Options, Answer]:
+        @functools.wraps(settings)
+        def called(*args: Options.args, **options: Options.kwargs) -> Answer:
+            return function(settings(*args, **options))
+
+        called.__name__, called.__qualname__ = function.__name__, function.__qualname__
+        called.__module__, called.__doc__ = function.__module__, function.__doc__
+        return called
+
+    return decorate
+
+
+@_takes_options(Settings)
+def run(settings: Settings) -> ConversionResult:
+    """Run both jobs, as the command `run` does with the same options, and return the answer.
+
+    The report is not written. Raises `SettingsError` for an option that cannot be used, before
+    anything is read, and `UserConversionError` where the command would end with an error.
     """
-    inputs = [input] if isinstance(input, str | Path) else input
-    folder = Path(output)
-    conversion = ConversionSettings(folder, definition, timezone, as_of, by)
-    attributes = ("channel",) if by in (None, "channel", "device_type") else ("channel", by)
-    split = SplitSettings(tuple(map(str, inputs)), folder, attributes)
-    with Run("run", folder, EngineSettings(engine, master)) as this:
-        this.split(split)
-        return this.convert(conversion)
-
-
-def previous_jobs(output: Path) -> dict[str, Any]:
-    """What `run.json` says of the last run of each job; nothing if it cannot be read."""
-    try:
-        jobs = json.loads((output / NAME).read_text("utf-8"))["jobs"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return jobs if isinstance(jobs, dict) else {}
+    with Run("run", settings) as this:
+        this.split()
+        return this.convert()

@@ -6,7 +6,7 @@ import glob
 import os
 import stat
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -68,6 +68,10 @@ class Found:
     files: list[InputFile]
     passed_over: list[PassedOver]
     named: frozenset[Path]
+
+    def only(self, files: list[InputFile]) -> Found:
+        """The same with fewer files."""
+        return replace(self, files=files)
 
 
 def find_files(inputs: Sequence[str], apart_from: Collection[Path] = ()) -> Found:

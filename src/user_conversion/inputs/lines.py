@@ -1,46 +1,54 @@
-"""The lines of files as bytes, decompressed."""
+"""The lines of files of newline-delimited JSON as bytes, decompressed."""
 
 from __future__ import annotations
 
 import io
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from user_conversion.inputs.compression import LogStream
-from user_conversion.inputs.files import InputFile
+
+if TYPE_CHECKING:
+    from user_conversion.inputs.convert import LineFile
 
 CHUNK = 1 << 18
+SAMPLE = 1 << 16
 LINE_FEED = ord("\n")
+WHITESPACE = b" \t\r\n\v\f"
 
 
-def chunks(path: Path, compression: str | None = None) -> Iterator[bytes]:
+def chunks(file: LineFile) -> Iterator[bytes]:
     """The decompressed bytes of a file, some at a time."""
-    with LogStream(path, compression) as file:
-        while chunk := file.read(CHUNK):
+    with LogStream(file.path, file.compression, file.source) as stream:
+        while chunk := stream.read(CHUNK):
             yield chunk
 
 
-def count_lines(files: Sequence[InputFile]) -> list[int]:
+def beginning(file: LineFile) -> bytes:
+    """The first bytes of a file."""
+    with io.BufferedReader(LogStream(file.path, file.compression, file.source)) as stream:
+        return stream.read(SAMPLE)
+
+
+def count_lines(files: Sequence[LineFile]) -> list[int]:
     """The lines of each file; a last one without a line end counts."""
     buffer = bytearray(CHUNK)  # only one, which stays in the processor's cache
     counts = []
     for file in files:
         lines, last = 0, LINE_FEED
-        with LogStream(file.path) as opened:
-            while size := opened.readinto(buffer):
+        with LogStream(file.path, file.compression, file.source) as stream:
+            while size := stream.readinto(buffer):
                 lines += buffer.count(LINE_FEED, 0, size)
                 last = buffer[size - 1]
         counts.append(lines + (last != LINE_FEED))
     return counts
 
 
-def longest_line(path: Path) -> int:
+def longest_line(file: LineFile) -> int:
     """The length in bytes of the longest line."""
     longest = 0
     length = 0
-    for chunk in chunks(path):
+    for chunk in chunks(file):
         first, *rest = chunk.split(b"\n")
         length += len(first)
         for part in rest:
@@ -48,10 +56,10 @@ def longest_line(path: Path) -> int:
     return max(longest, length)
 
 
-def line_batches(path: Path) -> Iterator[list[bytes]]:
+def line_batches(file: LineFile) -> Iterator[list[bytes]]:
     """The lines of a file in order, without their line feeds, many at a time."""
     parts: list[bytes] = []
-    for chunk in chunks(path):
+    for chunk in chunks(file):
         first, *lines = chunk.split(b"\n")
         parts.append(first)
         if lines:
@@ -62,19 +70,10 @@ def line_batches(path: Path) -> Iterator[list[bytes]]:
         yield [last]
 
 
-def sample(files: Sequence[InputFile], pieces: int = 8, size: int = 1 << 19) -> bytes:
-    """Some of the bytes of the logs, from the first to places all over them, to guess by.
-
-    Of a compressed file it can only be the beginning.
-    """
-    ends = list(accumulate(file.size for file in files))
-    total = ends[-1] if ends else 0
-    sampled = []
-    for position in range(0, total, max(size, -(-total // pieces))):
-        number = bisect_right(ends, position)
-        file = files[number]
-        with io.BufferedReader(LogStream(file.path)) as opened:
-            if opened.seekable():
-                opened.seek(position - (ends[number] - file.size))
-            sampled.append(opened.read(size))
-    return b"\n".join(sampled)
+def has_more_lines(file: LineFile, number: int) -> bool:
+    """Whether a file has more than so many lines that are not blank; it reads no further."""
+    for batch in line_batches(file):
+        number -= sum(1 for line in batch if line.strip(WHITESPACE))
+        if number < 0:
+            return True
+    return False

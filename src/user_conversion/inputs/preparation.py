@@ -8,7 +8,7 @@ from pathlib import Path
 from user_conversion.errors import InputError
 from user_conversion.inputs.content import NotALogError
 from user_conversion.inputs.convert import Conversion, LineFile
-from user_conversion.inputs.files import Found, PassedOver
+from user_conversion.inputs.files import Found, InputFile, PassedOver
 from user_conversion.log_format import LogFormat
 
 EXAMPLES = 3
@@ -16,9 +16,10 @@ EXAMPLES = 3
 
 @dataclass(frozen=True)
 class Prepared:
-    """The files to read in order, and those that are not logs."""
+    """The lines to read in order, the files they come from, and the files that are not logs."""
 
     files: list[LineFile]
+    inputs: list[InputFile]
     passed_over: list[PassedOver]
 
 
@@ -27,11 +28,11 @@ def prepare(
 ) -> Prepared:
     """All found files as newline-delimited JSON; the converted ones are in `scratch`.
 
-    Raises `InputError` if a file cannot be read, a file that was named itself is not a log, or no
-    file is one.
+    Raises `InputError` if a file cannot be read, or a file that was named itself is not a log.
     """
     conversion = Conversion(log_format, engine_compressions, scratch)
     conversion.passed_over += found.passed_over
+    inputs = []
     for file in found.files:
         try:
             conversion.add(file.path, str(file.path))
@@ -39,9 +40,15 @@ def prepare(
             if file.path in found.named:
                 raise
             conversion.passed_over.append(PassedOver(error.source, error.reason))
-    if not conversion.files:
-        raise InputError(_nothing_to_read(conversion.passed_over))
-    return Prepared(conversion.files, conversion.passed_over)
+        else:
+            inputs.append(file)
+    return Prepared(conversion.files, inputs, conversion.passed_over)
+
+
+def require_logs(prepared: Prepared) -> None:
+    """Raise `InputError` if no file is a log."""
+    if not prepared.files:
+        raise InputError(_nothing_to_read(prepared.passed_over))
 
 
 def _nothing_to_read(passed_over: list[PassedOver]) -> str:

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from user_conversion import datasets
-from user_conversion.datasets import APP_LOADED, WEEKLY_SUMMARY, Dataset
+from user_conversion.datasets import WEEKLY_SUMMARY, Dataset
 from user_conversion.engines import Engine
 from user_conversion.errors import DatasetError, SettingsError
 from user_conversion.ledger import Ledger
+from user_conversion.log_format import APP_LOADED, CHANNEL, REGISTERED, LogFormat, did_you_mean
 from user_conversion.metric_sql import metric_sql
 from user_conversion.publication import OutputFolder, Publication
 from user_conversion.results import (
+    DEVICE_TYPE,
     ConversionResult,
+    Daily,
     Figures,
+    FirstLoads,
+    Gaps,
     Quality,
-    Segment,
+    Segmentation,
     WeekResult,
     cohort_triangle,
-    find_gaps,
-    is_complete,
 )
-from user_conversion.settings import ConversionSettings
-from user_conversion.statistics import independence_test
-from user_conversion.weeks import CALENDAR_COLUMNS, calendar_rows, start_of_day, time_zone
-
-Daily = dict[date, dict[str, int]]
+from user_conversion.settings import Settings
+from user_conversion.weeks import CALENDAR_COLUMNS, DAY, calendar_rows, start_of_day, time_zone
 
 
 def compute_conversion(
-    settings: ConversionSettings,
+    settings: Settings,
     output: OutputFolder,
     open_engine: Callable[[], Engine],
     *,
@@ -40,99 +39,122 @@ def compute_conversion(
 ) -> ConversionResult:
     """Compute the metric from the published events and publish its datasets.
 
-    `just_split` says that the engine still holds all of them in the tables that
-    `Engine.read_events` made, so that they need not be read back. Raises `DatasetError` if there
-    are no event datasets or they have the wrong shape.
+    `just_split` says that the engine still has all of them in the tables that
+    `Engine.read_events` made, so that they need not be read again. Raises `DatasetError` if there
+    are no event datasets or they have the wrong columns.
     """
     ledger = Ledger.load(output.path)
-    attributes = ledger.attributes if ledger else ("channel",)
-    registrations = datasets.user_registration(attributes)
-    if not ledger and not registrations.partitions(output.path):
+    kept = ledger or Ledger.new(LogFormat())
+    if not ledger and not datasets.user_registration().partitions(output.path):
         raise DatasetError(f"No events in '{output.path}' yet: run events-split first.")
-    if settings.by not in (None, "device_type", *attributes):
+    if settings.by not in (None, DEVICE_TYPE, *kept.attributes):
+        known = (*kept.attributes, DEVICE_TYPE)
         raise SettingsError(
-            f"--by {settings.by}: the events were split by "
-            f"{', '.join((*attributes, 'device_type'))}; add --attribute {settings.by} to "
-            "events-split first."
+            f"--by {settings.by}: events-split kept {', '.join(known)}"
+            f"{did_you_mean(settings.by, known)} Run events-split with --field "
+            f"{settings.by}=PATH to keep another field."
         )
     with output.publication() as publication:
-        job = _Job(settings, output, publication, open_engine(), attributes, just_split)
-        return job.run(ledger)
+        job = _Job(settings, output, publication, open_engine(), kept, just_split)
+        return job.run()
 
 
 class _Job:
     def __init__(
         self,
-        settings: ConversionSettings,
+        settings: Settings,
         output: OutputFolder,
         publication: Publication,
         engine: Engine,
-        attributes: tuple[str, ...],
+        ledger: Ledger,
         just_split: bool,
     ) -> None:
         self.settings = settings
         self.output = output
         self.publication = publication
         self.engine = engine
-        self.attributes = attributes
+        self.ledger = ledger
         self.just_split = just_split
         self.zone = time_zone(settings.timezone)
 
-    def run(self, ledger: Ledger | None) -> ConversionResult:
+    def run(self) -> ConversionResult:
         after_as_of = self._read_events()
         daily, latest = self._daily()
         observed = self.settings.as_of or (latest and latest.astimezone(self.zone).date())
         self._compute_users(daily)
         self._write()
-        loads = self._rows("load_quality")[0]
         weeks = self._weeks(observed)
+        complete = {week.registration_week for week in weeks if week.complete}
+        by = self.settings.by
+        channels = self._segmentation(CHANNEL, complete)
         return ConversionResult(
             definition=self.settings.definition,
             timezone=self.settings.timezone,
             observed_through=observed,
             weeks=weeks,
+            channels=channels,
+            segmentation=channels if by == CHANNEL else by and self._segmentation(by, complete),
             cohorts=cohort_triangle(self._rows("cohort_table"), observed) if observed else (),
-            gaps=find_gaps(daily),
-            quality=_quality(daily, weeks, loads, after_as_of),
-            events=ledger.counts if ledger else None,
+            first_loads=self._first_loads(observed) if observed else FirstLoads(),
+            gaps=Gaps.of(daily),
+            quality=_quality(daily, weeks, self._rows("load_quality")[0], after_as_of),
+            events=self.ledger.counts if self.ledger.batches else None,
             daily=daily,
-            **self._segments({week.registration_week for week in weeks if week.complete}),
         )
 
     def _rows(self, statement: str) -> list[dict[str, Any]]:
         return self.engine.rows(self._sql(statement))
 
     def _sql(self, statement: str) -> str:
-        return metric_sql(self.engine.dialect, statement, self.attributes)
+        return metric_sql(self.engine.dialect, statement)
 
     def _read_events(self) -> int:
-        """Name the events up to `--as-of` as tables; how many events are later."""
-        until = None
-        if self.settings.as_of:
-            until = start_of_day(self.settings.as_of + timedelta(days=1), self.zone)
+        """Name the events up to `--as-of` as tables; return the number of later events."""
+        attributes, ids = self.ledger.attributes, self.ledger.id_type
         after = 0
-        for dataset in (datasets.user_registration(self.attributes), APP_LOADED):
-            if until:
-                self._name_events(dataset, None)
-                after += self._count(dataset)
-            self._name_events(dataset, until)
-            if until:
-                after -= self._count(dataset)
+        for dataset, columns in (
+            (datasets.user_registration(attributes, ids), f"{self._packed()} AS attributes"),
+            (datasets.app_loaded(ids), DEVICE_TYPE),
+        ):
+            events = self._all_events(dataset)
+            where = ""
+            if self.settings.as_of:
+                until = start_of_day(self.settings.as_of + DAY, self.zone)
+                instant = f"TIMESTAMP '{until:%Y-%m-%d %H:%M:%S}'"
+                where = f"WHERE time < {instant}"
+                after += self._count(f"{events} WHERE time >= {instant}")
+            self.engine.create_view(
+                dataset.name, f"SELECT time, initiator_id, {columns} FROM {events} {where}"
+            )
         return after
 
-    def _name_events(self, dataset: Dataset, until: datetime | None) -> None:
+    def _all_events(self, dataset: Dataset) -> str:
+        """The name of the table of all published events of a dataset."""
         if self.just_split:
-            where = f" WHERE time < TIMESTAMP '{until:%Y-%m-%d %H:%M:%S}'" if until else ""
-            self.engine.create_view(dataset.name, f"SELECT * FROM new_{dataset.name}{where}")
-        else:
-            files = dataset.files(self.output.path)
-            self.engine.read_parquet(dataset.name, dataset.columns, files, until)
+            return f"new_{dataset.name}"
+        table = f"published_{dataset.name}"
+        self.engine.read_parquet(table, dataset.columns, dataset.files(self.output.path))
+        return table
 
-    def _count(self, dataset: Dataset) -> int:
-        return int(self.engine.rows(f"SELECT count(*) AS n FROM {dataset.name}")[0]["n"])
+    def _count(self, rows: str) -> int:
+        return int(self.engine.rows(f"SELECT count(*) AS n FROM {rows}")[0]["n"])
+
+    def _packed(self) -> str:
+        """All attributes as one struct; each after whether it is missing, so that none is last."""
+        fields = {}
+        for number, name in enumerate(map(self.engine.quoted, self.ledger.attributes)):
+            fields |= {f"missing_{number}": f"{name} IS NULL", f"value_{number}": name}
+        return self.engine.struct(fields)
+
+    def _unpacked(self) -> str:
+        """The attributes as columns of their names."""
+        return ", ".join(
+            f"attributes.value_{number} AS {self.engine.quoted(name)}"
+            for number, name in enumerate(self.ledger.attributes)
+        )
 
     def _daily(self) -> tuple[Daily, datetime | None]:
-        """Events by UTC day and name, and the instant of the latest one."""
+        """Events by UTC day and kind, and the instant of the latest one."""
         rows = self._rows("daily_events")
         daily: Daily = {}
         for row in sorted(rows, key=lambda row: (row["day"], row["event"])):
@@ -142,7 +164,7 @@ class _Job:
 
     def _compute_users(self, daily: Daily) -> None:
         engine = self.engine
-        calendar = []
+        calendar: Sequence[Any] = []
         if daily:
             first, last = (
                 datetime(day.year, day.month, day.day, tzinfo=UTC)
@@ -157,9 +179,9 @@ class _Job:
         )
 
     def _write(self) -> None:
-        users = datasets.user_conversion(self.attributes)
+        users = datasets.user_conversion(self.ledger.attributes, self.ledger.id_type)
         for dataset, sql in (
-            (users, "SELECT * FROM user_conversion"),
+            (users, f"SELECT *, {self._unpacked()} FROM user_conversion"),
             (WEEKLY_SUMMARY, self._sql("weekly_summary")),
         ):
             self.engine.write(sql, dataset, dataset.folder(self.publication.folder))
@@ -171,62 +193,38 @@ class _Job:
 
     def _weeks(self, observed: date | None) -> tuple[WeekResult, ...]:
         rows = sorted(self._rows("weekly_summary"), key=lambda row: row["registration_week"])
+        last_day = self.settings.counted_as.last_day
         return tuple(
             WeekResult(
                 row["registration_week"],
-                Figures(row["total_registered"], row["total_converted"]),
-                observed is not None
-                and is_complete(row["registration_week"], self.settings.definition, observed),
+                Figures.from_json(row),
+                observed is not None and last_day(row["registration_week"]) <= observed,
             )
             for row in rows
         )
 
-    def _segments(self, complete_weeks: set[str]) -> dict[str, Any]:
-        by = self.settings.by
-        if by is None:
-            return {}
-        figures: dict[str | None, list[Figures]] = {}
-        for row in self._rows(f"segment_counts_{by}"):
-            if row["registration_week"] in complete_weeks:
-                counts = Figures(row["total_registered"], row["total_converted"])
-                figures.setdefault(row["value"], []).append(counts)
-        pooled = {value: Figures.pooled(each) for value, each in figures.items()}
-        if by == "device_type":
-            everybody = Figures.pooled(pooled.values()).total_registered
-            pooled = {
-                value: Figures(everybody, each.total_converted)
-                for value, each in pooled.items()
-                if each.total_converted
-            }
-        segments = tuple(
-            Segment(by, value, each) for value, each in sorted(pooled.items(), key=_by_size)
+    def _segmentation(self, by: str, complete_weeks: set[str]) -> Segmentation:
+        value = DEVICE_TYPE
+        if by != DEVICE_TYPE:
+            value = f"attributes.value_{self.ledger.attributes.index(by)}"
+        self.engine.create_view(
+            "segmented_users",
+            f"SELECT registration_week, {value} AS value, converted FROM user_conversion",
         )
-        return {"by": by, "segments": segments, "segment_test": _test(by, segments)}
+        rows = self._rows("segment_counts")
+        return Segmentation.of(by, [r for r in rows if r["registration_week"] in complete_weeks])
 
-
-def _by_size(item: tuple[str | None, Figures]) -> tuple[int, int, bool, str]:
-    value, figures = item
-    return -figures.total_registered, -figures.total_converted, value is None, value or ""
-
-
-def _test(by: str, segments: tuple[Segment, ...]) -> dict[str, Any] | None:
-    # Device types split the converters; they are no groups of registered users to compare.
-    if by == "device_type":
-        return None
-    # In an order that does not depend on who converted, as the test asks for.
-    groups = [
-        (segment.figures.total_converted, segment.figures.total_registered)
-        for segment in sorted(segments, key=lambda segment: segment.name)
-    ]
-    test = independence_test(groups)
-    return asdict(test) if test else None
+    def _first_loads(self, observed: date) -> FirstLoads:
+        until = start_of_day(observed + DAY, self.zone).replace(tzinfo=None)
+        self.engine.create_table("observation", {"until": "timestamp"}, [(until,)])
+        return FirstLoads.of(self._rows("first_load_days"))
 
 
 def _quality(
     daily: Daily, weeks: tuple[WeekResult, ...], loads: dict[str, Any], after_as_of: int
 ) -> Quality:
-    registered = sum(day.get("registered", 0) for day in daily.values())
-    loaded = sum(day.get("app_loaded", 0) for day in daily.values())
+    registered = sum(day.get(REGISTERED, 0) for day in daily.values())
+    loaded = sum(day.get(APP_LOADED, 0) for day in daily.values())
     users = sum(week.figures.total_registered for week in weeks)
     return Quality(
         duplicate_registrations=registered - users,

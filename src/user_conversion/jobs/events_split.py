@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from user_conversion import datasets, inputs, quarantine
-from user_conversion.datasets import APP_LOADED, REJECTED_EVENTS, Dataset
-from user_conversion.engines import Engine, EventCounts
-from user_conversion.errors import EngineError, TooManyRejectedError
-from user_conversion.events import CLOCK_TOLERANCE
+from user_conversion import datasets, quarantine
+from user_conversion.datasets import REJECTED_EVENTS, Dataset
+from user_conversion.engines import Engine, engine_description
+from user_conversion.errors import EngineError, InputError
+from user_conversion.events import CLOCK_TOLERANCE, EventCounts
+from user_conversion.inputs.convert import LineFile
+from user_conversion.inputs.files import Found, InputFile, PassedOver, find_files
+from user_conversion.inputs.preparation import prepare, require_logs
 from user_conversion.ledger import Batch, Ledger, Plan
+from user_conversion.log_format import LogFormat
 from user_conversion.publication import OutputFolder, Publication
-from user_conversion.settings import SplitSettings
-
-EXAMPLES = 3
+from user_conversion.settings import Settings
 
 
 @dataclass(frozen=True)
 class SplitResult:
-    """What was read in this run, and what the published datasets now hold."""
+    """What this run read, and what the published datasets now hold.
+
+    `passed_over` are files of the input folders that are not logs.
+    """
 
     plan: Plan
+    passed_over: tuple[PassedOver, ...]
     read: EventCounts
     total: EventCounts
 
@@ -33,78 +39,83 @@ class SplitResult:
 
 
 def split_events(
-    settings: SplitSettings,
-    output: OutputFolder,
-    open_engine: Callable[[], Engine],
-    now: datetime,
+    settings: Settings, output: OutputFolder, open_engine: Callable[[], Engine], now: datetime
 ) -> SplitResult:
-    """Read what is new among the inputs and publish the event datasets.
+    """Read new input files and publish the event datasets.
 
-    Raises `InputError` if the inputs cannot be read, `TooManyRejectedError` if too many of their
-    lines are no events; nothing is published then.
+    Raises `InputError` if the inputs cannot be read, hold no event of the two kinds, or have too
+    many rejected lines; nothing is published then.
     """
-    files = inputs.find_files(settings.inputs, output.documents)
-    ledger = None if settings.full_refresh else Ledger.load(output.path)
-    if ledger is None:
-        ledger, plan = Ledger(settings.attributes), Plan(files, True, "nothing read before")
-    else:
-        plan = ledger.plan(files, settings.attributes)
-        if plan.rebuild:
-            ledger = Ledger(settings.attributes)
+    found = find_files(settings.inputs, [settings.folder])
+    ledger, plan = _plan(settings, output, found)
+    prepared = prepare(
+        found.only(plan.files),
+        settings.events,
+        engine_description(settings.engine).compressions,
+        output.scratch,
+    )
+    if plan.rebuild:
+        require_logs(prepared)
+    plan = Plan(prepared.inputs, plan.rebuild, plan.why)
+    passed_over = tuple(prepared.passed_over)
     if not plan.files:
-        return SplitResult(plan, EventCounts(), ledger.counts)
+        return SplitResult(plan, passed_over, EventCounts(), ledger.counts)
     with output.publication() as publication:
         engine = open_engine()
-        counts = engine.read_events(plan.files, settings.attributes, now + CLOCK_TOLERANCE)
+        counts = engine.read_events(prepared.files, settings.events, now + CLOCK_TOLERANCE)
+        _require_unchanged(plan.files)
         _require_reconciled(counts)
-        _require_few_rejected(counts, settings.max_rejected, engine)
-        registrations = datasets.user_registration(settings.attributes)
-        for dataset in (registrations, APP_LOADED):
+        ledger = ledger.with_batch(Batch(now.isoformat(), engine.name, tuple(plan.files), counts))
+        quarantine.check(engine, prepared.files, counts, settings.max_rejected)
+        _require_events(ledger.counts, prepared.files, settings.events)
+        for dataset in (
+            datasets.user_registration(ledger.attributes, ledger.id_type),
+            datasets.app_loaded(ledger.id_type),
+        ):
             _stage_days(dataset, engine, output, publication, plan.rebuild)
         _stage_rejected(engine, output, publication, plan.rebuild)
-        batch = Batch(now.isoformat(), engine.name, tuple(plan.files), counts)
-        ledger = ledger.with_batch(batch)
-        publication.write_json("ledger.json", ledger.as_json())
-    return SplitResult(plan, counts, ledger.counts)
+        ledger.save(publication)
+    return SplitResult(plan, passed_over, counts, ledger.counts)
+
+
+def _plan(settings: Settings, output: OutputFolder, found: Found) -> tuple[Ledger, Plan]:
+    """The ledger to continue, and the files to read."""
+    ledger = None if settings.full_refresh else Ledger.load(output.path)
+    if ledger is None:
+        return Ledger.new(settings.events), Plan(list(found.files), True, "nothing read before")
+    plan = ledger.plan(found.files, settings.events)
+    return (Ledger.new(settings.events) if plan.rebuild else ledger), plan
+
+
+def _require_unchanged(files: Sequence[InputFile]) -> None:
+    for file in files:
+        if not file.is_unchanged():
+            raise InputError(f"'{file.path}' was written to while it was read; run again.")
 
 
 def _require_reconciled(counts: EventCounts) -> None:
     if counts.unaccounted():
         raise EngineError(
-            f"{counts.unaccounted()} of {counts.lines} lines are in no count; nothing was "
+            f"{counts.unaccounted()} of {counts.lines} lines were not counted; nothing was "
             "published. Please report this as a bug."
         )
 
 
-def _require_few_rejected(counts: EventCounts, max_rejected: float, engine: Engine) -> None:
-    if counts.rejected <= max_rejected * counts.lines:
+def _require_events(counts: EventCounts, files: Sequence[LineFile], log_format: LogFormat) -> None:
+    if counts.registered or counts.app_loaded or counts.lines == counts.blank:
         return
-    reasons = ", ".join(
-        f"{reason} {number:,}" for reason, number in counts.rejected_by_reason.items()
-    )
-    examples = engine.rows(
-        "SELECT source, line_number, reason, raw FROM new_rejected_events "
-        f"ORDER BY source, line_number LIMIT {EXAMPLES}"
-    )
-    shown = [
-        f"  {row['source']}, line {row['line_number'] or '?'}, {row['reason']}: "
-        f"{quarantine.shown_text(row['raw'])}"
-        for row in examples
-    ]
-    hint = ""
-    if any(row["raw"].lstrip("\ufeff \t").startswith("[") for row in examples):
-        hint = " One JSON array per file is not read: convert it with jq -c '.[]' FILE."
-    raise TooManyRejectedError(
-        f"{counts.rejected:,} of {counts.lines:,} lines are no events ({reasons}), more than "
-        f"--max-rejected {max_rejected:g} allows; nothing was published.{hint} For example:\n"
-        + "\n".join(shown)
+    from user_conversion.inspection import advice
+
+    raise InputError(
+        f"None of {counts.lines - counts.blank:,} lines is a registered or app_loaded event; "
+        f"nothing was published. {advice(files, log_format)}"
     )
 
 
 def _stage_days(
     dataset: Dataset, engine: Engine, output: OutputFolder, publication: Publication, rebuild: bool
 ) -> None:
-    """Write the days that have new events, whole: with the events that they had before."""
+    """Write the days with new events, whole: together with the events they had before."""
     rows = f"SELECT * FROM new_{dataset.name}"
     before = dataset.partitions(output.path)
     if before and not rebuild:

@@ -1,7 +1,7 @@
 SELECT
   "t14"."initiator_id",
   "t14"."registered_at",
-  "t14"."channel",
+  "t14"."attributes",
   "t14"."first_loaded_at",
   "t14"."device_type",
   "t7"."load_week_number" - "t14"."week_number" AS "week_offset",
@@ -12,7 +12,7 @@ SELECT
 FROM (
   SELECT
     "t12"."initiator_id",
-    "t12"."channel",
+    "t12"."attributes",
     "t12"."registered_at",
     "t12"."registration_week",
     "t12"."week_number",
@@ -28,7 +28,7 @@ FROM (
   FROM (
     SELECT
       "t3"."initiator_id",
-      "t3"."channel",
+      "t3"."attributes",
       "t3"."registered_at",
       "t3"."registration_week",
       "t3"."week_number",
@@ -62,11 +62,10 @@ FROM (
           )) AS "loads_before_registration"
       FROM (
         SELECT
-          "t8"."event",
           "t8"."loaded_at",
           "t8"."initiator_id",
           "t8"."device_type",
-          "t4"."channel",
+          "t4"."attributes",
           "t4"."registered_at",
           "t4"."registration_week",
           "t4"."week_number",
@@ -74,7 +73,6 @@ FROM (
           "t4"."next_week_ends_at"
         FROM (
           SELECT
-            "t2"."event",
             "t2"."time" AS "loaded_at",
             "t2"."initiator_id",
             "t2"."device_type"

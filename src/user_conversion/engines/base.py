@@ -1,0 +1,85 @@
+"""The protocol of an engine, and what an engine can do, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from user_conversion.datasets import Columns, Dataset
+from user_conversion.events import EventCounts
+from user_conversion.log_format import LogFormat
+
+if TYPE_CHECKING:
+    from user_conversion.inputs.convert import LineFile
+
+
+@dataclass(frozen=True)
+class EngineDescription:
+    """What an engine is called, where its class is, and what it can do.
+
+    `home` is `module:Class`. `compressions` are those of lines that it reads itself; other files
+    are decompressed first. `line_numbers` says whether rejected lines have their number.
+    `options` are the settings that only this engine has, each with the advice for users of others.
+    """
+
+    name: str
+    home: str
+    dialect: str
+    compressions: frozenset[str]
+    line_numbers: bool
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+class Engine(AbstractContextManager["Engine"], Protocol):
+    """Named tables and SQL over them. Instants are in UTC, whatever the machine's zone."""
+
+    name: str
+    dialect: str
+
+    def versions(self) -> dict[str, str]:
+        """The versions of the software that computes, by name."""
+
+    def read_events(
+        self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
+    ) -> EventCounts:
+        """Read event logs into three tables, and count the lines.
+
+        `new_user_registration` and `new_app_loaded` have the columns of the datasets, with
+        `time` in UTC; `new_rejected_events` has one row per rejected line. They stay until the
+        engine is closed. Events later than `latest` are rejected. Raises `InputError`.
+        """
+
+    def read_parquet(self, table: str, columns: Columns, files: Sequence[Path]) -> None:
+        """Name the rows of Parquet files as a table.
+
+        An empty list of files gives an empty table. Raises `DatasetError` if a file does not have
+        these columns.
+        """
+
+    def create_table(self, table: str, columns: Columns, rows: Iterable[Sequence[Any]]) -> None:
+        """Create a small table from rows in memory."""
+
+    def materialize(self, table: str, sql: str) -> None:
+        """Compute a query once and keep its result as a table."""
+
+    def create_view(self, table: str, sql: str) -> None:
+        """Name a query, to be computed where it is used."""
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """The rows of a query with a small result. Timestamps have no zone and are in UTC."""
+
+    def write(self, sql: str, dataset: Dataset, folder: Path) -> None:
+        """Write a query's rows as Parquet files of a dataset, by partition, below a new folder.
+
+        The query has the dataset's columns and, last, its partition column.
+        """
+
+    def quoted(self, column: str) -> str:
+        """A column's name as an SQL identifier."""
+
+    def struct(self, values: Mapping[str, str]) -> str:
+        """An SQL expression for a struct of expressions by field name."""

@@ -1,0 +1,169 @@
+"""DuckDB as an engine: reading, writing, named tables."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from user_conversion.datasets import Columns, Dataset
+from user_conversion.engines.duckdb.lines import LineReader
+from user_conversion.engines.duckdb.session import (
+    create_table,
+    first_line,
+    literal,
+    open_session,
+    out_of_memory,
+)
+from user_conversion.engines.parquet_footers import require_columns
+from user_conversion.errors import DatasetError, OutputError
+from user_conversion.events import EventCounts
+from user_conversion.log_format import LogFormat
+
+if TYPE_CHECKING:
+    from user_conversion.inputs.convert import LineFile
+    from user_conversion.settings import Settings
+
+ROWS_WRITTEN_AT_ONCE = 2_000_000
+PARQUET = "FORMAT parquet, COMPRESSION snappy"
+
+
+class DuckDBEngine:
+    """See `base.Engine`."""
+
+    name = "duckdb"
+    dialect = "duckdb"
+
+    def __init__(self, settings: Settings, scratch: Path | None = None) -> None:
+        self._connection = open_session(settings.memory_limit, scratch)
+        self._scratch = scratch
+
+    def __enter__(self) -> DuckDBEngine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def versions(self) -> dict[str, str]:
+        """See `Engine.versions`."""
+        return {"duckdb": duckdb.__version__}
+
+    def read_events(
+        self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
+    ) -> EventCounts:
+        """See `Engine.read_events`."""
+        reader = LineReader(self._connection, log_format, latest, self._scratch)
+        try:
+            return reader.read(files)
+        except duckdb.OutOfMemoryException as error:
+            raise out_of_memory(error) from None
+
+    def read_parquet(self, table: str, columns: Columns, files: Sequence[Path]) -> None:
+        """See `Engine.read_parquet`."""
+        if not files:
+            create_table(self._connection, table, columns)
+            return
+        require_columns(table, columns, files, self._connection)
+        paths = ", ".join(literal(glob.escape(str(file))) for file in files)
+        selected = ", ".join(
+            # A cast between the two timestamp types is slow: it uses a calendar library.
+            f'make_timestamp(epoch_us("{name}")) AS "{name}"'
+            if kind == "timestamp"
+            else f'"{name}"'
+            for name, kind in columns.items()
+        )
+        self.create_view(
+            table, f"SELECT {selected} FROM read_parquet([{paths}], hive_partitioning = false)"
+        )
+
+    def create_table(self, table: str, columns: Columns, rows: Iterable[Sequence[Any]]) -> None:
+        """See `Engine.create_table`."""
+        create_table(self._connection, table, columns, rows)
+
+    def materialize(self, table: str, sql: str) -> None:
+        """See `Engine.materialize`."""
+        self._execute(f"CREATE OR REPLACE TABLE {table} AS {sql}")
+
+    def create_view(self, table: str, sql: str) -> None:
+        """See `Engine.create_view`."""
+        self._execute(f"CREATE OR REPLACE VIEW {table} AS {sql}")
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """See `Engine.rows`."""
+        result = self._execute(sql)
+        names = [column[0] for column in result.description]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def write(self, sql: str, dataset: Dataset, folder: Path) -> None:
+        """See `Engine.write`."""
+        folder.mkdir(parents=True)
+        columns = ", ".join(_stored(name, kind) for name, kind in dataset.columns.items())
+        if dataset.partition is None:
+            target = literal(str(folder / "part-0.parquet"))
+            self._execute(f"COPY (SELECT {columns} FROM ({sql})) TO {target} ({PARQUET})")
+            return
+        options = f"{PARQUET}, PARTITION_BY ({dataset.partition}), FILENAME_PATTERN 'part-{{i}}'"
+        for portion in self._portions(sql, dataset.partition, dataset.instant):
+            self._execute(
+                f"COPY (SELECT {columns}, {dataset.partition} FROM ({sql}) WHERE {portion}) "
+                f"TO {literal(str(folder))} ({options}, OVERWRITE_OR_IGNORE)"
+            )
+
+    def _portions(self, sql: str, partition: str, instant: str | None) -> Iterator[str]:
+        """WHERE conditions that split the rows into batches of whole partitions.
+
+        Each batch is small enough for DuckDB to buffer. The conditions also bound the instants,
+        so that DuckDB skips the rest of the table.
+        """
+        bounds = f", min({instant}), max({instant})" if instant else ", 0, 0"
+        counts = self._fetch(
+            f"SELECT {partition}, count(*) {bounds} FROM ({sql}) GROUP BY 1 ORDER BY 1"
+        )
+        while counts:
+            taken = [counts.pop(0)]
+            while counts and sum(each[1] for each in [*taken, counts[0]]) <= ROWS_WRITTEN_AT_ONCE:
+                taken.append(counts.pop(0))
+            portion = f"{partition} BETWEEN '{taken[0][0]}' AND '{taken[-1][0]}'"
+            if instant:
+                first, last = min(each[2] for each in taken), max(each[3] for each in taken)
+                portion += f" AND {instant} BETWEEN '{first}' AND '{last}'"
+            yield portion
+
+    def quoted(self, column: str) -> str:
+        """See `Engine.quoted`."""
+        return f'"{column}"'
+
+    def struct(self, values: Mapping[str, str]) -> str:
+        """See `Engine.struct`."""
+        fields = (f"'{name}': {value}" for name, value in values.items())
+        return f"{{{', '.join(fields)}}}"
+
+    def _execute(self, sql: str) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._connection.execute(sql)
+        except duckdb.IOException as error:
+            raise OutputError(f"Reading or writing failed: {first_line(error)}.") from None
+        except duckdb.OutOfMemoryException as error:
+            raise out_of_memory(error) from None
+        except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):
+            raise  # a bug in the statement, not in the data
+        except duckdb.Error as error:
+            raise DatasetError(
+                f"The Parquet cannot be read ({first_line(error)}); "
+                "run events-split --full-refresh."
+            ) from None
+
+    def _fetch(self, sql: str) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql).fetchall()
+
+
+def _stored(name: str, kind: str) -> str:
+    """A column as it is written."""
+    # A cast between the two timestamp types is slow: it uses a calendar library.
+    return (
+        f'make_timestamptz(epoch_us("{name}")) AS "{name}"' if kind == "timestamp" else f'"{name}"'
+    )

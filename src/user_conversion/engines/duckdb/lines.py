@@ -1,0 +1,213 @@
+"""Reads newline-delimited JSON with DuckDB: a fast path for all lines, then the unclear ones.
+
+`read_lines.sql` parses every line into the table `parsed`. Rows whose `kind` is NULL are unclear:
+`events.read_line` reads those lines again and decides. Clean logs have none.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from user_conversion import events, quarantine
+from user_conversion.datasets import REJECTED_EVENTS
+from user_conversion.engines.duckdb.read_sql import Kind, parsed_columns, read_sql, typed_form
+from user_conversion.engines.duckdb.session import (
+    create_table,
+    first_line,
+    insert,
+    literal,
+    memory_limit,
+    move_to_disk,
+)
+from user_conversion.engines.duckdb.unclear import LineScan
+from user_conversion.errors import EngineError, InputError
+from user_conversion.events import Event, EventCounts, Rejected
+from user_conversion.inputs.convert import LineFile
+from user_conversion.inputs.lines import beginning, count_lines, longest_line
+from user_conversion.log_format import APP_LOADED, REGISTERED, LogFormat
+from user_conversion.progress import watched
+
+LARGEST_LINE = 16 << 20
+ROWS_AT_ONCE = 50_000
+# A line becomes a row of about a sixth of its size; decompressed logs are about ten times larger.
+ROW_SIZE = 1 / 6
+DECOMPRESSED = 10
+# If the table needs more than this share of the memory limit, it is kept on disk, compressed.
+SHARE_FOR_TABLES = 1 / 2
+# Timestamps are parsed with the JSON unless more than this share of lines has another form.
+OTHER_FORMS = 0.03
+
+NumberedLine = tuple[LineFile, int, bytes]
+
+
+class LineReader:
+    """Reads lines into the tables of `Engine.read_events`."""
+
+    def __init__(
+        self,
+        session: duckdb.DuckDBPyConnection,
+        log_format: LogFormat,
+        latest: datetime,
+        scratch: Path | None,
+    ) -> None:
+        self._session = session
+        self._format = log_format
+        self._latest = latest
+        self._scratch = scratch
+        self._columns = parsed_columns(log_format)
+
+    def read(self, files: Sequence[LineFile]) -> EventCounts:
+        """See `Engine.read_events`."""
+        self._make_room(files)
+        create_table(self._session, "parsed", self._columns)
+        create_table(self._session, "new_rejected_events", REJECTED_EVENTS.columns)
+        # DuckDB makes no row of a file of one byte, so those are read in Python.
+        tiny = [file for file in files if file.size <= 1]
+        files = sorted((file for file in files if file.size > 1), key=_group)
+        with ThreadPoolExecutor(1) as counting:
+            counted = counting.submit(count_lines, files)
+            try:
+                for _, group in groupby(files, key=_group):
+                    self._parse(list(group))
+            except InputError:
+                counted.result()  # raises an error with the name of a corrupt file
+                raise
+            lines = sum(counted.result())
+        verdicts = self._parsed_verdicts()
+        verdicts += self._read_unclear(files, lines)
+        tiny_scan = LineScan(tiny)
+        verdicts += self._decide(tiny_scan.lines_at(range(len(tiny))))
+        verdicts[events.Skipped.BLANK] += tiny_scan.blank
+        self._name_new_tables()
+        return EventCounts.of(verdicts)
+
+    def _make_room(self, files: Sequence[LineFile]) -> None:
+        size = sum(
+            file.size * (1 if file.compression == "none" else DECOMPRESSED) for file in files
+        )
+        if self._scratch and size * ROW_SIZE > memory_limit(self._session) * SHARE_FOR_TABLES:
+            move_to_disk(self._session, self._scratch)
+
+    def _parse(self, files: Sequence[LineFile]) -> None:
+        """Add the lines of files of one group to `parsed`."""
+        form = typed_form(beginning(files[0]), self._format)
+        before = self._count("parsed")
+        self._execute(files, form)
+        rows = self._count("parsed") - before
+        if (
+            form
+            and self._count(f"parsed WHERE rowid >= {before} AND kind IS NULL") > OTHER_FORMS * rows
+        ):
+            self._session.execute(f"DELETE FROM parsed WHERE rowid >= {before}")
+            self._execute(files, None)
+
+    def _execute(self, files: Sequence[LineFile], form: str | None) -> None:
+        largest_line = LARGEST_LINE
+        while True:
+            query = read_sql(files, self._format, self._latest, form, largest_line)
+            try:
+                self._run(query, sum(file.size for file in files))
+            except duckdb.OutOfMemoryException:
+                raise
+            except duckdb.Error as error:
+                if largest_line > LARGEST_LINE or "maximum_object_size" not in str(error):
+                    raise InputError(
+                        f"The event logs cannot be read: {first_line(error)}."
+                    ) from None
+                largest_line = 2 + max(longest_line(file) for file in files)
+            else:
+                return
+
+    def _run(self, query: str, size: int) -> None:
+        self._session.execute(f"SET TimeZone = {literal(self._format.timezone)}")
+        try:
+            with watched("Reading events", size, self._session.query_progress):
+                self._session.execute(query)
+        finally:
+            self._session.execute("SET TimeZone = 'UTC'")
+
+    def _parsed_verdicts(self) -> Counter[str]:
+        rows = self._fetch("SELECT kind, count(*) FROM parsed WHERE kind IS NOT NULL GROUP BY kind")
+        return Counter({Kind(kind).counted_as: number for kind, number in rows})
+
+    def _read_unclear(self, files: Sequence[LineFile], lines: int) -> Counter[str]:
+        """Read the unclear lines again, and count the blank ones.
+
+        Raises `EngineError` if DuckDB skipped a line that is not blank.
+        """
+        rows = self._count("parsed")
+        positions = self._fetch("SELECT rowid FROM parsed WHERE kind IS NULL ORDER BY rowid")
+        if not positions and rows == lines:
+            return Counter()
+        scan = LineScan(files)
+        verdicts = self._decide(scan.lines_at([position for (position,) in positions]))
+        if scan.rows != rows:
+            raise EngineError(
+                f"DuckDB read {rows} of {scan.rows} lines that are not blank; please report this "
+                "as a bug, and try --engine spark."
+            )
+        verdicts[events.Skipped.BLANK] += scan.blank
+        return verdicts
+
+    def _decide(self, lines: Iterable[NumberedLine]) -> Counter[str]:
+        """Read lines in Python: events go to `parsed`, rejected lines to their table."""
+        verdicts: Counter[str] = Counter()
+        left = iter(lines)
+        while batch := list(islice(left, ROWS_AT_ONCE)):
+            parsed, rejected = [], []
+            for file, number, line in batch:
+                try:
+                    event = events.read_line(line, self._format, self._latest, file.event)
+                except Rejected as error:
+                    text = quarantine.kept_text(line)
+                    rejected.append((file.source, number, str(error.reason), text))
+                    verdicts[error.reason] += 1
+                else:
+                    if isinstance(event, Event):
+                        parsed.append(self._row(event))
+                    verdicts[event.event if isinstance(event, Event) else event] += 1
+            insert(self._session, "parsed", self._columns, parsed)
+            insert(self._session, "new_rejected_events", REJECTED_EVENTS.columns, rejected)
+        return verdicts
+
+    def _row(self, event: Event) -> tuple[Any, ...]:
+        registered = event.event == REGISTERED
+        return (
+            int(Kind.REGISTERED if registered else Kind.APP_LOADED),
+            event.time.replace(tzinfo=None),
+            event.initiator_id,
+            None if registered else event.fields["device_type"],
+            *(event.fields[name] if registered else None for name in self._format.attributes),
+        )
+
+    def _name_new_tables(self) -> None:
+        attributes = ", ".join(
+            f'attribute_{number} AS "{name}"' for number, name in enumerate(self._format.attributes)
+        )
+        for event, kind, table, columns in (
+            (REGISTERED, Kind.REGISTERED, "new_user_registration", attributes),
+            (APP_LOADED, Kind.APP_LOADED, "new_app_loaded", "device_type"),
+        ):
+            self._session.execute(
+                f"CREATE OR REPLACE VIEW {table} AS SELECT '{event}' AS event, time, "
+                f"initiator_id, {columns} FROM parsed WHERE kind = {int(kind)}"
+            )
+
+    def _count(self, rows: str) -> int:
+        return int(self._fetch(f"SELECT count(*) FROM {rows}")[0][0])
+
+    def _fetch(self, sql: str) -> list[tuple[Any, ...]]:
+        return self._session.execute(sql).fetchall()
+
+
+def _group(file: LineFile) -> tuple[str, str]:
+    """Files of one group are read by one statement."""
+    return file.compression, file.event or ""

@@ -1,0 +1,56 @@
+-- Adds one row per line that is not blank to the table `parsed`, in the order of the lines.
+-- What begins with a dollar sign comes from the log format; see read_sql.py.
+INSERT INTO parsed
+WITH records AS (
+    -- DuckDB parses only the members that are asked for. A line that it cannot parse becomes a
+    -- row of NULLs (ignore_errors), which has no kind below.
+    FROM read_json(
+        [$paths],
+        columns = {$members},
+        format = 'newline_delimited',
+        records = 'true',
+        compression = '$compression',
+        ignore_errors = true,
+        hive_partitioning = false,
+        maximum_object_size = $largest_line
+        $timestamp_format
+    )
+),
+fields AS (
+    SELECT
+        $event AS event,
+        $time AS time,
+        $id_text AS id_text,
+        $device_type AS device_type,
+        $attributes,
+        -- A member was read, so the line is a JSON object.
+        $is_object AS is_object,
+        $is_registered AS is_registered,
+        $is_app_loaded AS is_app_loaded
+    FROM records
+),
+named AS (
+    SELECT
+        *,
+        $initiator_id AS initiator_id,
+        time BETWEEN '1970-01-01' AND '$latest' AS is_in_range,
+        CASE
+            WHEN is_registered THEN $REGISTERED
+            WHEN is_app_loaded THEN $APP_LOADED
+            WHEN event != '' THEN $OTHER
+            WHEN $unnamed AND is_object THEN $OTHER
+        END AS named
+    FROM fields
+)
+SELECT
+    -- NULL if the fast path cannot decide; `events.read_line` then reads the line again.
+    CASE
+        WHEN named = $OTHER THEN $OTHER
+        WHEN is_in_range AND initiator_id IS NOT NULL THEN named
+        WHEN is_in_range AND named IS NOT NULL AND $anonymous AND $has_no_id THEN $ANONYMOUS
+    END AS kind,
+    time,
+    initiator_id,
+    CASE WHEN named = $APP_LOADED THEN device_type END AS device_type,
+    $kept_attributes
+FROM named

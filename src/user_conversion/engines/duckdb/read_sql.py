@@ -1,0 +1,193 @@
+"""Fills in the statement `read_lines.sql` from a log format."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from enum import IntEnum
+from importlib import resources
+from string import Template
+
+from user_conversion import events
+from user_conversion.engines.duckdb.session import literal
+from user_conversion.inputs.convert import LineFile
+from user_conversion.log_format import APP_LOADED, REGISTERED, FieldPath, LogFormat
+
+# If the first timestamp has one of these forms, DuckDB parses them while it parses the JSON, which
+# takes half the time. Lines with another form are then unclear.
+TYPED_FORMS = {
+    rb"[-0-9]{10}T[:0-9]{8}Z": "%Y-%m-%dT%H:%M:%SZ",
+    rb"[-0-9]{10}T[:0-9]{8}[.][0-9]{1,6}Z": "%Y-%m-%dT%H:%M:%S.%fZ",
+}
+# Texts that could be JSON numbers with a fraction, booleans, objects or arrays, which are no ids.
+UNCLEAR_ID = r"(?s)true|false|[{\[].*|-?[0-9]+(\.[0-9]+([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)"
+
+
+class Kind(IntEnum):
+    """What a row of `parsed` is; NULL for unclear lines."""
+
+    OTHER = 0
+    REGISTERED = 1
+    APP_LOADED = 2
+    ANONYMOUS = 3
+
+    @property
+    def counted_as(self) -> str:
+        """The name under which such lines are counted."""
+        return self.name.lower()
+
+
+def typed_form(sample: bytes, log_format: LogFormat) -> str | None:
+    """The format with which DuckDB can parse the timestamps of a log, from its first one."""
+    (path, *more) = log_format.fields["timestamp"]
+    if more or len(path) > 1:
+        return None
+    key = re.escape(str(path[0]).encode())
+    first = re.search(rb'"' + key + rb'"\s*:\s*"([^"]*)"', sample)
+    forms = (TYPED_FORMS[form] for form in TYPED_FORMS if first and re.fullmatch(form, first[1]))
+    return next(forms, None)
+
+
+def parsed_columns(log_format: LogFormat) -> dict[str, str]:
+    """The columns of the table `parsed`; attributes by number, as they may have any name."""
+    attributes = {f"attribute_{n}": "string" for n, _ in enumerate(log_format.attributes)}
+    return {
+        "kind": "UTINYINT",
+        "time": "timestamp",
+        "initiator_id": log_format.id_type,
+        "device_type": "string",
+        **attributes,
+    }
+
+
+def read_sql(
+    files: Sequence[LineFile],
+    log_format: LogFormat,
+    latest: datetime,
+    form: str | None,
+    largest_line: int,
+) -> str:
+    """The statement that reads files of one compression and one kind of event.
+
+    `form` is that of `typed_form`; lines may have up to `largest_line` bytes.
+    """
+    fields = _Fields(log_format, form)
+    known = files[0].event
+    attributes = [f"attribute_{n}" for n, _ in enumerate(log_format.attributes)]
+    texts = [fields.text(name) for name in log_format.attributes]
+    template = resources.files("user_conversion") / "engines" / "duckdb" / "read_lines.sql"
+    return Template(template.read_text("utf-8")).substitute(
+        {kind.name: str(int(kind)) for kind in Kind},
+        paths=", ".join(literal(glob.escape(str(file.path))) for file in files),
+        members=fields.members(),
+        compression=files[0].compression,
+        largest_line=largest_line,
+        timestamp_format=f", timestampformat = '{form}'" if form else "",
+        event=literal(known) if known else fields.text("event"),
+        time=fields.time(),
+        id_text=fields.text("initiator_id"),
+        initiator_id=_initiator_id(log_format),
+        device_type=fields.text("device_type"),
+        attributes=", ".join(
+            f"{text} AS {column}" for text, column in zip(texts, attributes, strict=True)
+        ),
+        kept_attributes=", ".join(
+            f"CASE WHEN named = {int(Kind.REGISTERED)} THEN {column} END AS {column}"
+            for column in attributes
+        ),
+        is_object=fields.is_object(),
+        is_registered=fields.is_kind(REGISTERED, known),
+        is_app_loaded=fields.is_kind(APP_LOADED, known),
+        unnamed=str(log_format.unnamed),
+        anonymous=str(log_format.anonymous),
+        has_no_id="coalesce(id_text, '') = ''" if log_format.ids == "text" else "id_text IS NULL",
+        latest=latest.replace(tzinfo=None).isoformat(" "),
+    )
+
+
+def _initiator_id(log_format: LogFormat) -> str:
+    if log_format.ids == "text":
+        return (
+            f"CASE WHEN NOT regexp_full_match(id_text, '{UNCLEAR_ID}') THEN nullif(id_text, '') END"
+        )
+    # DuckDB casts 3.5, true and 0x10 to integers, so only texts of plain digits are taken.
+    number = "TRY_CAST(id_text AS BIGINT)"
+    return f"CASE WHEN {number}::VARCHAR = id_text THEN {number} END"
+
+
+class _Fields:
+    """SQL expressions for the fields of a log format.
+
+    A member of the record is read as text, or as JSON if a path goes into it.
+    """
+
+    def __init__(self, log_format: LogFormat, form: str | None) -> None:
+        self._format = log_format
+        self._form = form
+        self._nested = {path[0] for path in log_format.paths if len(path) > 1}
+
+    def members(self) -> str:
+        """The members of a record and their types."""
+        roots = dict.fromkeys(path[0] for path in self._format.paths)
+        types = {root: "JSON" if root in self._nested else "VARCHAR" for root in roots}
+        if self._form:
+            types[self._format.fields["timestamp"][0][0]] = "TIMESTAMP"
+        return ", ".join(f"{literal(str(root))}: '{kind}'" for root, kind in types.items())
+
+    def is_object(self) -> str:
+        """Whether any member was read."""
+        roots = dict.fromkeys(path[0] for path in self._format.paths)
+        return "(" + " OR ".join(f"{_quoted(root)} IS NOT NULL" for root in roots) + ")"
+
+    def text(self, name: str) -> str:
+        """A field as text: the first of its paths that is not null."""
+        texts = [self._at(path) for path in self._format.fields[name]]
+        return texts[0] if len(texts) == 1 else f"coalesce({', '.join(texts)})"
+
+    def is_kind(self, kind: str, known: str | None) -> str:
+        """Whether a record is an event of a kind; `known` is the kind of all records, if given."""
+        names = ", ".join(map(literal, self._format.events[kind]))
+        is_named = (
+            str(known == kind) if known else f"coalesce({self.text('event')} IN ({names}), false)"
+        )
+        conditions = [
+            f"coalesce({self._at(path)} IN ({', '.join(map(literal, texts))}), false)"
+            for path, texts in self._format.where.get(kind, {}).items()
+        ]
+        return " AND ".join([is_named, *conditions])
+
+    def time(self) -> str:
+        """The instant in UTC, as a timestamp without a zone."""
+        text = self.text("timestamp")
+        if self._form:
+            return text
+        number = f"TRY_CAST({text} AS DECIMAL(38, 9))"
+        micros = " ".join(
+            f"WHEN {number} BETWEEN {events.SMALLEST_EPOCH * unit} "
+            f"AND {events.LARGEST_EPOCH * unit} "
+            f"THEN CAST(floor({number} * 1000000) AS HUGEINT) // {unit}"
+            for unit in events.EPOCH_UNITS
+        )
+        instant = f"make_timestamp(CAST(CASE {micros} END AS BIGINT))"
+        if self._format.local_numbers:
+            zone = literal(self._format.timezone)
+            instant = f"make_timestamp(epoch_us(timezone({zone}, {instant})))"
+        return f"""CASE
+            WHEN regexp_full_match({text}, '{events.TIMESTAMP}')
+            -- Without an offset the cast takes the zone of the session.
+            THEN make_timestamp(epoch_us(TRY_CAST({text} AS TIMESTAMPTZ)))
+            WHEN regexp_full_match({text}, '{events.EPOCH_NUMBER}') THEN {instant}
+        END"""
+
+    def _at(self, path: FieldPath) -> str:
+        root, *steps = path
+        if root not in self._nested:
+            return _quoted(root)
+        keys = (f"[{step}]" if isinstance(step, int) else f'."{step}"' for step in steps)
+        return f"json_extract_string({_quoted(root)}, {literal('$' + ''.join(keys))})"
+
+
+def _quoted(name: str | int) -> str:
+    return '"' + str(name).replace('"', '""') + '"'

@@ -1,0 +1,103 @@
+"""DuckDB sessions: settings, memory limit, spilling, and small helpers for SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from user_conversion.datasets import Columns
+from user_conversion.errors import EngineError
+
+SETTINGS = {
+    "TimeZone": "UTC",
+    "preserve_insertion_order": "true",
+    # No extension is downloaded, for any file name or statement.
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+# DuckDB counts progress but does not print it: standard output is for results.
+PROGRESS = {"enable_progress_bar": "true", "enable_progress_bar_print": "false"}
+
+TYPES = {"string": "VARCHAR", "bigint": "BIGINT", "timestamp": "TIMESTAMP"}
+
+# A quarter of the memory of the machine or container; DuckDB's own default is four fifths.
+SHARE_OF_DEFAULT = 0.25 / 0.8
+
+
+def open_session(limit: str | None, scratch: Path | None) -> duckdb.DuckDBPyConnection:
+    """A session in memory, at most `limit` of it, that spills to the scratch folder."""
+    session = duckdb.connect()
+    for name, value in SETTINGS.items():
+        session.execute(f"SET {name} = {literal(value)}")
+    # In Jupyter without ipywidgets DuckDB refuses both settings, and shows no bar.
+    with suppress(duckdb.InvalidInputException):
+        for name, value in PROGRESS.items():
+            session.execute(f"SET {name} = {literal(value)}")
+    session.execute(f"SET memory_limit = {literal(limit or _default_limit(session))}")
+    if scratch:
+        session.execute(f"SET temp_directory = {literal(str(scratch))}")
+    return session
+
+
+def _default_limit(session: duckdb.DuckDBPyConnection) -> str:
+    return f"{int(memory_limit(session) * SHARE_OF_DEFAULT)}B"
+
+
+def memory_limit(session: duckdb.DuckDBPyConnection) -> int:
+    """The bytes of memory that a session may use."""
+    (limit,) = session.execute(
+        "SELECT parse_formatted_bytes(current_setting('memory_limit'))"
+    ).fetchone() or (0,)
+    return int(limit)
+
+
+def move_to_disk(session: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Keep new tables in a file, where DuckDB compresses them to a third."""
+    folder.mkdir(parents=True, exist_ok=True)
+    session.execute(f"ATTACH {literal(str(folder / 'tables.duckdb'))} AS on_disk")
+    session.execute("USE on_disk")
+
+
+def create_table(
+    session: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: Columns,
+    rows: Iterable[Sequence[Any]] = (),
+) -> None:
+    """Create a small table from rows in memory."""
+    typed = ", ".join(f'"{name}" {TYPES.get(kind, kind)}' for name, kind in columns.items())
+    session.execute(f"CREATE OR REPLACE TABLE {table} ({typed})")
+    insert(session, table, columns, list(rows))
+
+
+def insert(
+    session: duckdb.DuckDBPyConnection, table: str, columns: Columns, rows: Sequence[Sequence[Any]]
+) -> None:
+    """Add rows to a table."""
+    if rows:
+        values = ", ".join(f"unnest(?::{TYPES.get(kind, kind)}[])" for kind in columns.values())
+        lists = [list(column) for column in zip(*rows, strict=True)]
+        session.execute(f"INSERT INTO {table} SELECT {values}", lists)
+
+
+def literal(text: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def first_line(error: duckdb.Error) -> str:
+    """The first line of an error's message."""
+    return str(error).splitlines()[0].rstrip(". ")
+
+
+def out_of_memory(error: duckdb.OutOfMemoryException) -> EngineError:
+    """The error for too little memory, or too little disk to spill to."""
+    reason = first_line(error).removeprefix("Out of Memory Error: ")
+    return EngineError(
+        f"Not enough memory ({reason}): raise --memory-limit, or free disk space beside the "
+        "output, where DuckDB spills."
+    )

@@ -1,0 +1,1 @@
+"""The distributed engine: Spark, on this machine or on a cluster."""

@@ -1,0 +1,106 @@
+"""Sentences of the page: below the figures, and beside each chart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from user_conversion.outputs import words
+from user_conversion.outputs.page.folding import CohortGrid
+from user_conversion.results import ConversionResult, Figures, FirstLoads, Gaps, WeekResult
+
+
+def complete(result: ConversionResult) -> str:
+    """The users behind the figure of complete weeks."""
+    weeks = sum(week.complete for week in result.weeks)
+    if not weeks:
+        return "No week is complete yet: the users of every week can still convert."
+    return (
+        f"{words.users(result.complete)}, registered in {words.number_of(weeks, 'complete week')}. "
+        "Nothing can change these figures any more."
+    )
+
+
+def everybody(result: ConversionResult) -> str:
+    """The users behind the figure of all registrations."""
+    unfinished = sum(not week.complete for week in result.weeks)
+    weeks = words.number_of(len(result.weeks), "week")
+    text = f"{words.users(result.total)}, registered in {weeks}."
+    if not unfinished:
+        return f"{text} All of them are complete, so both figures agree."
+    open_weeks = words.number_of(unfinished, "unfinished week")
+    return f"{text} It includes {open_weeks}, whose users can still convert, so it reads low."
+
+
+def unfinished(result: ConversionResult) -> str:
+    """Which weeks are unfinished."""
+    left = [week.registration_week for week in result.weeks if not week.complete]
+    if not left:
+        return "All weeks are complete: nothing can change these figures any more."
+    named = f"{left[0]} to {left[-1]}" if len(left) > 2 else " and ".join(left)
+    verb = "is" if len(left) == 1 else "are"
+    return f"Hatched: {named} {verb} unfinished. Their users can still convert."
+
+
+def rejected(result: ConversionResult) -> str:
+    """How many lines were rejected; empty if none was."""
+    if not result.events or not result.events.rejected:
+        return ""
+    lines = words.number_of(result.events.rejected, "line")
+    return f"{lines} could not be read as an event; see data quality."
+
+
+def charted(results: Sequence[WeekResult], most: int) -> str:
+    """The weeks before those in the chart."""
+    earlier = results[:-most]
+    if not earlier:
+        return ""
+    figures = Figures.pooled(week.figures for week in earlier)
+    return (
+        f"The chart shows the latest {most:,} weeks. The {words.number_of(len(earlier), 'week')} "
+        f"before them together: {words.rate(figures.conversion_rate)}, {words.users(figures)}."
+    )
+
+
+def days(gaps: Gaps, length: int) -> str:
+    """The gaps in the chart of events."""
+    if not gaps:
+        return "No gaps: every day between the first and the last event has both kinds."
+    counts = {
+        "without any events": len(gaps.events),
+        "without registrations": len(gaps.registered),
+        "without loads": len(gaps.app_loaded),
+    }
+    named = [f"{words.number_of(n, 'day')} {what}" for what, n in counts.items() if n]
+    where = "Hatched" if length == 1 else "Within the hatched weeks"
+    return f"{where}: {', '.join(named)}."
+
+
+def cohorts(grid: CohortGrid) -> str:
+    """The content of the cohort table."""
+    text = "Users by the week of their first load, as a share of all who registered in a week."
+    if not grid.more:
+        return text
+    loads = words.number_of(grid.more, "first load")
+    return f"{text} {loads} came after {words.number_of(grid.offsets, 'week')} or more."
+
+
+def first_loads(loads: FirstLoads) -> str:
+    """The share of users who loaded the app within a week, of those observed that long."""
+    if not loads.days:
+        return "No user has been observed for a full day yet."
+    until = loads.days[:7][-1]
+    return (
+        f"Of {words.number_of(until.observed, 'user')} seen for at least "
+        f"{words.number_of(until.day + 1, 'day')}, "
+        f"{words.rate(until.figures_by_then.conversion_rate)} loaded the app within that time."
+    )
+
+
+def later_loads(loads: FirstLoads) -> str:
+    """The users who are not in the days shown."""
+    later = words.number_of(loads.later, "user")
+    not_yet = words.number_of(loads.not_yet, "user")
+    return (
+        "Each day counts only users who registered early enough to be observed through it. "
+        f"Later than the days shown: {later}. Not yet loaded: {not_yet}."
+    )

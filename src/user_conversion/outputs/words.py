@@ -1,0 +1,132 @@
+"""The vocabulary of all outputs: figures, days and names as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from user_conversion.errors import DatasetError
+from user_conversion.events import EventCounts, Reason
+from user_conversion.results import ConversionResult, Figures, WeekResult
+from user_conversion.run_record import RunRecord
+
+LONGEST_NAME = 300
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+REASONS = {
+    Reason.INVALID_JSON: "not one JSON object",
+    Reason.MISSING_EVENT: "no event name",
+    Reason.MISSING_TIMESTAMP: "no timestamp",
+    Reason.INVALID_TIMESTAMP: "the timestamp has no known form",
+    Reason.TIMESTAMP_OUT_OF_RANGE: "timestamp before 1970 or in the future",
+    Reason.MISSING_INITIATOR_ID: "no initiator_id",
+    Reason.INVALID_INITIATOR_ID: "initiator_id has the wrong type",
+}
+
+
+def conversion(record: RunRecord) -> ConversionResult:
+    """The last conversion of a record. Raises `DatasetError` if there is none."""
+    if record.result is None:
+        raise DatasetError("No conversion has been computed here yet: run user-conversion run.")
+    return record.result
+
+
+def count(number: int) -> str:
+    """7317 as 7,317."""
+    return f"{number:,}"
+
+
+def rate(percent: float | None) -> str:
+    """Percent with two decimals; a dash if there are no users."""
+    return "–" if percent is None else f"{percent:.2f}\N{NO-BREAK SPACE}%"
+
+
+def bounds(interval: tuple[float, float] | None) -> str:
+    """Both ends of an interval, without the % sign (for table cells)."""
+    return "–" if interval is None else f"{interval[0]:.2f}–{interval[1]:.2f}"
+
+
+def percent_interval(interval: tuple[float, float] | None) -> str:
+    """The two ends of an interval in percent."""
+    return f"{bounds(interval)}\N{NO-BREAK SPACE}%" if interval else "–"
+
+
+def users(figures: Figures) -> str:
+    """The users behind a rate."""
+    return f"{figures.total_converted:,} of {figures.total_registered:,} users"
+
+
+def number_of(number: int, singular: str, plural: str | None = None) -> str:
+    """A count with its noun: 1 week, 2 weeks."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def day(when: date) -> str:
+    """2019-12-30 as 30 Dec 2019, whatever the machine's language."""
+    return f"{day_and_month(when)} {when.year}"
+
+
+def day_and_month(when: date) -> str:
+    """2019-12-30 as 30 Dec."""
+    return f"{when.day} {MONTHS[when.month - 1]}"
+
+
+def moment(text: str) -> str:
+    """An instant of `run.json`, 2020-01-07T08:03:10+00:00, as 7 Jan 2020, 08:03 UTC."""
+    when = datetime.fromisoformat(text).astimezone(UTC)
+    return f"{day(when.date())}, {when:%H:%M} UTC"
+
+
+def month(when: date) -> str:
+    """2019-12-30 as Dec 2019."""
+    return f"{MONTHS[when.month - 1]} {when.year}"
+
+
+def days(listed: tuple[date, ...], most: int = 5) -> str:
+    """The first few days by name and how many more there are."""
+    named = ", ".join(day(each) for each in listed[:most])
+    return f"{named} and {len(listed) - most:,} more" if len(listed) > most else named
+
+
+def weeks_after(offset: int) -> str:
+    """A week offset in words."""
+    return "Same week" if offset == 0 else f"{number_of(offset, 'week')} after"
+
+
+def printable(text: str) -> str:
+    """A text from the logs without control characters, which could change a terminal."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def name(text: str, longest: int = LONGEST_NAME) -> str:
+    """A name from the logs, printable and cut to a length; quoted if it could be misread."""
+    shown = printable(text[: longest + 1])
+    if not shown.strip() or shown.startswith(("(", '"')):
+        shown = f'"{shown}"'
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def segment(by: str, value: str | None, longest: int = LONGEST_NAME) -> str:
+    """The name of a segment; users without a value cannot be taken for those with a text."""
+    return f"(no {by})" if value is None else name(value, longest)
+
+
+def notes(figures: Figures, week: WeekResult | None = None) -> str:
+    """The marks of a row: whether a week is unfinished and whether the sample is small."""
+    unfinished = week is not None and not week.complete
+    marks = ["unfinished"] * unfinished + ["small sample"] * figures.small_sample
+    return ", ".join(marks)
+
+
+def reconciliation(counts: EventCounts) -> list[tuple[str, int, str]]:
+    """How the lines were counted: name, lines, meaning. The first is the sum of the others."""
+    rows = [
+        ("Lines read", counts.lines, "every line of every input file"),
+        ("registered", counts.registered, "registrations"),
+        ("app_loaded", counts.app_loaded, "loads of the app"),
+        ("other", counts.other, "events with another name; not needed here"),
+        ("anonymous", counts.anonymous, "events of the two kinds without a user; not kept"),
+        ("blank", counts.blank, "empty lines"),
+        ("rejected", counts.rejected, "lines that cannot be an event, kept in rejected_events"),
+    ]
+    # Most log formats have no anonymous events.
+    return [row for row in rows if row[1] or row[0] != "anonymous"]

@@ -1,0 +1,53 @@
+"""The record of a run, `run.json` in the output folder: how it went and what it found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from user_conversion.errors import DatasetError
+from user_conversion.publication import RUN_RECORD, Publication
+from user_conversion.results import ConversionResult
+from user_conversion.settings import CONVERSION
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The last run, with the last run of each job. `result` is the last conversion, if any."""
+
+    document: Mapping[str, Any]
+    result: ConversionResult | None
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> RunRecord:
+        """The record of a document as it is stored."""
+        result = document["jobs"].get(CONVERSION, {}).get("result")
+        return cls(document, ConversionResult.from_json(result) if result else None)
+
+    @classmethod
+    def load(cls, output: Path) -> RunRecord:
+        """The record of an output folder. Raises `DatasetError` without a readable one."""
+        path = output / RUN_RECORD
+        try:
+            return cls.of(json.loads(path.read_text("utf-8")))
+        except (FileNotFoundError, NotADirectoryError):
+            raise DatasetError(
+                f"No run in '{output}' yet: run user-conversion run first."
+            ) from None
+        except (OSError, ValueError, TypeError, AttributeError, KeyError):
+            raise DatasetError(
+                f"'{path}' is not a readable record of a run: run {CONVERSION} again."
+            ) from None
+
+    def save(self, publication: Publication) -> None:
+        """Stage the record for publication."""
+        publication.write_json(RUN_RECORD, self.document)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The options of the last run of each job, by name."""
+        jobs = self.document["jobs"].values()
+        return {name: value for job in jobs for name, value in job["parameters"].items()}
