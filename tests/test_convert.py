@@ -18,20 +18,20 @@ from backports import zstd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from user_conversion import inputs
 from user_conversion.errors import InputError, OutputError
-from user_conversion.inputs import (
-    InputFile,
-    LineFile,
-    NotALogError,
-    PassedOver,
-    archives,
-    as_lines,
-    convert,
-    find_files,
-    json_text,
-    prepare,
+from user_conversion.inputs import archives, convert, json_text
+from user_conversion.inputs.compression import compression_of
+from user_conversion.inputs.content import NotALogError
+from user_conversion.inputs.convert import LineFile, as_lines
+from user_conversion.inputs.files import Found, InputFile, PassedOver, find_files
+from user_conversion.inputs.lines import (
+    beginning,
+    count_lines,
+    has_more_lines,
+    line_batches,
+    longest_line,
 )
+from user_conversion.inputs.preparation import prepare, require_logs
 from user_conversion.log_format import LogFormat, log_format, parse_path
 
 DEFAULT = LogFormat()
@@ -487,15 +487,16 @@ def test_what_is_not_a_log_is_passed_over_in_a_folder_and_refused_by_name(tmp_pa
     readme = write(tmp_path / "logs" / "README.md", "Our logs.\n")
     found = find_files([str(tmp_path / "logs")])
     read = prepare(found, DEFAULT, ALL, tmp_path / "scratch")
-    assert [file.path for file in read.files] == [log]
+    assert [file.path for file in read.files] == [file.path for file in read.inputs] == [log]
     assert read.passed_over == [PassedOver(str(readme), "neither JSON nor a table")]
     with pytest.raises(NotALogError, match=r"README.md' is not a log of events \(neither JSON nor"):
         prepare(find_files([str(log), str(readme)]), DEFAULT, ALL, tmp_path / "scratch")
     with pytest.raises(NotALogError):
         prepare(find_files([f"{tmp_path}/logs/*"]), DEFAULT, ALL, tmp_path / "scratch")
     log.unlink()
+    nothing = prepare(find_files([str(tmp_path)]), DEFAULT, ALL, tmp_path / "scratch")
     with pytest.raises(InputError, match="No file is a log of events, of 1 in all, for example"):
-        prepare(find_files([str(tmp_path)]), DEFAULT, ALL, tmp_path / "scratch")
+        require_logs(nothing)
 
 
 def test_converted_files_are_in_order_and_apart(tmp_path: Path) -> None:
@@ -530,7 +531,7 @@ def test_a_full_disk_is_not_blamed_on_the_input(
 # ---------------------------------------------------------------- which files
 
 
-def names(found: inputs.Found, folder: Path) -> list[str]:
+def names(found: Found, folder: Path) -> list[str]:
     return [str(file.path.relative_to(folder)) for file in found.files]
 
 
@@ -595,23 +596,33 @@ def test_a_pipe_in_a_folder_is_passed_over(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- lines
 
 
+def line_file(path: Path) -> LineFile:
+    with path.open("rb") as file:
+        compression = compression_of(file.read(16))
+    return LineFile(path, str(path), compression, None, path.stat().st_size)
+
+
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, zstd.compress])
 def test_lines_of_a_file(tmp_path: Path, compress: Any) -> None:
     contents = {b"": 0, b"\n": 1, b"a": 1, b"a\n": 1, b"a\n\nbc": 3, b"x" * 500_000 + b"\ny\n": 2}
     for content, number in contents.items():
         path = write(tmp_path / "file", compress(content))
-        assert inputs.count_lines([InputFile.at(path)] * 2) == [number] * 2
-        read = [line for batch in inputs.line_batches(path) for line in batch]
+        assert count_lines([line_file(path)] * 2) == [number] * 2
+        read = [line for batch in line_batches(line_file(path)) for line in batch]
         assert read == content.removesuffix(b"\n").split(b"\n")[:number]
-        assert inputs.longest_line(path) == max(map(len, content.split(b"\n")))
+        assert beginning(line_file(path)) == content[: 1 << 16]
+        filled = sum(1 for line in read if line)
+        more = [n for n in range(filled + 2) if has_more_lines(line_file(path), n)]
+        assert more == list(range(filled))
+        assert longest_line(line_file(path)) == max(map(len, content.split(b"\n")))
 
 
 def test_members_and_frames_and_padding(tmp_path: Path) -> None:
     for compress in (gzip.compress, bz2.compress, zstd.compress):
         path = write(tmp_path / "file", compress(b"a\n") + compress(b"") + compress(b"b\nc"))
-        assert inputs.count_lines([InputFile.at(path)]) == [3]
+        assert count_lines([line_file(path)]) == [3]
     path = write(tmp_path / "file", gzip.compress(b"a\nb") + bytes(512))
-    assert inputs.count_lines([InputFile.at(path)]) == [2]
+    assert count_lines([line_file(path)]) == [2]
 
 
 def test_long_zstd_windows_are_read(tmp_path: Path) -> None:
@@ -620,7 +631,7 @@ def test_long_zstd_windows_are_read(tmp_path: Path) -> None:
     buffer.write(compressor.compress(b"a\n" * 100_000))
     buffer.write(compressor.flush())
     path = write(tmp_path / "file.zst", buffer.getvalue())
-    assert inputs.count_lines([InputFile.at(path)]) == [100_000]
+    assert count_lines([line_file(path)]) == [100_000]
 
 
 def with_checksum(content: bytes) -> bytes:
@@ -639,4 +650,4 @@ def test_a_file_that_is_damaged_is_named(tmp_path: Path) -> None:
     for content in damaged:
         path = write(tmp_path / "file", content)
         with pytest.raises(InputError, match=r"^'.*/file' is corrupt or truncated \(.*\); replace"):
-            inputs.count_lines([InputFile.at(path)])
+            count_lines([line_file(path)])

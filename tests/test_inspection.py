@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from user_conversion.errors import InputError
-from user_conversion.inspection import inspect
+from user_conversion.inputs.files import find_files
+from user_conversion.inputs.preparation import prepare
+from user_conversion.inspection import advice, inspect
 from user_conversion.inspection.fields import form, instant
-from user_conversion.log_format import log_format
+from user_conversion.log_format import LogFormat, log_format
 
 
 def segment(number: int, event: str) -> dict[str, object]:
@@ -118,6 +120,32 @@ def test_events_in_a_text_field_need_a_file(tmp_path: Path) -> None:
         "fields": {"initiator_id": "initiator_id"},
         "input": {"embedded": "log"},
     }
+
+
+def advised(path: Path, log_format: LogFormat) -> str:
+    scratch = path.parent / "scratch"
+    read = prepare(find_files([str(path)]), log_format, frozenset({"gzip"}), scratch)
+    return advice(read.files, log_format)
+
+
+def test_advice_if_no_event_was_found(logs: Path, tmp_path: Path) -> None:
+    assert advised(logs, LogFormat()) == (
+        "The logs look like those of segment: add --log-format segment "
+        "--registered 'User Registered' --app-loaded 'Application Opened'."
+    )
+    assert advised(logs, log_format("segment", "Signed Up", "Opened")) == (
+        "The logs have the events 'Application Opened' (5), 'User Registered' (4), "
+        "'Course Clicked' (3): add --registered 'User Registered' "
+        "--app-loaded 'Application Opened'."
+    )
+    path = tmp_path / "log.json"
+    path.write_text('{"a":1,"b":{"c":2}}\nbroken\n')
+    assert advised(path, LogFormat()) == (
+        "The records have the fields a, b.c: say with --field NAME=PATH where the event, the "
+        "timestamp and the initiator_id are."
+    )
+    path.write_text("{broken\n")
+    assert "have the fields none:" in advised(path, LogFormat())
 
 
 @pytest.mark.parametrize(

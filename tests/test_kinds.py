@@ -14,7 +14,9 @@ import pytest
 from backports import zstd
 
 from user_conversion.errors import InputError
-from user_conversion.inputs import Kind, compression, kinds, recognise
+from user_conversion.inputs import compression, kinds
+from user_conversion.inputs.content import Kind
+from user_conversion.inputs.kinds import recognise
 from user_conversion.log_format import LogFormat, log_format, parse_path
 
 DEFAULT = LogFormat()
@@ -57,6 +59,7 @@ TEXTS: dict[str, tuple[Kind, str]] = {
     "only the beginning of an object": (Kind.LINES, '{"event":"regis'),
     "a wrapper on each line": (Kind.LINES, f"{WRAPPED}\n{WRAPPED}\n"),
     "an event with a list": (Kind.LINES, EVENT[:-1] + ',"items":[{"id":1}]}\n'),
+    "one broken line": (Kind.LINES, "{broken\n"),
     "array": (Kind.ARRAY, f"[{EVENT},{OTHER}]"),
     "pretty array": (Kind.ARRAY, f"[\n  {EVENT},\n  {OTHER}\n]\n"),
     "very pretty array": (Kind.ARRAY, json.dumps([json.loads(EVENT)], indent=4)),

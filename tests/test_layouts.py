@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import duckdb
 import pytest
 
-from user_conversion.inputs import LineFile, find_files, prepare
+from user_conversion.inputs.convert import LineFile
+from user_conversion.inputs.files import find_files
 from user_conversion.inputs.json_text import value_at
+from user_conversion.inputs.preparation import prepare
 from user_conversion.log_format import LogFormat, log_format
 
 ALL = frozenset({"gzip", "zstd"})

@@ -78,10 +78,11 @@ def _kind_of_begun_object(
     if begun is None or (is_whole and has_object_line(text, is_whole)):
         return LINES if OBJECT.match(text) else None
     records = _records(begun, log_format, event, True) or (None if is_whole else log_format.records)
+    is_certain = "\n" in text.strip()
     if records:
-        return Content(Kind.DOCUMENT, records=records, is_certain="\n" in text)
-    if "\n" in text or not is_whole:
-        return Content(Kind.OBJECTS, is_certain="\n" in text)
+        return Content(Kind.DOCUMENT, records=records, is_certain=is_certain)
+    if is_certain or not is_whole:
+        return Content(Kind.OBJECTS, is_certain=is_certain)
     return LINES
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -112,15 +113,24 @@ def _first_named(paths: Iterable[str], names: Iterable[str]) -> str | None:
     return next(iter([*exact, *inner]), None)
 
 
-def likely(names: Iterable[str], words: Iterable[str]) -> str | None:
-    """The first of the names that has the first of the words that is in any."""
-    listed = list(names)
-    for word in words:
-        pattern = re.compile(word, re.IGNORECASE)
-        match = next((name for name in listed if pattern.search(name)), None)
-        if match:
-            return match
-    return None
+def event_names(records: Records, paths: Iterable[FieldPath]) -> Counter[str]:
+    """The numbers of records by the name of their event."""
+    names = (first_at(record, paths) for record in records)
+    return Counter(str(name) for name in names if isinstance(name, str | int))
+
+
+def likely_names(names: Counter[str]) -> tuple[str | None, str | None]:
+    """The names that registrations and app loads are likely to have, None if none is."""
+    by_number = [name for name, _ in names.most_common()]
+    registered = _likely(by_number, REGISTRATIONS)
+    others = [name for name in by_number if name != registered]
+    return registered, _likely(others, LOADS)
+
+
+def _likely(names: Iterable[str], words: Iterable[str]) -> str | None:
+    """The first of the names with the first of the words that any has."""
+    patterns = (re.compile(word, re.IGNORECASE) for word in words)
+    return next((name for word in patterns for name in names if word.search(name)), None)
 
 
 def paths_of(fields: Mapping[str, str]) -> dict[str, tuple[FieldPath, ...]]:

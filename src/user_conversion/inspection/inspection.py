@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from user_conversion.inputs import Kind, find_files
+from user_conversion.inputs.content import Kind
+from user_conversion.inputs.files import find_files
 from user_conversion.inspection import guesses
 from user_conversion.inspection.fields import Field, fields, time_span
 from user_conversion.inspection.samples import Sample, samples
@@ -120,7 +121,7 @@ def inspect(paths: Sequence[str]) -> Inspection:
     name = _log_format_name(looked_at, formats)
     guessed = _guessed(name, records, summary)
     at = formats[name].fields if name else guesses.paths_of(guessed)
-    names = _event_names(records, at.get("event", ()))
+    names = guesses.event_names(records, at.get("event", ()))
     embedded = next((sample.embedded for sample in looked_at if sample.embedded), None)
     wrapped = next((s.content.records for s in looked_at if s.content.records), None)
     return Inspection(
@@ -133,8 +134,7 @@ def inspect(paths: Sequence[str]) -> Inspection:
         time_span(guesses.first_at(record, at.get("timestamp", ())) for record in records),
         name,
         guessed,
-        guesses.likely((each for each, _ in names.most_common()), guesses.REGISTRATIONS),
-        guesses.likely((each for each, _ in names.most_common()), guesses.LOADS),
+        *guesses.likely_names(names),
         wrapped,
         embedded,
     )
@@ -158,11 +158,6 @@ def _guessed(
     if log_format == DEFAULT and any(user and not str(user).isdecimal() for user in users):
         return {"initiator_id": "initiator_id"}  # which makes the ids text
     return {}
-
-
-def _event_names(records: guesses.Records, paths: Sequence[FieldPath]) -> Counter[str]:
-    names = (guesses.first_at(record, paths) for record in records)
-    return Counter(str(name) for name in names if isinstance(name, str | int))
 
 
 def _kind(sample: Sample) -> str:

@@ -10,8 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from user_conversion.inputs import Content, Kind, archives, recognise, tables
+from user_conversion.inputs import archives, tables
 from user_conversion.inputs.compression import LogStream
+from user_conversion.inputs.content import Content, Kind
+from user_conversion.inputs.kinds import recognise
 from user_conversion.inputs.records import lines_of_records
 from user_conversion.log_format import FieldPath, LogFormat
 
@@ -56,7 +58,7 @@ def _sample(
     elif content.kind not in (Kind.UNKNOWN, Kind.ZIP):
         with LogStream(path, content.compression, source) as stream:
             lines = islice(lines_of_records(stream, content, log_format), RECORDS)
-            records = [record for record in map(_record, lines) if record is not None]
+            records = [record for record in map(parsed, lines) if record is not None]
     named = log_format.name if log_format.columns else None
     yield _with_events(Sample(source, content, _unfolded(content, records), named))
 
@@ -86,7 +88,7 @@ def _parquet_rows(path: Path, source: str, folder: Path) -> list[dict[str, Any]]
     columns = parquet.column_types(path, source)
     parquet.to_json(path, folder / "rows", columns, columns, source, RECORDS)
     with (folder / "rows").open("rb") as rows:
-        return [record for record in map(_record, rows) if record is not None]
+        return [record for record in map(parsed, rows) if record is not None]
 
 
 def _unfolded(content: Content, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -103,14 +105,15 @@ def _with_events(sample: Sample) -> Sample:
     """The sample with the events that its records hold as text, if they do."""
     for name in sample.records[0] if sample.records else ():
         texts = [record.get(name) for record in sample.records]
-        events = [_record(text.encode()) for text in texts if isinstance(text, str)]
+        events = [parsed(text.encode()) for text in texts if isinstance(text, str)]
         found = [event for event in events if event is not None]
         if 2 * len(found) > len(texts):
             return replace(sample, records=found, embedded=(name,))
     return sample
 
 
-def _record(line: bytes) -> dict[str, Any] | None:
+def parsed(line: bytes) -> dict[str, Any] | None:
+    """The object that a line is, None if it is anything else."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
