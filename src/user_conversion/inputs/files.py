@@ -12,7 +12,7 @@ from pathlib import Path
 
 from user_conversion.errors import InputError
 
-# Hadoop and Spark take such names for no data, whatever is in them.
+# Hadoop and Spark do not read files and folders with such names either.
 HIDDEN = ("_", ".")
 
 
@@ -93,8 +93,8 @@ def find_files(inputs: Sequence[str], apart_from: Collection[Path] = ()) -> Foun
     found = sorted(named | (in_folders - special))
     if not found:
         raise InputError(
-            f"No files in {', '.join(map(repr, inputs))}; names that begin with "
-            f"{' or '.join(map(repr, HIDDEN))} are ignored."
+            f"No files in {', '.join(map(repr, inputs))}; names that begin with '_' or '.' are "
+            "ignored."
         )
     return Found(
         [InputFile.at(path) for path in found],
