@@ -277,7 +277,7 @@ def test_other_files_of_a_folder_are_skipped_by_name(
     skipped = {str(logs / name) for name in ("notes.txt", "a.json.bak", "a.csv", "json")}
     assert all(path in done.err for path in skipped)
     record = json.loads((output / "run.json").read_text())["jobs"]["events-split"]
-    assert {each["path"] for each in record["passed_over"]} == skipped
+    assert {each["path"] for each in record["skipped"]} == skipped
 
 
 @pytest.mark.parametrize(

@@ -405,10 +405,9 @@ def test_segments_are_pooled_over_complete_weeks(
     [
         ([], None),
         ([""], None),
-        (['{"event":"page_viewed"}'], None),
         ([app_loaded("2020-11-03T12:00:00Z", 1)], "2020-11-03"),
     ],
-    ids=["no line", "a blank line", "other events", "loads only"],
+    ids=["no line", "a blank line", "loads only"],
 )
 def test_nobody_registered(
     engine: EngineUnderTest, tmp_path: Path, output: Path, lines: list[str], observed: str | None
@@ -425,6 +424,17 @@ def test_nobody_registered(
     assert answer["weeks"] == answer["segments"] == answer["cohorts"] == []
     assert answer["observed_through"] == observed
     assert read_dataset(output, "weekly_summary") == read_dataset(output, "user_conversion") == []
+
+
+def test_run_without_any_event_of_the_two_kinds_fails(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    log = write_log(tmp_path / "log.json", ['{"event":"page_viewed"}'] * 3)
+    done = engine.command("run", "--input", log, "--output", output)
+    assert done.status == 1
+    assert "'page_viewed' (3)" in done.err
+    assert "--registered" in done.err
+    assert not (output / "app_loaded").exists()
 
 
 def test_weeks_that_are_gone_leave_the_datasets(engine: EngineUnderTest, unfinished: Path) -> None:

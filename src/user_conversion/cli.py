@@ -192,7 +192,7 @@ def events_split(settings: Settings, format: Format = OutputFormat.TABLE) -> Non
 
     with Run("events-split", settings) as this:
         split = this.split()
-    terminal.show_passed_over(split.passed_over)
+    terminal.show_skipped(split.skipped)
     if format == "json":
         document = {
             "events": split.total.as_json(),
@@ -223,7 +223,7 @@ def _print(record: Any, format: str, split: Any = None, page: Path | None = None
     from user_conversion.outputs import terminal, write
 
     if split is not None:
-        terminal.show_passed_over(split.passed_over)
+        terminal.show_skipped(split.skipped)
     if format == "json":
         write(record, "json", None)
         return

@@ -62,8 +62,8 @@ class Run:
             result = split_events(self._settings, self._output, lambda: self._engine, self._started)
             self._just_split = result.is_everything
             record["files_read"] = len(result.plan.files)
-            record["passed_over"] = [
-                {"path": str(each.path), "reason": each.reason} for each in result.passed_over
+            record["skipped"] = [
+                {"path": str(each.path), "reason": each.reason} for each in result.skipped
             ]
             record["counts"] = result.read.as_json()
         return result

@@ -22,7 +22,7 @@ DUCKDB = EngineDescription(
     name="duckdb",
     home="user_conversion.engines.duckdb.engine:DuckDBEngine",
     dialect="duckdb",
-    compressions=frozenset({"none", "gzip", "zstd"}),
+    compressions=frozenset({"gzip", "zstd"}),
     line_numbers=True,
     options={
         "memory_limit": "on Spark set --conf spark.driver.memory=4g, and on a cluster "
@@ -33,7 +33,7 @@ SPARK = EngineDescription(
     name="spark",
     home="user_conversion.engines.spark.engine:SparkEngine",
     dialect="spark",
-    compressions=frozenset({"none", "gzip"}),
+    compressions=frozenset({"gzip"}),
     line_numbers=False,
     options={"master": "add --engine spark", "conf": "add --engine spark"},
 )

@@ -13,7 +13,7 @@ from user_conversion.errors import InputError, OutputError
 from user_conversion.inputs import archives, compression, tables
 from user_conversion.inputs.compression import LogStream
 from user_conversion.inputs.content import Content, Kind, NotALogError
-from user_conversion.inputs.files import InputFile, PassedOver
+from user_conversion.inputs.files import InputFile, SkippedFile
 from user_conversion.inputs.kinds import recognise
 from user_conversion.inputs.records import lines_of_records
 from user_conversion.log_format import LogFormat
@@ -51,14 +51,14 @@ def as_lines(
 class Conversion:
     """Files of newline-delimited JSON, made from files of any kind that are added in order.
 
-    `passed_over` has the files in zip files that are of no kind that holds events.
+    `skipped` has the files in zip files that are of no kind that holds events.
     """
 
     def __init__(
         self, log_format: LogFormat, engine_compressions: frozenset[str], scratch: Path
     ) -> None:
         self.files: list[LineFile] = []
-        self.passed_over: list[PassedOver] = []
+        self.skipped: list[SkippedFile] = []
         self._format = log_format
         self._engine_compressions = engine_compressions
         self._scratch = scratch
@@ -85,6 +85,8 @@ class Conversion:
     def _is_read_as_it_is(self, path: Path, content: Content) -> bool:
         if content.kind is not Kind.LINES or self._format.embedded:
             return False
+        if content.compression == compression.NONE:
+            return True
         return content.compression in self._engine_compressions and compression.is_plain(
             path, content.compression
         )
@@ -139,18 +141,18 @@ class Conversion:
         parquet.to_json(path, target, columns, tables.nested_columns(self._format), source)
 
     def _add_members(self, path: Path, source: str) -> None:
-        passed_over: list[PassedOver] = []
+        skipped: list[SkippedFile] = []
         before = len(self.files)
         with archives.opened(path, source) as archive:
             for member in archives.members(archive):
                 try:
                     self._add_member(archive, member, f"{source}/{member.filename}")
                 except NotALogError as error:
-                    passed_over.append(PassedOver(error.source, error.reason))
+                    skipped.append(SkippedFile(error.source, error.reason))
         if len(self.files) == before:
-            reasons = [f"'{each.path}' is {each.reason}" for each in passed_over[:1]]
+            reasons = [f"'{each.path}' is {each.reason}" for each in skipped[:1]]
             raise NotALogError(source, ", ".join(["a zip file without logs", *reasons]))
-        self.passed_over += passed_over
+        self.skipped += skipped
 
     def _add_member(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: str) -> None:
         extracted = self._new_file()

@@ -51,7 +51,7 @@ class InputFile:
 
 
 @dataclass(frozen=True)
-class PassedOver:
+class SkippedFile:
     """A file in a folder, or in a zip file, that is not a log, and why."""
 
     path: str
@@ -66,7 +66,7 @@ class Found:
     """
 
     files: list[InputFile]
-    passed_over: list[PassedOver]
+    skipped: list[SkippedFile]
     named: frozenset[Path]
 
     def only(self, files: list[InputFile]) -> Found:
@@ -98,7 +98,7 @@ def find_files(inputs: Sequence[str], apart_from: Collection[Path] = ()) -> Foun
         )
     return Found(
         [InputFile.at(path) for path in found],
-        [PassedOver(str(path), "not a regular file") for path in sorted(special)],
+        [SkippedFile(str(path), "not a regular file") for path in sorted(special)],
         frozenset(named),
     )
 

@@ -15,7 +15,7 @@ from user_conversion.outputs import sentences, words
 from user_conversion.results import ConversionResult, Figures, Segmentation
 
 if TYPE_CHECKING:
-    from user_conversion.inputs.convert import PassedOver
+    from user_conversion.inputs.convert import SkippedFile
     from user_conversion.jobs.events_split import SplitResult
 
 BAR_WIDTH = 16
@@ -33,7 +33,7 @@ def console() -> Console:
     return out if out.is_terminal else create(width=PIPED_WIDTH)
 
 
-def show_passed_over(files: Sequence[PassedOver]) -> None:
+def show_skipped(files: Sequence[SkippedFile]) -> None:
     """Name the files of input folders that are not logs, on standard error."""
     if not files:
         return
