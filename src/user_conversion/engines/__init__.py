@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from user_conversion.settings import Settings
 
+__all__ = ["ENGINES", "Engine", "EngineDescription", "engine_description", "open_engine"]
+
 DUCKDB = EngineDescription(
     name="duckdb",
     home="user_conversion.engines.duckdb.engine:DuckDBEngine",
