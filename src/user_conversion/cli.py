@@ -69,7 +69,7 @@ def _parameter(name: str) -> inspect.Parameter:
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None if name in (*REPEATED, "input") else default,
-        annotation=Annotated[kind, shown],  # type: ignore[valid-type]
+        annotation=Annotated[kind, shown],
     )
 
 

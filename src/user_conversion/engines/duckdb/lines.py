@@ -208,8 +208,10 @@ class LineReader:
             (REGISTERED, Kind.REGISTERED, "new_user_registration", attributes),
             (APP_LOADED, Kind.APP_LOADED, "new_app_loaded", "device_type"),
         ):
+            # An ENUM, since a text would be hashed for every row when it is written.
+            name = f"'{event}'::ENUM ('{event}')"
             self._session.execute(
-                f"CREATE OR REPLACE VIEW {table} AS SELECT '{event}' AS event, time, "
+                f"CREATE OR REPLACE VIEW {table} AS SELECT {name} AS event, time, "
                 f"initiator_id, {columns} FROM parsed WHERE kind = {int(kind)}"
             )
 
