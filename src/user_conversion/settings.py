@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
@@ -208,6 +208,7 @@ class Settings:
         return recorded
 
 
+@cache
 def options() -> dict[str, tuple[Any, Option]]:
     """The type and the option of each setting, by name."""
     hints = get_type_hints(Settings, include_extras=True)
