@@ -33,8 +33,15 @@ def _variable(name: str) -> str:
 
 
 def _option(name: str, help: str, metavar: str | None = None, **more: Any) -> Any:  # noqa: A002
-    more = {"envvar": _variable(name), "show_envvar": False} | more
-    return typer.Option(f"--{name}", help=help, metavar=metavar, **more)
+    more.setdefault("envvar", _variable(name))
+    return typer.Option(f"--{name}", help=help, metavar=metavar, show_envvar=False, **more)
+
+
+class OutputFormat(StrEnum):
+    """How a result is printed."""
+
+    TABLE = "table"
+    JSON = "json"
 
 
 def _choice(name: str, values: Iterable[str]) -> Any:
@@ -42,8 +49,6 @@ def _choice(name: str, values: Iterable[str]) -> Any:
     return StrEnum(name, {value.upper().replace("-", "_"): value for value in values})
 
 
-OutputFormat = _choice("OutputFormat", ["table", "json"])
-ReportFormat = _choice("ReportFormat", WRITERS)
 Format = Annotated[OutputFormat, _option("format", "How to print the result.")]
 NoReport = Annotated[bool, _option("no-report", "Do not write the report at the end.")]
 
@@ -58,15 +63,13 @@ def _parameter(name: str) -> inspect.Parameter:
     """The command line's parameter for one setting."""
     option = options()[name][1]
     kind, more = _type(name, option)
-    annotation = Annotated[
-        kind, _option(name.replace("_", "-"), option.help, option.metavar, **more)
-    ]
+    shown = _option(name.replace("_", "-"), option.help, option.metavar, **more)
     default = getattr(Settings, name)
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None if name in (*REPEATED, "input") else default,
-        annotation=annotation,
+        annotation=Annotated[kind, shown],
     )
 
 
@@ -192,7 +195,7 @@ def events_split(settings: Settings, format: Format = OutputFormat.TABLE) -> Non
 
     with Run("events-split", settings) as this:
         split = this.split()
-    terminal.show_passed_over(split.passed_over)
+    terminal.show_skipped(split.skipped)
     if format == "json":
         document = {
             "events": split.total.as_json(),
@@ -223,7 +226,7 @@ def _print(record: Any, format: str, split: Any = None, page: Path | None = None
     from user_conversion.outputs import terminal, write
 
     if split is not None:
-        terminal.show_passed_over(split.passed_over)
+        terminal.show_skipped(split.skipped)
     if format == "json":
         write(record, "json", None)
         return
@@ -241,9 +244,13 @@ def report(
         Path, _option("output", "Folder of the Parquet datasets.", "DIR", readable=False)
     ] = Path("data-output"),
     format: Annotated[  # noqa: A002
-        ReportFormat,
-        _option("format", "A page, a sheet, the JSON object, or a chat message."),
-    ] = ReportFormat.HTML,
+        str,
+        _option(
+            "format",
+            "A page, a sheet, the JSON object, or a chat message.",
+            "|".join(WRITERS),
+        ),
+    ] = "html",
     file: Annotated[
         Path | None,
         _option(
@@ -261,6 +268,27 @@ def report(
     write(RunRecord.load(output), format, target)
     if target:
         typer.echo(target)
+
+
+@app.command("inspect")
+def inspect_logs(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Files, folders or globs.", readable=False),
+    ],
+    toml: Annotated[
+        bool, _option("toml", "Print a log format to edit instead, for --log-format.")
+    ] = False,
+) -> None:
+    """What the logs are: kinds of files, names of events, fields, and the command to run."""
+    from user_conversion.inspection import inspect
+    from user_conversion.outputs import terminal
+
+    found = inspect([str(path) for path in paths])
+    if toml:
+        print(found.as_toml(), end="")
+    else:
+        terminal.show_inspection(terminal.console(), found)
 
 
 @app.command("sample")

@@ -193,6 +193,7 @@ def log_format(
     name = DEFAULT
     if name_or_file:
         name, document = _named_document(name_or_file)
+        _check_shape(name, document)
     options = {
         "events": {
             kind: _texts(names)
@@ -264,7 +265,6 @@ SHAPE: dict[str, set[str] | None] = {
 
 
 def _from_document(name: str, document: Mapping[str, Any]) -> LogFormat:
-    _check_shape(name, document)
     events = {kind: (kind,) for kind in KINDS} | {
         kind: _texts(names) for kind, names in document.get("events", {}).items()
     }

@@ -12,7 +12,7 @@ from user_conversion.engines import Engine, engine_description
 from user_conversion.errors import EngineError, InputError
 from user_conversion.events import CLOCK_TOLERANCE, EventCounts
 from user_conversion.inputs.convert import LineFile
-from user_conversion.inputs.files import Found, InputFile, PassedOver, find_files
+from user_conversion.inputs.files import Found, InputFile, SkippedFile, find_files
 from user_conversion.inputs.preparation import prepare, require_logs
 from user_conversion.ledger import Batch, Ledger, Plan
 from user_conversion.log_format import LogFormat
@@ -24,11 +24,11 @@ from user_conversion.settings import Settings
 class SplitResult:
     """What this run read, and what the published datasets now hold.
 
-    `passed_over` are files of the input folders that are not logs.
+    `skipped` are files of the input folders that are not logs.
     """
 
     plan: Plan
-    passed_over: tuple[PassedOver, ...]
+    skipped: tuple[SkippedFile, ...]
     read: EventCounts
     total: EventCounts
 
@@ -57,13 +57,16 @@ def split_events(
     if plan.rebuild:
         require_logs(prepared)
     plan = Plan(prepared.inputs, plan.rebuild, plan.why)
-    passed_over = tuple(prepared.passed_over)
+    skipped = tuple(prepared.skipped)
     if not plan.files:
-        return SplitResult(plan, passed_over, EventCounts(), ledger.counts)
+        return SplitResult(plan, skipped, EventCounts(), ledger.counts)
     with output.publication() as publication:
         engine = open_engine()
-        counts = engine.read_events(prepared.files, settings.events, now + CLOCK_TOLERANCE)
-        _require_unchanged(plan.files)
+        try:
+            counts = engine.read_events(prepared.files, settings.events, now + CLOCK_TOLERANCE)
+        finally:
+            # If a file was written to, that is the cause of any other error.
+            _require_unchanged(plan.files)
         _require_reconciled(counts)
         ledger = ledger.with_batch(Batch(now.isoformat(), engine.name, tuple(plan.files), counts))
         quarantine.check(engine, prepared.files, counts, settings.max_rejected)
@@ -75,7 +78,7 @@ def split_events(
             _stage_days(dataset, engine, output, publication, plan.rebuild)
         _stage_rejected(engine, output, publication, plan.rebuild)
         ledger.save(publication)
-    return SplitResult(plan, passed_over, counts, ledger.counts)
+    return SplitResult(plan, skipped, counts, ledger.counts)
 
 
 def _plan(settings: Settings, output: OutputFolder, found: Found) -> tuple[Ledger, Plan]:

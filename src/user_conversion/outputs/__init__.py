@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from user_conversion.errors import DatasetError, SettingsError
 from user_conversion.publication import output_errors
-from user_conversion.run_record import RunRecord
 from user_conversion.settings import CONVERSION
+
+if TYPE_CHECKING:
+    from user_conversion.run_record import RunRecord
 
 PAGE = "report.html"
 # The function that renders a format, as module:function; imported when it is used.

@@ -15,7 +15,8 @@ from user_conversion.outputs import sentences, words
 from user_conversion.results import ConversionResult, Figures, Segmentation
 
 if TYPE_CHECKING:
-    from user_conversion.inputs.convert import PassedOver
+    from user_conversion.inputs.files import SkippedFile
+    from user_conversion.inspection import Inspection
     from user_conversion.jobs.events_split import SplitResult
 
 BAR_WIDTH = 16
@@ -23,6 +24,7 @@ PIPED_WIDTH = 110
 WIDE = 90
 LONGEST_NAME = 40
 FILES_NAMED = 5
+FIELDS_SHOWN = 40
 
 
 def console() -> Console:
@@ -33,7 +35,7 @@ def console() -> Console:
     return out if out.is_terminal else create(width=PIPED_WIDTH)
 
 
-def show_passed_over(files: Sequence[PassedOver]) -> None:
+def show_skipped(files: Sequence[SkippedFile]) -> None:
     """Name the files of input folders that are not logs, on standard error."""
     if not files:
         return
@@ -79,6 +81,28 @@ def show_conversion(out: Console, result: ConversionResult) -> None:
     total = result.total
     out.print(Text(f"Conversion rate: {_rate(total)} ({words.users(total)})", style="bold"))
     out.print(complete_line(result.complete))
+
+
+def show_inspection(out: Console, found: Inspection) -> None:
+    """Print what some logs are, and the command that reads them."""
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in found.kinds.items())
+    out.print(f"Files: {found.files:,} (looked into: {kinds})")
+    out.print(f"Records looked at: {found.records:,}")
+    if found.time_span:
+        first, last = (f"{time:%Y-%m-%d %H:%M:%S} UTC" for time in found.time_span)
+        out.print(f"Times: {first} to {last}")
+    out.print(f"Log format: {found.log_format or 'none of the presets'}")
+    if found.event_names:
+        table = Table("Event", "Records", box=None, pad_edge=False, header_style="bold")
+        for name, number in found.event_names.items():
+            table.add_row(words.name(name, LONGEST_NAME), f"{number:,}")
+        out.print(table)
+    table = Table("Field", "In records", "Values", box=None, pad_edge=False, header_style="bold")
+    for each in found.fields[:FIELDS_SHOWN]:
+        table.add_row(words.printable(each.path), f"{each.share:.0%}", words.printable(each.form))
+    out.print(table)
+    out.print("To compute the conversion of these logs:", style="bold")
+    out.print(f"  {words.printable(found.command)}", soft_wrap=True)
 
 
 def weeks_table(result: ConversionResult, wide: bool) -> Table:
