@@ -18,14 +18,20 @@ PREFACE = """\
 
 `task cli-reference` writes this page from the help of the commands; a test keeps it up to date.
 
-**Environment.** Every option also reads a variable: `--max-rejected` is `USER_CONVERSION_MAX_REJECTED`.
-For `--registered`, `--app-loaded`, `--field` and `--conf`, write one value per line in the variable.
-The command line has precedence.
+**Environment.** Every option also reads a variable: `--max-rejected` reads
+`USER_CONVERSION_MAX_REJECTED`. For `--registered`, `--app-loaded`, `--field` and `--conf`, write one
+value per line in the variable. The command line has precedence.
 
 **Output.** Results go to standard output, messages and progress to standard error.
 
-**Exit status.** 0: done. 1: the run failed, one sentence says why, the previous output is unchanged.
-2: an option cannot be used. 130: interrupted (Ctrl-C or SIGTERM), the previous output is unchanged.
+**Exit status.**
+
+| Status | Meaning |
+|---|---|
+| 0 | done |
+| 1 | the run failed; one sentence says why, the previous output is unchanged |
+| 2 | an option cannot be used |
+| 130 | interrupted (Ctrl-C or SIGTERM); the previous output is unchanged |
 
 `./task run -- OPTIONS` and its siblings pass options to these commands.
 """

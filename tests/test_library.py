@@ -1,4 +1,4 @@
-"""docs/how-to/notebook-and-library.md: its examples run as they stand and print what it says they print."""
+"""docs/how-to/notebook-and-library.md: its examples run and print what it shows."""
 
 from __future__ import annotations
 

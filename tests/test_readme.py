@@ -20,9 +20,9 @@ COMMANDS = [
     for line in block.replace("\\\n", " ").splitlines()
 ]
 SEGMENT = [
-    '{"type":"track","event":"Signed Up","timestamp":"2020-11-02T07:00:14.000Z","userId":"u-2"}',
+    '{"event":"Signed Up","timestamp":"2020-11-02T07:00:14.000Z","userId":"u-2"}',
     '{"type":"identify","timestamp":"2020-11-02T07:00:14.000Z","userId":"u-2"}',
-    '{"type":"track","event":"Application Opened","timestamp":"2020-11-11T10:13:42Z","userId":"u-2"}',
+    '{"event":"Application Opened","timestamp":"2020-11-11T10:13:42.000Z","userId":"u-2"}',
 ]
 OURS = [shlex.split(line)[1:] for line in COMMANDS if line.startswith("user-conversion ")]
 
