@@ -19,8 +19,8 @@ PREFACE = """\
 `task cli-reference` writes this page from the help of the commands; a test keeps it up to date.
 
 **Environment.** Every option also reads a variable: `--max-rejected` reads
-`USER_CONVERSION_MAX_REJECTED`. For `--registered`, `--app-loaded`, `--field` and `--conf`, write one
-value per line in the variable. The command line has precedence.
+`USER_CONVERSION_MAX_REJECTED`. For `--registered`, `--app-loaded`, `--field` and `--conf`, write
+one value per line in the variable. The command line has precedence.
 
 **Output.** Results go to standard output, messages and progress to standard error.
 
