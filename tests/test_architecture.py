@@ -126,7 +126,7 @@ def test_every_command_is_documented() -> None:
 
     from user_conversion.cli import app
 
-    reference = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    reference = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
     commands = get_command(app).commands  # type: ignore[attr-defined]
     for name, command in commands.items():
         assert command.hidden or f"## user-conversion {name}\n" in reference, name

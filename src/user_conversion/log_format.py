@@ -1,8 +1,8 @@
 """Log formats: what the two events are called in a log, and where their fields are.
 
 A log format comes from a preset (a TOML file in `log_formats/`), a TOML file of the user, and
-options; options override the file, the file overrides its preset. `docs/log-formats.md` is the
-reference.
+options; options override the file, the file overrides its preset. `docs/reference/log-format.md`
+is the reference.
 """
 
 from __future__ import annotations
