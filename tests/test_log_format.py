@@ -233,3 +233,13 @@ def test_a_name_in_both_lists_is_refused() -> None:
     assert failure(registered=["a", "b"], app_loaded=["c", "b"]) == (
         "'b' cannot be both a registered and an app_loaded event."
     )
+
+
+def test_file_with_a_path_for_initiator_id_has_text_ids(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[fields]\ninitiator_id = "user.id"\n')
+    assert log_format(str(file)).ids == "text"
+    file.write_text('ids = "integer"\n[fields]\ninitiator_id = "user.id"\n')
+    assert log_format(str(file)).ids == "integer"
+    assert log_format(str(file), fields={"initiator_id": "id"}).ids == "integer"
+    assert log_format(fields={"initiator_id": "id"}).ids == "text"

@@ -93,10 +93,13 @@ class EventCounts:
     rejected_by_reason: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, verdicts: Mapping[str, int]) -> EventCounts:
-        """The counts from the number of lines by verdict: a kind, `Skipped` or `Reason`."""
+    def of(cls, lines: int, verdicts: Mapping[str, int]) -> EventCounts:
+        """The counts from the number of lines by verdict: a kind, `Skipped` or `Reason`.
+
+        `lines` is counted independently of the verdicts.
+        """
         return cls(
-            lines=sum(verdicts.values()),
+            lines=lines,
             **{
                 name: verdicts.get(name, 0) for name in (REGISTERED, APP_LOADED, *map(str, Skipped))
             },

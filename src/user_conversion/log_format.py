@@ -245,9 +245,6 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
             merged[key] = _merged(merged[key], value) if key != "where" else dict(value)
         else:
             merged[key] = value
-    fields = over.get("fields")
-    if isinstance(fields, Mapping) and "initiator_id" in fields and "ids" not in over:
-        merged["ids"] = "text"
     return merged
 
 
@@ -268,7 +265,8 @@ def _from_document(name: str, document: Mapping[str, Any]) -> LogFormat:
     events = {kind: (kind,) for kind in KINDS} | {
         kind: _texts(names) for kind, names in document.get("events", {}).items()
     }
-    ids = document.get("ids", "integer")
+    has_path = "initiator_id" in document.get("fields", {})
+    ids = document.get("ids", "text" if has_path else "integer")
     if ids not in ("integer", "text"):
         raise SettingsError(f'Log format {name}: ids must be "integer" or "text".')
     _check_events(name, events)

@@ -89,6 +89,8 @@ class Run:
 
     def _save(self) -> None:
         """Write `run.json`: this run, and the last run of each job."""
+        jobs = self._previous_jobs() | self._jobs
+        conversion = jobs.get(CONVERSION, {}).get("parameters", {})
         self.record = RunRecord.of(
             {
                 "command": self._command,
@@ -99,10 +101,10 @@ class Run:
                     "python": platform.python_version(),
                     **self._versions,
                 },
-                "definition": self._settings.definition,
-                "timezone": self._settings.timezone,
+                "definition": conversion.get("definition"),
+                "timezone": conversion.get("timezone"),
                 "seconds": round((datetime.now(UTC) - self._started).total_seconds(), 3),
-                "jobs": self._previous_jobs() | self._jobs,
+                "jobs": jobs,
             }
         )
         with self._output.publication() as publication:

@@ -46,7 +46,11 @@ class Settings:
 
     input: Annotated[
         Paths,
-        Option("Files, folders (read recursively) or globs of event logs.", "PATH...", (SPLIT,)),
+        Option(
+            "Files, folders (read recursively) or globs of event logs. [default: data-input]",
+            "PATH...",
+            (SPLIT,),
+        ),
     ] = "data-input"
     output: Annotated[
         str | Path,

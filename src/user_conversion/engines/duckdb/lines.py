@@ -89,7 +89,7 @@ class LineReader:
         verdicts += self._decide(tiny_scan.lines_at(range(len(tiny))))
         verdicts[events.Skipped.BLANK] += tiny_scan.blank
         self._name_new_tables()
-        return EventCounts.of(verdicts)
+        return EventCounts.of(lines + sum(count_lines(tiny)), verdicts)
 
     def _make_room(self, files: Sequence[LineFile]) -> None:
         size = sum(
