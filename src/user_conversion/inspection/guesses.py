@@ -95,14 +95,18 @@ def first_at(record: Any, paths: Iterable[FieldPath]) -> Any:
 
 
 def guessed_fields(found: Iterable[Field]) -> dict[str, str]:
-    """Paths for the needed fields, by what such fields are often called."""
-    paths = [field.path for field in found if field.share >= OFTEN]
+    """Paths for the needed fields, by what such fields are often called, or by their values."""
+    often = [field for field in found if field.share >= OFTEN]
+    paths = [field.path for field in often]
     guesses: dict[str, str] = {}
     for name in REQUIRED_FIELDS:
         free = [path for path in paths if path not in guesses.values()]
         guess = _first_named(free, NAMES[name])
         if guess:
             guesses[name] = guess
+    times = [field.path for field in often if "time" in field.form.split(" such as ")[0]]
+    if "timestamp" not in guesses and len(times) == 1:
+        guesses["timestamp"] = times[0]
     return guesses
 
 

@@ -25,8 +25,9 @@ def warnings(result: ConversionResult) -> Iterator[str]:
         yield "No registrations found: check that the logs have registered events."
     elif result.complete.small_sample and result.complete.total_registered:
         yield "Few users so far: the interval matters more than the rate."
-    if result.segments and all(each.value is None for each in result.segments):
-        yield f"No registration has a value for {result.segmentation.by}: check its name or path."
+    asked = result.segmentation
+    if asked and asked.segments and all(each.value is None for each in asked.segments):
+        yield f"No user has a value for {asked.by}: check the name or path of the field."
     if result.gaps:
         holes = " ".join(gap_sentences(result.gaps))
         yield f"{holes} Missing logs can look like a drop in conversion."

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from user_conversion.log_format import DEFAULT
 from user_conversion.outputs import sentences, words
 from user_conversion.results import ConversionResult, Figures, Segmentation
 
@@ -50,6 +51,8 @@ def show_skipped(files: Sequence[SkippedFile]) -> None:
 def show_events(out: Console, split: SplitResult) -> None:
     """Print how the lines were counted."""
     counts = split.total
+    if split.log_format.name != DEFAULT:
+        out.print(f"Log format: {words.printable(split.log_format.name)}")
     _, *terms = words.reconciliation(counts)
     out.print(f"Lines: {counts.lines:,} = " + " + ".join(f"{n:,} {name}" for name, n, _ in terms))
     if counts.rejected:
