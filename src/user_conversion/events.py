@@ -127,6 +127,12 @@ class EventCounts:
         reasons = Counter(self.rejected_by_reason) + Counter(more.rejected_by_reason)
         return EventCounts(**counts, rejected_by_reason=dict(sorted(reasons.items())))
 
+    def __sub__(self, less: EventCounts) -> EventCounts:
+        counts = {name: getattr(self, name) - getattr(less, name) for name in COUNTS}
+        reasons = Counter(self.rejected_by_reason)
+        reasons.subtract(less.rejected_by_reason)
+        return EventCounts(**counts, rejected_by_reason=dict(sorted(reasons.items())))
+
     def as_json(self) -> dict[str, Any]:
         """The key `events` of the JSON."""
         counts = {name: getattr(self, name) for name in COUNTS}

@@ -61,7 +61,7 @@ class Run:
         with self._recorded(SPLIT) as record:
             result = split_events(self._settings, self._output, lambda: self._engine, self._started)
             self._just_split = result.is_everything
-            record["files_read"] = len(result.plan.files)
+            record["files_read"] = len(result.files)
             record["skipped"] = [
                 {"path": str(each.path), "reason": each.reason} for each in result.skipped
             ]

@@ -15,6 +15,7 @@ from user_conversion.inputs.compression import LogStream
 from user_conversion.inputs.content import Content, Kind, NotALogError
 from user_conversion.inputs.files import InputFile, SkippedFile
 from user_conversion.inputs.kinds import recognise
+from user_conversion.inputs.lines import bytes_between
 from user_conversion.inputs.records import lines_of_records
 from user_conversion.log_format import LogFormat
 
@@ -26,7 +27,8 @@ class LineFile:
     """A file of newline-delimited JSON, one record a line.
 
     `path` is what the engine reads, `source` what people call the file, `event` the kind of event
-    that every record is, None if the records say it, `size` the bytes at `path`.
+    that every record is, None if the records say it, `size` the bytes at `path`. If earlier lines
+    of the source were read before, `begins_at` is the file and the byte where these lines begin.
     """
 
     path: Path
@@ -34,6 +36,7 @@ class LineFile:
     compression: str
     event: str | None
     size: int
+    begins_at: tuple[Path, int] | None = None
 
 
 def as_lines(
@@ -63,7 +66,7 @@ class Conversion:
         self._engine_compressions = engine_compressions
         self._scratch = scratch
 
-    def add(self, path: Path, source: str, is_member: bool = False) -> None:
+    def add(self, path: Path, source: str, is_member: bool = False) -> Content:
         """Add a file; raises `NotALogError` if it is of no kind that holds events."""
         event = self._format.kind_of_file(Path(source))
         content = recognise(path, self._format, event, source)
@@ -74,13 +77,25 @@ class Conversion:
             raise NotALogError(source, f"{content.kind.value} inside {packed_with}")
         if content.kind is Kind.ZIP:
             self._add_members(path, source)
-            return
+            return content
         if not _is_utf_8(path):
             path, original = self._new_file(), path
             path.symlink_to(original)
         if not self._is_read_as_it_is(path, content):
             path, packed_with = self._converted(path, source, content, event), compression.NONE
         self.files.append(LineFile(path, source, packed_with, event, path.stat().st_size))
+        return content
+
+    def add_lines(self, path: Path, source: str, start: int, end: int | None) -> None:
+        """Add the lines of a file, decompressed, that begin at a byte and end before another."""
+        event = self._format.kind_of_file(Path(source))
+        part = self._new_file()
+        with LogStream(path, name=source) as stream, _writing(part), part.open("wb") as out:
+            out.writelines(bytes_between(stream, start, end))
+        if self._format.embedded:
+            part = self._converted(part, source, Content(Kind.LINES), event)
+        size = part.stat().st_size
+        self.files.append(LineFile(part, source, compression.NONE, event, size, (path, start)))
 
     def _is_read_as_it_is(self, path: Path, content: Content) -> bool:
         if content.kind is not Kind.LINES or self._format.embedded:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from user_conversion.inputs.compression import LogStream
@@ -42,6 +43,31 @@ def count_lines(files: Sequence[LineFile]) -> list[int]:
                 last = buffer[size - 1]
         counts.append(lines + (last != LINE_FEED))
     return counts
+
+
+def bytes_between(stream: LogStream, start: int, end: int | None) -> Iterator[bytes]:
+    """The bytes of a stream from one place to another, or to its end, some at a time."""
+    if stream.seekable():
+        at = stream.seek(start)
+    else:
+        at = 0
+        while at < start and (skipped := stream.read(min(CHUNK, start - at))):
+            at += len(skipped)
+    while (end is None or at < end) and (
+        chunk := stream.read(min(CHUNK, (end or at + CHUNK) - at))
+    ):
+        at += len(chunk)
+        yield chunk
+
+
+@lru_cache(maxsize=16)
+def lines_before(file: LineFile) -> int:
+    """The number of lines of the source before those of a file; it reads them."""
+    if file.begins_at is None:
+        return 0
+    path, start = file.begins_at
+    with LogStream(path, name=file.source) as stream:
+        return sum(chunk.count(b"\n") for chunk in bytes_between(stream, 0, start))
 
 
 def longest_line(file: LineFile) -> int:

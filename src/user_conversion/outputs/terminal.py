@@ -41,7 +41,7 @@ def show_skipped(files: Sequence[SkippedFile]) -> None:
     if not files:
         return
     number = words.number_of(len(files), "file")
-    print(f"Not read, as not a log of this format: {number}", file=sys.stderr)
+    print(f"Not read: {number}", file=sys.stderr)
     for file in files[:FILES_NAMED]:
         print(f"  {words.printable(str(file.path))} ({file.reason})", file=sys.stderr)
     if len(files) > FILES_NAMED:
@@ -58,10 +58,10 @@ def show_events(out: Console, split: SplitResult) -> None:
     if counts.rejected:
         reasons = ", ".join(f"{name} {n:,}" for name, n in counts.rejected_by_reason.items())
         out.print(f"Rejected: {reasons} (kept in rejected_events)")
-    if not split.plan.files:
+    if not split.files:
         out.print("No new input; the published events are unchanged.")
-    elif split.plan.why != "nothing read before":
-        out.print(f"Files read in this run: {len(split.plan.files):,} ({split.plan.why})")
+    elif split.why != "nothing read before":
+        out.print(f"Files read in this run: {len(split.files):,} ({split.why})")
 
 
 def show_conversion(out: Console, result: ConversionResult) -> None:

@@ -31,7 +31,7 @@ from user_conversion.engines.duckdb.unclear import LineScan
 from user_conversion.errors import EngineError, InputError
 from user_conversion.events import Event, EventCounts, Rejected
 from user_conversion.inputs.convert import LineFile
-from user_conversion.inputs.lines import beginning, count_lines, longest_line
+from user_conversion.inputs.lines import beginning, count_lines, lines_before, longest_line
 from user_conversion.log_format import APP_LOADED, REGISTERED, LogFormat
 from user_conversion.progress import watched
 
@@ -178,6 +178,7 @@ class LineReader:
                     event = events.read_line(line, self._format, self._latest, file.event)
                 except Rejected as error:
                     text = quarantine.kept_text(line)
+                    number += lines_before(file)
                     rejected.append((file.source, number, str(error.reason), text))
                     verdicts[error.reason] += 1
                 else:
