@@ -49,6 +49,17 @@ def write(record: RunRecord, format: str, target: Path | None) -> None:  # noqa:
         print(text, end="")
         return
     with output_errors(target):
+        if _is_stream(target):
+            with target.open("a", encoding="utf-8") as stream:
+                stream.write(text)
+            return
+        # A link stays, and what it leads to is replaced.
+        target = target.resolve()
         unfinished = target.with_name(f".{target.name}.begun")
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(target)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path is a device, a pipe or an open stream, which must not be replaced."""
+    return path.absolute().parts[1] in ("dev", "proc") or (path.exists() and not path.is_file())

@@ -36,8 +36,9 @@ def json_text(document: Any) -> str:
 def as_csv(record: RunRecord) -> str:
     """One line per registration week under a header line of `CSV_COLUMNS`.
 
-    `week_start` is the Monday; rates and the ends of the 95 % interval are percent; `complete`
-    and `small_sample` are true or false.
+    Weeks are written like `2020-W45`, so that no sheet takes them for months. `week_start` is the
+    Monday; rates and the ends of the 95 % interval are percent; `complete` and `small_sample` are
+    true or false.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
@@ -46,5 +47,7 @@ def as_csv(record: RunRecord) -> str:
         document = week.as_json()
         low, high = document["interval"] or (None, None)
         flags = {key: str(document[key]).lower() for key in ("complete", "small_sample")}
-        writer.writerow({**document, **flags, "interval_low": low, "interval_high": high})
+        name = week.registration_week.replace("-", "-W")
+        ends = {"interval_low": low, "interval_high": high}
+        writer.writerow({**document, **flags, **ends, "registration_week": name})
     return text.getvalue()

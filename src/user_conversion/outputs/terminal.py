@@ -38,7 +38,7 @@ def console() -> Console:
 
 def show_skipped(files: Sequence[SkippedFile]) -> None:
     """Name the files of input folders that are not logs, on standard error."""
-    if not files:
+    if not files or sys.stderr is None:
         return
     number = words.number_of(len(files), "file")
     print(f"Not read: {number}", file=sys.stderr)
