@@ -15,8 +15,7 @@ from support.datasets import assert_no_litter, read_dataset
 from support.engines import EngineUnderTest
 from support.logs import app_loaded, registered, write_log
 
-from user_conversion.inputs.convert import LineFile
-from user_conversion.inputs.lines import count_lines, has_more_lines
+from user_conversion.inputs.lines import LineFile, count_lines, has_more_lines
 
 TIME = "2020-11-02T06:21:14Z"
 

@@ -12,9 +12,9 @@ import duckdb
 import pytest
 from support.prepared import prepare_found
 
-from user_conversion.inputs.convert import LineFile
 from user_conversion.inputs.files import find_files
 from user_conversion.inputs.json_text import value_at
+from user_conversion.inputs.lines import LineFile
 from user_conversion.log_format import LogFormat, log_format
 
 ALL = frozenset({"gzip", "zstd"})

@@ -16,9 +16,9 @@ from user_conversion.errors import DatasetError
 from user_conversion.events import EventCounts
 from user_conversion.inputs.files import InputFile
 from user_conversion.inputs.identity import Identity
+from user_conversion.inputs.reading_plan import KnownFile
 from user_conversion.log_format import LogFormat, attributes_of
 from user_conversion.publication import LEDGER, Publication
-from user_conversion.reading_plan import KnownFile
 
 VERSION = 3
 

@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import Any, ParamSpec, TypeVar
 
 from user_conversion import __version__
-from user_conversion.engines import Engine, open_engine
+from user_conversion.engines import Engine
+from user_conversion.engines.opening import open_engine
 from user_conversion.errors import DatasetError
 from user_conversion.jobs.conversion_rate import compute_conversion
 from user_conversion.jobs.events_split import SplitResult, split_events

@@ -1,4 +1,4 @@
-"""A file that holds events as newline-delimited JSON, which every engine reads."""
+"""Turns files of any kind into newline-delimited JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from user_conversion.errors import InputError, OutputError
@@ -15,28 +14,11 @@ from user_conversion.inputs.compression import LogStream
 from user_conversion.inputs.content import Content, Kind, NotALogError
 from user_conversion.inputs.files import InputFile, SkippedFile
 from user_conversion.inputs.kinds import recognise
-from user_conversion.inputs.lines import bytes_between
+from user_conversion.inputs.lines import LineFile, bytes_between
 from user_conversion.inputs.records import lines_of_records
 from user_conversion.log_format import LogFormat
 
 CHUNK = 1 << 18
-
-
-@dataclass(frozen=True)
-class LineFile:
-    """A file of newline-delimited JSON, one record a line.
-
-    `path` is what the engine reads, `source` what people call the file, `event` the kind of event
-    that every record is, None if the records say it, `size` the bytes at `path`. If earlier lines
-    of the source were read before, `begins_at` is the file and the byte where these lines begin.
-    """
-
-    path: Path
-    source: str
-    compression: str
-    event: str | None
-    size: int
-    begins_at: tuple[Path, int] | None = None
 
 
 def as_lines(

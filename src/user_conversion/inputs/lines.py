@@ -1,21 +1,36 @@
-"""The lines of files of newline-delimited JSON as bytes, decompressed."""
+"""Files of newline-delimited JSON, which every engine reads, and their lines as bytes."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from user_conversion.inputs.compression import LogStream
-
-if TYPE_CHECKING:
-    from user_conversion.inputs.convert import LineFile
 
 CHUNK = 1 << 18
 SAMPLE = 1 << 16
 LINE_FEED = ord("\n")
 WHITESPACE = b" \t\r\n\v\f"
+
+
+@dataclass(frozen=True)
+class LineFile:
+    """A file of newline-delimited JSON, one record a line.
+
+    `path` is what the engine reads, `source` what people call the file, `event` the kind of event
+    that every record is, None if the records say it, `size` the bytes at `path`. If earlier lines
+    of the source were read before, `begins_at` is the file and the byte where these lines begin.
+    """
+
+    path: Path
+    source: str
+    compression: str
+    event: str | None
+    size: int
+    begins_at: tuple[Path, int] | None = None
 
 
 def chunks(file: LineFile) -> Iterator[bytes]:

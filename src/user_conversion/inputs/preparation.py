@@ -11,12 +11,12 @@ from user_conversion.errors import InputError
 from user_conversion.inputs import compression
 from user_conversion.inputs.compression import LogStream
 from user_conversion.inputs.content import Content, Kind, NotALogError
-from user_conversion.inputs.convert import Conversion, LineFile
+from user_conversion.inputs.convert import Conversion
 from user_conversion.inputs.files import SkippedFile
 from user_conversion.inputs.identity import unfinished_line
-from user_conversion.inputs.lines import bytes_between
+from user_conversion.inputs.lines import LineFile, bytes_between
+from user_conversion.inputs.reading_plan import FileToRead, KnownFile
 from user_conversion.log_format import LogFormat
-from user_conversion.reading_plan import FileToRead, KnownFile
 
 EXAMPLES = 3
 

@@ -12,9 +12,10 @@ from user_conversion.datasets import REJECTED_EVENTS, Dataset
 from user_conversion.engines import Engine, engine_description
 from user_conversion.errors import EngineError, InputError, UserConversionError
 from user_conversion.events import CLOCK_TOLERANCE, EventCounts, Reason
-from user_conversion.inputs.convert import LineFile
 from user_conversion.inputs.files import Found, SkippedFile, find_files
+from user_conversion.inputs.lines import LineFile
 from user_conversion.inputs.preparation import Prepared, prepare, require_logs
+from user_conversion.inputs.reading_plan import KnownFile, ReadingPlan, plan_reading
 from user_conversion.jobs.superseded import (
     Superseded,
     add_past_events,
@@ -24,7 +25,6 @@ from user_conversion.jobs.superseded import (
 from user_conversion.ledger import Batch, Ledger
 from user_conversion.log_format import LogFormat
 from user_conversion.publication import OutputFolder, Publication
-from user_conversion.reading_plan import KnownFile, ReadingPlan, plan_reading
 from user_conversion.settings import Settings
 
 

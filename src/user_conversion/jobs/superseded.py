@@ -16,10 +16,10 @@ from user_conversion import quarantine
 from user_conversion.datasets import REJECTED_EVENTS
 from user_conversion.engines import Engine
 from user_conversion.events import Event, EventCounts, Reason, Rejected, read_line
-from user_conversion.inputs.convert import LineFile
+from user_conversion.inputs.lines import LineFile
 from user_conversion.inputs.preparation import unfinished_text
+from user_conversion.inputs.reading_plan import FileToRead
 from user_conversion.log_format import LogFormat
-from user_conversion.reading_plan import FileToRead
 
 PREVIOUS = "previous_rejected_events"
 

@@ -25,7 +25,7 @@ from user_conversion.log_format import LogFormat
 from user_conversion.parquet import require_columns
 
 if TYPE_CHECKING:
-    from user_conversion.inputs.convert import LineFile
+    from user_conversion.inputs.lines import LineFile
     from user_conversion.settings import Settings
 
 ROWS_WRITTEN_AT_ONCE = 2_000_000

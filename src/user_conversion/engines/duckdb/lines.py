@@ -30,8 +30,13 @@ from user_conversion.engines.duckdb.session import (
 from user_conversion.engines.duckdb.unclear import LineScan
 from user_conversion.errors import EngineError, InputError
 from user_conversion.events import Event, EventCounts, Rejected
-from user_conversion.inputs.convert import LineFile
-from user_conversion.inputs.lines import beginning, count_lines, lines_before, longest_line
+from user_conversion.inputs.lines import (
+    LineFile,
+    beginning,
+    count_lines,
+    lines_before,
+    longest_line,
+)
 from user_conversion.log_format import APP_LOADED, REGISTERED, LogFormat
 from user_conversion.progress import watched
 
