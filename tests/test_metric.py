@@ -586,11 +586,10 @@ def assert_segments(found: Sequence[dict[str, Any]], expected: oracle.Conversion
     complete = {week.registration_week for week in expected.weeks if week.complete}
     counted = [user for user in expected.users if user.registration_week in complete]
     assert len(found) == len({user.channel for user in counted})
-    # A channel may be called "(none)" as well; then two segments carry that name.
     figures = Counter((s["value"], s["total_registered"], s["total_converted"]) for s in found)
     assert figures == Counter(
         (
-            "(none)" if channel is None else channel,
+            channel,
             sum(user.channel == channel for user in counted),
             sum(user.channel == channel and user.converted for user in counted),
         )

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -31,17 +32,17 @@ REASONS = (
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND, DAY, WEEK = timedelta(microseconds=1), timedelta(days=1), timedelta(weeks=1)
-BOM = b"\xef\xbb\xbf"
 WHITESPACE = b" \t\r\n\v\f"
 LARGEST_OFFSET = timedelta(hours=18)
-# A string, or the end of any other value; then, perhaps, a comma before a closing bracket.
-TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*"|[\]}\w])(?:([ \t\r\n]*),(?=[ \t\r\n]*[\]}]))?')
 TIMESTAMP = re.compile(
-    r"(?P<year>\d{4})-(?P<month>\d\d?)-(?P<day>\d\d?)[Tt ](?P<hour>\d\d?):(?P<minute>\d\d?)"
-    r"(?::(?P<second>\d\d?)(?:[.,](?P<fraction>\d+))?)?"
-    r"(?:[Zz]|(?P<sign>[+-])(?P<offset_hours>\d\d)(?::?(?P<offset_minutes>\d\d))?)?",
+    r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)[T ](?P<hour>\d\d):(?P<minute>\d\d)"
+    r":(?P<second>\d\d)(?:\.(?P<fraction>\d+))?"
+    r"(?:Z| UTC|(?P<sign>[+-])(?P<offset_hours>\d\d)(?::?(?P<offset_minutes>\d\d))?)?",
     re.ASCII,
 )
+# Numbers count seconds, or a thousand, a million or a billion times as many smaller units.
+NUMBER = re.compile(r"\d+(\.\d+)?([eE]\+?\d+)?", re.ASCII)
+EPOCH_SECONDS = (10**8, 42 * 10**8)
 INTEGER_TEXT = re.compile(r"(-?)0*([0-9]{1,19})")
 
 
@@ -130,7 +131,7 @@ def read(lines: Iterable[bytes], run_started: datetime, attributes: Sequence[str
 
 def classify(line: bytes, run_started: datetime, attributes: Sequence[str] = ()) -> Line:
     """What one line is; the first check that fails, in the order of `REASONS`, is the reason."""
-    text = line.removeprefix(BOM).strip(WHITESPACE)
+    text = line.strip(WHITESPACE)
     if not text:
         return Line(BLANK)
     try:
@@ -152,11 +153,9 @@ def classify(line: bytes, run_started: datetime, attributes: Sequence[str] = ())
 
 
 def json_object(line: bytes) -> JsonObject:
-    """The one JSON object on the line. A trailing comma, NaN and Infinity are let pass."""
+    """The one JSON object on the line."""
     try:
-        text = TRAILING_COMMA.sub(r"\1\2", line.decode("utf-8"))
-        value = json.loads(text, object_pairs_hook=JsonObject, parse_constant=str)
-        compact_json(value).encode("utf-8")  # fails on the escape of a lone surrogate
+        value = json.loads(line.decode("utf-8"), object_pairs_hook=JsonObject, parse_float=Decimal)
     except (ValueError, RecursionError):
         raise NotAnEventError("invalid_json") from None
     if not isinstance(value, JsonObject):
@@ -178,13 +177,24 @@ def timestamp(value: object, run_started: datetime) -> datetime:
 
 
 def microseconds_since_epoch(value: object) -> int:
-    """Counted in whole numbers: an offset may lead out of the years that `datetime` knows.
+    """Of a timestamp as text, or of a number. Raises ValueError if the value is neither."""
+    if isinstance(value, str) and (match := TIMESTAMP.fullmatch(value)):
+        return microseconds_of_text(match)
+    if isinstance(value, str | int | Decimal) and NUMBER.fullmatch(str(value)):
+        return microseconds_of_number(Decimal(value))
+    raise ValueError("not a timestamp")
 
-    Raises ValueError where the text is not a timestamp, or the date or time is impossible.
-    """
-    match = TIMESTAMP.fullmatch(value.strip(" \t\n\v\f\r")) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("not a timestamp")
+
+def microseconds_of_number(number: Decimal) -> int:
+    """The unit is that in which the number lies between 1973 and 2103."""
+    for unit in (1, 10**3, 10**6, 10**9):
+        if EPOCH_SECONDS[0] * unit <= number <= EPOCH_SECONDS[1] * unit:
+            return int(number * 10**6 // unit)
+    raise ValueError("of no unit")
+
+
+def microseconds_of_text(match: re.Match[str]) -> int:
+    """Counted in whole numbers: an offset may lead out of the years that `datetime` knows."""
     year, month, day, hour, minute, second, offset_hours, offset_minutes = (
         int(match[name] or 0)
         for name in (
@@ -194,14 +204,10 @@ def microseconds_since_epoch(value: object) -> int:
     )
     microsecond = int((match["fraction"] or "")[:6].ljust(6, "0"))  # further digits are cut
     offset = timedelta(hours=offset_hours, minutes=offset_minutes)
-    if minute > 59 or second > 60 or offset_minutes > 59 or offset > LARGEST_OFFSET:
-        raise ValueError("impossible time")
-    if hour > 24 or (hour == 24 and (minute, second, microsecond) != (0, 0, 0)):
+    if hour > 23 or minute > 59 or second > 59 or offset_minutes > 59 or offset > LARGEST_OFFSET:
         raise ValueError("impossible time")
     days = date(year, month, day).toordinal() - EPOCH.toordinal()  # ValueError if impossible
-    clock = timedelta(hours=hour, minutes=minute, seconds=second)
-    if second < 60:  # second 60 is the first instant of the next minute, without its fraction
-        clock += microsecond * MICROSECOND
+    clock = timedelta(hours=hour, minutes=minute, seconds=second) + microsecond * MICROSECOND
     to_utc = offset if match["sign"] == "-" else -offset
     return days * (DAY // MICROSECOND) + (clock + to_utc) // MICROSECOND
 
@@ -224,6 +230,8 @@ def text_or_null(value: object) -> str | None:
 
 def compact_json(value: object) -> str:
     """JSON without whitespace; numbers with a fraction or exponent as their shortest decimal."""
+    if isinstance(value, Decimal):
+        value = float(value)
     if isinstance(value, JsonObject):
         members = (f"{compact_json(key)}:{compact_json(member)}" for key, member in value)
         return "{" + ",".join(members) + "}"
