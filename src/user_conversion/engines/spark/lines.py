@@ -125,7 +125,9 @@ def _verdict(log_format: LogFormat, latest: datetime) -> Column:
     """A kind, or the first of the other verdicts that applies, in the order of `Reason`."""
     name, kind, number = F.col("name"), F.col("kind"), F.col("id_text")
     has_no_name = F.coalesce(name, F.lit("")) == ""
-    has_no_id = number.isNull() if log_format.ids == "integer" else F.coalesce(number, F.lit("")) == ""
+    has_no_id = (
+        number.isNull() if log_format.ids == "integer" else F.coalesce(number, F.lit("")) == ""
+    )
     is_blank = F.col("value").rlike(BLANK)
     micros = F.unix_micros("time")
     return (
