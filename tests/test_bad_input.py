@@ -158,7 +158,10 @@ def test_any_lines_in_any_files(engine: EngineUnderTest) -> None:
     @given(st.data())
     def check(data: st.DataObject) -> None:
         lines = data.draw(raw_logs())
+        # A file without any good line would fail the run.
+        good = [registered("2020-11-02T06:21:14Z", 1_000 + number).encode() for number in range(4)]
         contents = data.draw(file_splits(lines))
+        contents = [good[number] + b"\n" + each for number, each in enumerate(contents)]
         with scratch_folder() as name:
             logs = Path(name, "logs")
             logs.mkdir()
