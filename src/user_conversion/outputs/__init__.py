@@ -1,4 +1,4 @@
-"""Outputs: every form in which an answer is shown. They see the record of the run, nothing else.
+"""Outputs: every form in which an answer is shown. Each is made from the record of the run alone.
 
 To add one, write a module with a function from `RunRecord` to text, and name it in `WRITERS`.
 """
@@ -8,10 +8,9 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from user_conversion.errors import DatasetError, SettingsError
+from user_conversion.errors import SettingsError
 from user_conversion.publication import output_errors
 from user_conversion.run_record import RunRecord
-from user_conversion.settings import CONVERSION
 
 PAGE = "report.html"
 # The function that renders a format, as module:function; imported when it is used.
@@ -30,8 +29,6 @@ def render(record: RunRecord, format: str) -> str:  # noqa: A002
     """
     if format not in WRITERS:
         raise SettingsError(f"Unknown format '{format}': choose one of {', '.join(WRITERS)}.")
-    if record.result is None:
-        raise DatasetError(f"No conversion has been computed here yet: run {CONVERSION} first.")
     module, function = WRITERS[format].split(":")
     return str(getattr(importlib.import_module(module), function)(record))
 
@@ -46,6 +43,13 @@ def write(record: RunRecord, format: str, target: Path | None) -> None:  # noqa:
         print(text, end="")
         return
     with output_errors(target):
-        unfinished = target.with_name(f".{target.name}.begun")
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(target)
+        if target.exists() and not target.is_file():
+            # A device such as /dev/stdout must not be replaced by a file.
+            target.write_text(text, encoding="utf-8")
+            return
+        begun = target.with_name(f".{target.name}.begun")
+        try:
+            begun.write_text(text, encoding="utf-8")
+            begun.replace(target)
+        finally:
+            begun.unlink(missing_ok=True)
