@@ -82,7 +82,7 @@ def test_the_alias(log: Path, output: Path) -> None:
 FIGURES = {"total_registered", "total_converted", "conversion_rate", "interval"}
 KEYS = {"definition", "timezone", "observed_through", "complete", "weeks", "segments", "events"}
 WEEK_KEYS = {"registration_week", "week_start", "complete"}
-EVENT_KEYS = {"lines", "registered", "app_loaded", "other", "blank", "rejected"}
+EVENT_KEYS = {"lines", "registered", "app_loaded", "other", "blank", "rejected", "anonymous"}
 
 
 def test_json_is_one_object_on_standard_output(log: Path, output: Path) -> None:
@@ -102,7 +102,7 @@ def test_json_is_one_object_on_standard_output(log: Path, output: Path) -> None:
     (week,) = answer["weeks"]
     assert (week["registration_week"], week["week_start"]) == ("2020-45", "2020-11-02")
     assert week["complete"]
-    assert {segment["value"] for segment in answer["segments"]} == {"ad", "mail", "(none)"}
+    assert {segment["value"] for segment in answer["segments"]} == {"ad", "mail", None}
     low, high = answer["interval"]
     assert 0 < low < answer["conversion_rate"] < high < 100
 
@@ -181,7 +181,7 @@ def test_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_options_from_the_environment(tmp_path: Path, log: Path) -> None:
     output = tmp_path / "from the environment"
-    more = write_log(tmp_path / "more logs" / "b.json", ["{}"])
+    more = write_log(tmp_path / "more logs" / "b.json", ["{}", LOG[0]])
     environment = {
         "INPUT": os.pathsep.join(map(str, (log, more.parent))),
         "OUTPUT": str(output),
@@ -198,7 +198,7 @@ def test_options_from_the_environment(tmp_path: Path, log: Path) -> None:
     answer = process("run", **variables).json()
     assert (answer["timezone"], answer["definition"]) == ("America/New_York", "same-week")
     assert answer["observed_through"] == "2020-11-12"
-    assert answer["events"]["lines"] == 7
+    assert answer["events"]["lines"] == 8
     assert {segment["by"] for segment in answer["segments"]} == {"device_type"}
     # What is given on the command line goes first.
     answer = process("run", "--timezone", "UTC", **variables).json()
@@ -278,7 +278,7 @@ def test_an_unknown_zone_is_told_the_nearest_names(log: Path, output: Path) -> N
 def test_a_segment_that_was_not_kept(log: Path, output: Path) -> None:
     assert command("events-split", "--input", log, "--output", output).status == 0
     done = command(LONG_NAME, "--output", output, "--by", "campaign")
-    assert_one_sentence(done, 2, "campaign", "--attribute")
+    assert_one_sentence(done, 2, "campaign", "--field")
 
 
 # ---------------------------------------------------------------- a run that fails

@@ -276,7 +276,17 @@ def test_parquet_without_a_ledger_is_replaced(
 # Words that mean something in SQL, and names of the product's own tables and columns.
 NAMES = ["city", "user", "order", "group", "select", "current_date", "lines", "raw", "source"]
 NAMES += ["reason", "value", "day", "users", "without_device", "latest", "calendar", "t0", "_x1"]
-NAMES += ["kind", "text", "attribute", "attribute_0", "unusual"]
+NAMES += [
+    "kind",
+    "text",
+    "attribute",
+    "attribute_0",
+    "attributes",
+    "place",
+    "first_load",
+    "records",
+]
+NAMES += ["initiator_id_right", "is_object", "event_name", "id_text", "named", "ends_at"]
 
 
 def test_attributes_of_any_name(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
@@ -284,7 +294,7 @@ def test_attributes_of_any_name(engine: EngineUnderTest, tmp_path: Path, output:
     first = registered("2020-11-02T12:00:00Z", 1, "ad", **values[0])
     second = registered("2020-11-02T12:00:00Z", 2, "ad", **values[1]) + " "
     late = registered("2020-11-02T12:00:00+00:00", 3, "ad", user="value 1", order=None, city=7)
-    options = [option for name in NAMES for option in ("--attribute", name)]
+    options = [option for name in NAMES for option in ("--field", f"{name}={name}")]
     for number, line_ in enumerate((first, second, late)):
         write_log(tmp_path / "logs" / f"{number}.json", [line_])
         where = ["--input", tmp_path / "logs", "--output", output, "--as-of", "2020-11-15"]
@@ -306,20 +316,20 @@ def test_other_attributes_read_everything_again(
 ) -> None:
     log = write_log(tmp_path / "log.json", [registered("2020-11-02T12:00:00Z", 1, city="Bern")])
     engine.split(output, log)
-    engine.split(output, log, attributes=("channel", "city"))
+    engine.split(output, log, field={"city": "city"})
     (row,) = read_dataset(output, "user_registration", "city")
     assert row.city == "Bern"
     engine.split(output, log)
     assert len(read_dataset(output, "user_registration")) == 1
 
 
-TAKEN = ["time", "Event", "place", "first_load", "loaded_at", "ends_at", "utc_day"]
+TAKEN = ["time", "Event", "registered_at", "converted", "registration_week"]
 
 
 @pytest.mark.parametrize("name", [*TAKEN, "", "a b", "x;y", 'a"b', "ü", "1st", "a" * 64])
 def test_attributes_that_cannot_be(tmp_path: Path, output: Path, name: str) -> None:
     log = write_log(tmp_path / "log.json", [line(1)])
-    done = command("run", "--input", log, "--output", output, "--attribute", name)
+    done = command("run", "--input", log, "--output", output, "--field", f"{name}=x")
     assert done.status == 2
     assert "Traceback" not in done.err
     assert not output.exists()

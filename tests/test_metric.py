@@ -391,10 +391,10 @@ def test_segments_are_pooled_over_complete_weeks(
     assert (ad["total_registered"], ad["total_converted"], ad["conversion_rate"]) == (1000, 100, 10)
     assert not ad["small_sample"]
     # Wilson's interval for 0 of 18, as published.
-    assert (none["value"], none["interval"], none["small_sample"]) == ("(none)", [0, 17.59], True)
+    assert (none["value"], none["interval"], none["small_sample"]) == (None, [0, 17.59], True)
     devices = engine.convert(output, by="device_type").as_json()["segments"]
     # It splits the converted users, so each rate is of everybody.
-    assert figures_by_value(devices) == [("tv", 1018, 50), ("(none)", 1018, 50)]
+    assert figures_by_value(devices) == [("tv", 1018, 50), (None, 1018, 50)]
 
 
 # ---------------------------------------------------------------- nothing to measure
@@ -405,10 +405,9 @@ def test_segments_are_pooled_over_complete_weeks(
     [
         ([], None),
         ([""], None),
-        (['{"event":"page_viewed"}'], None),
         ([app_loaded("2020-11-03T12:00:00Z", 1)], "2020-11-03"),
     ],
-    ids=["no line", "a blank line", "other events", "loads only"],
+    ids=["no line", "a blank line", "loads only"],
 )
 def test_nobody_registered(
     engine: EngineUnderTest, tmp_path: Path, output: Path, lines: list[str], observed: str | None
@@ -425,6 +424,17 @@ def test_nobody_registered(
     assert answer["weeks"] == answer["segments"] == answer["cohorts"] == []
     assert answer["observed_through"] == observed
     assert read_dataset(output, "weekly_summary") == read_dataset(output, "user_conversion") == []
+
+
+def test_run_without_any_event_of_the_two_kinds_fails(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    log = write_log(tmp_path / "log.json", ['{"event":"page_viewed"}'] * 3)
+    done = engine.command("run", "--input", log, "--output", output)
+    assert done.status == 1
+    assert "'page_viewed' (3)" in done.err
+    assert "--registered" in done.err
+    assert not (output / "app_loaded").exists()
 
 
 def test_weeks_that_are_gone_leave_the_datasets(engine: EngineUnderTest, unfinished: Path) -> None:
@@ -636,7 +646,7 @@ def test_order_files_duplicates_and_other_events_do_not_matter(engine: EngineUnd
 
 def without_event_counts(text: str) -> Any:
     answer, datasets = json.loads(text)
-    return {**answer, "quality": None}, datasets
+    return {**answer, "quality": None, "daily": None}, datasets
 
 
 def test_the_json_is_the_same_to_the_byte(engine: EngineUnderTest, tmp_path: Path) -> None:

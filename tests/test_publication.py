@@ -306,7 +306,7 @@ def test_stopped_by_hand(tmp_path: Path, output: Path, stop: signal.Signals) -> 
         run.send_signal(stop)
         error = run.communicate(timeout=20)[1].decode()
     assert run.returncode == 130, error
-    assert error == "user-conversion: stopped; the output is as it was.\n"
+    assert error == "user-conversion: interrupted; the previous output is unchanged.\n"
     assert users(output) == [1]
     assert_no_litter(output)
 

@@ -93,10 +93,13 @@ class EventCounts:
     rejected_by_reason: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, verdicts: Mapping[str, int]) -> EventCounts:
-        """The counts from the number of lines by verdict: a kind, `Skipped` or `Reason`."""
+    def of(cls, lines: int, verdicts: Mapping[str, int]) -> EventCounts:
+        """The counts from the number of lines by verdict: a kind, `Skipped` or `Reason`.
+
+        `lines` is counted independently of the verdicts.
+        """
         return cls(
-            lines=sum(verdicts.values()),
+            lines=lines,
             **{
                 name: verdicts.get(name, 0) for name in (REGISTERED, APP_LOADED, *map(str, Skipped))
             },
@@ -120,10 +123,9 @@ class EventCounts:
         return self.lines - self.recognised - self.blank - self.rejected
 
     def __add__(self, more: EventCounts) -> EventCounts:
-        return EventCounts(
-            *(getattr(self, name) + getattr(more, name) for name in COUNTS),
-            _sums(self.rejected_by_reason, more.rejected_by_reason),
-        )
+        counts = {name: getattr(self, name) + getattr(more, name) for name in COUNTS}
+        reasons = Counter(self.rejected_by_reason) + Counter(more.rejected_by_reason)
+        return EventCounts(**counts, rejected_by_reason=dict(sorted(reasons.items())))
 
     def as_json(self) -> dict[str, Any]:
         """The key `events` of the JSON."""
@@ -136,10 +138,6 @@ class EventCounts:
         """The inverse of `as_json`."""
         counts = {name: int(document[name]) for name in COUNTS}
         return cls(**counts, rejected_by_reason=dict(document["rejected_by_reason"]))
-
-
-def _sums(one: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
-    return dict(sorted((Counter(one) + Counter(more)).items()))
 
 
 COUNTS = ("lines", "registered", "app_loaded", "other", "anonymous", "blank")

@@ -190,7 +190,8 @@ class Publication:
     def write_json(self, name: str, document: Any) -> None:
         """Stage a JSON document for the top of the output folder."""
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-        (self.folder / name).write_text(text, "utf-8")
+        # File names that are not UTF-8 have surrogates, which JSON can have as escapes only.
+        (self.folder / name).write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def _rename_apart(folder: Path, names: list[str]) -> list[str]:

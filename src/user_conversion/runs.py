@@ -62,8 +62,8 @@ class Run:
             result = split_events(self._settings, self._output, lambda: self._engine, self._started)
             self._just_split = result.is_everything
             record["files_read"] = len(result.plan.files)
-            record["passed_over"] = [
-                {"path": str(each.path), "reason": each.reason} for each in result.passed_over
+            record["skipped"] = [
+                {"path": str(each.path), "reason": each.reason} for each in result.skipped
             ]
             record["counts"] = result.read.as_json()
         return result
@@ -89,6 +89,8 @@ class Run:
 
     def _save(self) -> None:
         """Write `run.json`: this run, and the last run of each job."""
+        jobs = self._previous_jobs() | self._jobs
+        conversion = jobs.get(CONVERSION, {}).get("parameters", {})
         self.record = RunRecord.of(
             {
                 "command": self._command,
@@ -99,8 +101,10 @@ class Run:
                     "python": platform.python_version(),
                     **self._versions,
                 },
+                "definition": conversion.get("definition"),
+                "timezone": conversion.get("timezone"),
                 "seconds": round((datetime.now(UTC) - self._started).total_seconds(), 3),
-                "jobs": self._previous_jobs() | self._jobs,
+                "jobs": jobs,
             }
         )
         with self._output.publication() as publication:

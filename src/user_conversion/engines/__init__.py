@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
     from user_conversion.settings import Settings
 
+__all__ = ["ENGINES", "Engine", "EngineDescription", "engine_description", "open_engine"]
+
 DUCKDB = EngineDescription(
     name="duckdb",
     home="user_conversion.engines.duckdb.engine:DuckDBEngine",
     dialect="duckdb",
-    compressions=frozenset({"none", "gzip", "zstd"}),
+    compressions=frozenset({"gzip", "zstd"}),
     line_numbers=True,
     options={
         "memory_limit": "on Spark set --conf spark.driver.memory=4g, and on a cluster "
@@ -33,7 +35,7 @@ SPARK = EngineDescription(
     name="spark",
     home="user_conversion.engines.spark.engine:SparkEngine",
     dialect="spark",
-    compressions=frozenset({"none", "gzip"}),
+    compressions=frozenset({"gzip"}),
     line_numbers=False,
     options={"master": "add --engine spark", "conf": "add --engine spark"},
 )

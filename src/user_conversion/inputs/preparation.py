@@ -8,7 +8,7 @@ from pathlib import Path
 from user_conversion.errors import InputError
 from user_conversion.inputs.content import NotALogError
 from user_conversion.inputs.convert import Conversion, LineFile
-from user_conversion.inputs.files import Found, InputFile, PassedOver
+from user_conversion.inputs.files import Found, InputFile, SkippedFile
 from user_conversion.log_format import LogFormat
 
 EXAMPLES = 3
@@ -20,7 +20,7 @@ class Prepared:
 
     files: list[LineFile]
     inputs: list[InputFile]
-    passed_over: list[PassedOver]
+    skipped: list[SkippedFile]
 
 
 def prepare(
@@ -31,29 +31,29 @@ def prepare(
     Raises `InputError` if a file cannot be read, or a file that was named itself is not a log.
     """
     conversion = Conversion(log_format, engine_compressions, scratch)
-    conversion.passed_over += found.passed_over
+    conversion.skipped += found.skipped
     inputs = []
     for file in found.files:
         try:
-            conversion.add(file.path, str(file.path))
+            conversion.add(file.path, str(file.path).encode("utf-8", "replace").decode())
         except NotALogError as error:
             if file.path in found.named:
                 raise
-            conversion.passed_over.append(PassedOver(error.source, error.reason))
+            conversion.skipped.append(SkippedFile(error.source, error.reason))
         else:
             inputs.append(file)
-    return Prepared(conversion.files, inputs, conversion.passed_over)
+    return Prepared(conversion.files, inputs, conversion.skipped)
 
 
 def require_logs(prepared: Prepared) -> None:
     """Raise `InputError` if no file is a log."""
     if not prepared.files:
-        raise InputError(_nothing_to_read(prepared.passed_over))
+        raise InputError(_nothing_to_read(prepared.skipped))
 
 
-def _nothing_to_read(passed_over: list[PassedOver]) -> str:
-    examples = ", ".join(f"'{each.path}' ({each.reason})" for each in passed_over[:EXAMPLES])
+def _nothing_to_read(skipped: list[SkippedFile]) -> str:
+    examples = ", ".join(f"'{each.path}' ({each.reason})" for each in skipped[:EXAMPLES])
     return (
-        f"No file is a log of events, of {len(passed_over):,} in all, for example {examples}; "
+        f"No file is a log of events, of {len(skipped):,} in all, for example {examples}; "
         "describe them with --log-format."
     )

@@ -47,8 +47,8 @@ def compute_conversion(
     kept = ledger or Ledger.new(LogFormat())
     if not ledger and not datasets.user_registration().partitions(output.path):
         raise DatasetError(f"No events in '{output.path}' yet: run events-split first.")
-    if settings.by not in (None, DEVICE_TYPE, *kept.attributes):
-        known = (*kept.attributes, DEVICE_TYPE)
+    known = (*kept.attributes, DEVICE_TYPE)
+    if settings.by and settings.by not in known:
         raise SettingsError(
             f"--by {settings.by}: events-split kept {', '.join(known)}"
             f"{did_you_mean(settings.by, known)} Run events-split with --field "
@@ -93,7 +93,9 @@ class _Job:
             observed_through=observed,
             weeks=weeks,
             channels=channels,
-            segmentation=channels if by == CHANNEL else by and self._segmentation(by, complete),
+            segmentation=(channels if by == CHANNEL else self._segmentation(by, complete))
+            if by
+            else None,
             cohorts=cohort_triangle(self._rows("cohort_table"), observed) if observed else (),
             first_loads=self._first_loads(observed) if observed else FirstLoads(),
             gaps=Gaps.of(daily),
@@ -141,17 +143,17 @@ class _Job:
 
     def _packed(self) -> str:
         """All attributes as one struct; each after whether it is missing, so that none is last."""
-        fields = {}
+        fields: dict[str, str] = {}
         for number, name in enumerate(map(self.engine.quoted, self.ledger.attributes)):
             fields |= {f"missing_{number}": f"{name} IS NULL", f"value_{number}": name}
         return self.engine.struct(fields)
 
-    def _unpacked(self) -> str:
-        """The attributes as columns of their names."""
-        return ", ".join(
-            f"attributes.value_{number} AS {self.engine.quoted(name)}"
-            for number, name in enumerate(self.ledger.attributes)
-        )
+    def _users(self, dataset: Dataset) -> str:
+        """The query of the rows of `user_conversion`, with the attributes as columns."""
+        columns = dict(zip(dataset.columns, dataset.columns, strict=True))
+        for number, name in enumerate(self.ledger.attributes):
+            columns[name] = f"attributes.value_{number} AS {self.engine.quoted(name)}"
+        return f"SELECT {', '.join(columns.values())}, {dataset.partition} FROM user_conversion"
 
     def _daily(self) -> tuple[Daily, datetime | None]:
         """Events by UTC day and kind, and the instant of the latest one."""
@@ -181,7 +183,7 @@ class _Job:
     def _write(self) -> None:
         users = datasets.user_conversion(self.ledger.attributes, self.ledger.id_type)
         for dataset, sql in (
-            (users, f"SELECT *, {self._unpacked()} FROM user_conversion"),
+            (users, self._users(users)),
             (WEEKLY_SUMMARY, self._sql("weekly_summary")),
         ):
             self.engine.write(sql, dataset, dataset.folder(self.publication.folder))

@@ -12,8 +12,8 @@ from user_conversion.engines import Engine, engine_description
 from user_conversion.errors import EngineError, InputError
 from user_conversion.events import CLOCK_TOLERANCE, EventCounts
 from user_conversion.inputs.convert import LineFile
-from user_conversion.inputs.files import Found, InputFile, PassedOver, find_files
-from user_conversion.inputs.preparation import prepare, require_logs
+from user_conversion.inputs.files import Found, InputFile, SkippedFile, find_files
+from user_conversion.inputs.preparation import Prepared, prepare, require_logs
 from user_conversion.ledger import Batch, Ledger, Plan
 from user_conversion.log_format import LogFormat
 from user_conversion.publication import OutputFolder, Publication
@@ -24,11 +24,12 @@ from user_conversion.settings import Settings
 class SplitResult:
     """What this run read, and what the published datasets now hold.
 
-    `passed_over` are files of the input folders that are not logs.
+    `skipped` are files of the input folders that are not logs.
     """
 
+    log_format: LogFormat
     plan: Plan
-    passed_over: tuple[PassedOver, ...]
+    skipped: tuple[SkippedFile, ...]
     read: EventCounts
     total: EventCounts
 
@@ -57,16 +58,13 @@ def split_events(
     if plan.rebuild:
         require_logs(prepared)
     plan = Plan(prepared.inputs, plan.rebuild, plan.why)
-    passed_over = tuple(prepared.passed_over)
+    skipped = tuple(prepared.skipped)
     if not plan.files:
-        return SplitResult(plan, passed_over, EventCounts(), ledger.counts)
+        return SplitResult(settings.events, plan, skipped, EventCounts(), ledger.counts)
     with output.publication() as publication:
         engine = open_engine()
-        counts = engine.read_events(prepared.files, settings.events, now + CLOCK_TOLERANCE)
-        _require_unchanged(plan.files)
-        _require_reconciled(counts)
+        counts = _read(engine, prepared, settings, now)
         ledger = ledger.with_batch(Batch(now.isoformat(), engine.name, tuple(plan.files), counts))
-        quarantine.check(engine, prepared.files, counts, settings.max_rejected)
         _require_events(ledger.counts, prepared.files, settings.events)
         for dataset in (
             datasets.user_registration(ledger.attributes, ledger.id_type),
@@ -75,7 +73,7 @@ def split_events(
             _stage_days(dataset, engine, output, publication, plan.rebuild)
         _stage_rejected(engine, output, publication, plan.rebuild)
         ledger.save(publication)
-    return SplitResult(plan, passed_over, counts, ledger.counts)
+    return SplitResult(settings.events, plan, skipped, counts, ledger.counts)
 
 
 def _plan(settings: Settings, output: OutputFolder, found: Found) -> tuple[Ledger, Plan]:
@@ -87,18 +85,26 @@ def _plan(settings: Settings, output: OutputFolder, found: Found) -> tuple[Ledge
     return (Ledger.new(settings.events) if plan.rebuild else ledger), plan
 
 
-def _require_unchanged(files: Sequence[InputFile]) -> None:
-    for file in files:
-        if not file.is_unchanged():
-            raise InputError(f"'{file.path}' was written to while it was read; run again.")
-
-
-def _require_reconciled(counts: EventCounts) -> None:
+def _read(engine: Engine, prepared: Prepared, settings: Settings, now: datetime) -> EventCounts:
+    """Read the events into the engine's tables, and check what came of the lines."""
+    try:
+        counts = engine.read_events(prepared.files, settings.events, now + CLOCK_TOLERANCE)
+    finally:
+        # If a file was written to, that is the cause of any other error.
+        _require_unchanged(prepared.inputs)
     if counts.unaccounted():
         raise EngineError(
             f"{counts.unaccounted()} of {counts.lines} lines were not counted; nothing was "
             "published. Please report this as a bug."
         )
+    quarantine.check(engine, prepared.files, counts, settings.max_rejected)
+    return counts
+
+
+def _require_unchanged(files: Sequence[InputFile]) -> None:
+    for file in files:
+        if not file.is_unchanged():
+            raise InputError(f"'{file.path}' was written to while it was read; run again.")
 
 
 def _require_events(counts: EventCounts, files: Sequence[LineFile], log_format: LogFormat) -> None:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from user_conversion.errors import SettingsError
 from user_conversion.publication import output_errors
-from user_conversion.run_record import RunRecord
+
+if TYPE_CHECKING:
+    from user_conversion.run_record import RunRecord
 
 PAGE = "report.html"
 # The function that renders a format, as module:function; imported when it is used.

@@ -33,8 +33,10 @@ class Column:
         return max(min(longest, self.folded_at or longest), cell_len(self.heading))
 
 
-def fitting_table(columns: Sequence[Column], width: int, styles: Sequence[str]) -> Table:
-    """A table of as many of the columns as fit; one style per row.
+def fitting_table(
+    columns: Sequence[Column], width: int, styles: Sequence[str] | None = None
+) -> Table:
+    """A table of as many of the columns as fit; one style per row, if any.
 
     If not even those of rank 0 fit, their gaps are narrower and cells are folded further.
     """
@@ -47,8 +49,8 @@ def fitting_table(columns: Sequence[Column], width: int, styles: Sequence[str]) 
     for column in columns:
         heading, no_wrap = words.ordinary_spaces(column.heading), column.folded_at is None
         table.add_column(heading, justify=column.justify, no_wrap=no_wrap, overflow="fold")
-    rows = zip(*(column.cells for column in columns), strict=True)
-    for row, style in zip(rows, styles, strict=True):
+    rows = list(zip(*(column.cells for column in columns), strict=True))
+    for row, style in zip(rows, styles or [""] * len(rows), strict=True):
         table.add_row(*map(words.ordinary_spaces, row), style=style)
     return table
 

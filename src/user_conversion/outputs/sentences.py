@@ -37,6 +37,9 @@ def warnings(result: ConversionResult) -> Iterator[str]:
             f"Small sample: fewer than {SMALL_SAMPLE} users registered in complete weeks. "
             "Look at the interval rather than the rate."
         )
+    asked = result.segmentation
+    if asked and asked.segments and all(each.value is None for each in asked.segments):
+        yield f"No user has a value for {asked.by}: check the name or path of the field."
     if result.gaps:
         yield " ".join([*gaps(result.gaps), "Missing logs can look like a drop in conversion."])
     if result.quality.events_after_as_of and result.observed_through:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from user_conversion.log_format import DEFAULT
 from user_conversion.outputs import sentences, words
 from user_conversion.outputs.columns import Column, fitting_table
 from user_conversion.results import ConversionResult, Figures, Segmentation
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from user_conversion.events import EventCounts
-    from user_conversion.inputs.files import PassedOver
+    from user_conversion.inputs.files import SkippedFile
+    from user_conversion.inspection import Inspection
     from user_conversion.jobs.events_split import SplitResult
 
 BAR_WIDTH = 16
@@ -29,6 +31,7 @@ LONGEST_NAME = 40
 NAME_WIDTH = 20
 NOTE_WIDTH = len(words.SMALL_SAMPLE)
 FILES_NAMED = 5
+FIELDS_SHOWN = 40
 
 
 def console() -> Console:
@@ -41,7 +44,7 @@ def console() -> Console:
     return out
 
 
-def show_passed_over(files: Sequence[PassedOver]) -> None:
+def show_skipped(files: Sequence[SkippedFile]) -> None:
     """Name the files of input folders that are not logs, on standard error."""
     if not files:
         return
@@ -55,6 +58,8 @@ def show_passed_over(files: Sequence[PassedOver]) -> None:
 
 def show_events(out: Console, split: SplitResult) -> None:
     """Print how the lines were counted."""
+    if split.log_format.name != DEFAULT:
+        _print(out, f"Log format: {words.printable(split.log_format.name)}")
     _print(out, lines_sentence(split.total))
     if split.total.rejected:
         reasons = split.total.rejected_by_reason.items()
@@ -79,15 +84,48 @@ def show_conversion(out: Console, result: ConversionResult) -> None:
     heading.stylize("bold", 0, len(title))
     out.print(heading)
     _print(out, f"Converted: {result.counted_as.summary}.", "dim")
-    out.print(weeks_table(result, out.width))
+    if result.weeks:
+        out.print(weeks_table(result, out.width))
     if result.segmentation:
-        _print(out, f"By {result.segmentation.by}, complete weeks only:")
-        out.print(segments_table(result.segmentation, out.width))
-        _print(out, sentences.comparison(result.segmentation))
+        show_segments(out, result.segmentation)
     for sentence in filter(None, [sentences.unfinished(result), *sentences.warnings(result)]):
         _print(out, sentence, "yellow")
     _print(out, total_line(result.total), "bold")
     _print(out, complete_line(result.complete))
+
+
+def show_segments(out: Console, compared: Segmentation) -> None:
+    """Print the table of segments, and whether they differ."""
+    if compared.segments:
+        _print(out, f"By {compared.by}, complete weeks only:")
+        out.print(segments_table(compared, out.width))
+    _print(out, sentences.comparison(compared))
+
+
+def show_inspection(out: Console, found: Inspection) -> None:
+    """Print what some logs are, and the command that reads them."""
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in found.kinds.items())
+    _print(out, f"Files: {found.files:,} (looked into: {kinds})")
+    _print(out, f"Records looked at: {found.records:,}")
+    if found.time_span:
+        first, last = (f"{time:%Y-%m-%d %H:%M:%S} UTC" for time in found.time_span)
+        _print(out, f"Times: {first} to {last}")
+    _print(out, f"Log format: {found.log_format or 'none of the presets'}")
+    if found.event_names:
+        names = [words.name(name, LONGEST_NAME) for name in found.event_names]
+        numbers = [words.count(number) for number in found.event_names.values()]
+        columns = [Column("Event", names, folded_at=NAME_WIDTH), Column("Records", numbers)]
+        out.print(fitting_table(columns, out.width))
+    fields = found.fields[:FIELDS_SHOWN]
+    columns = [
+        Column("Field", [words.printable(each.path) for each in fields], folded_at=NAME_WIDTH),
+        Column("In records", [f"{each.share:.0%}" for each in fields], rank=1),
+        Column("Values", [words.printable(each.form) for each in fields], folded_at=NAME_WIDTH),
+    ]
+    out.print(fitting_table(columns, out.width))
+    _print(out, "To compute the conversion of these logs:", "bold")
+    # Without line breaks, so that it can be copied.
+    out.print(f"  {words.printable(found.command)}", soft_wrap=True)
 
 
 def weeks_table(result: ConversionResult, width: int = PIPED_WIDTH) -> Table:
@@ -111,7 +149,7 @@ def segments_table(compared: Segmentation, width: int = PIPED_WIDTH) -> Table:
         *_figures(figures),
         Column("", [words.notes(each) for each in figures], folded_at=NOTE_WIDTH),
     ]
-    return fitting_table(columns, width, [""] * len(names))
+    return fitting_table(columns, width)
 
 
 def total_line(figures: Figures) -> str:

@@ -19,10 +19,10 @@ from user_conversion.engines.duckdb.session import (
     open_session,
     out_of_memory,
 )
-from user_conversion.engines.parquet_footers import require_columns
 from user_conversion.errors import DatasetError, OutputError
 from user_conversion.events import EventCounts
 from user_conversion.log_format import LogFormat
+from user_conversion.parquet import require_columns
 
 if TYPE_CHECKING:
     from user_conversion.inputs.convert import LineFile
