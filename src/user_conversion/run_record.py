@@ -42,6 +42,13 @@ class RunRecord:
                 f"'{path}' is not a readable record of a run: run {CONVERSION} again."
             ) from None
 
+    @property
+    def conversion(self) -> ConversionResult:
+        """The last conversion. Raises `DatasetError` if there is none."""
+        if self.result is None:
+            raise DatasetError(f"No conversion has been computed here yet: run {CONVERSION} first.")
+        return self.result
+
     def save(self, publication: Publication) -> None:
         """Stage the record for publication."""
         publication.write_json(RUN_RECORD, self.document)

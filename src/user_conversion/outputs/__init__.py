@@ -1,4 +1,4 @@
-"""Outputs: every form in which an answer is shown. They see the record of the run, nothing else.
+"""Outputs: every form in which an answer is shown. Each is made from the record of the run alone.
 
 To add one, write a module with a function from `RunRecord` to text, and name it in `WRITERS`.
 """
@@ -9,9 +9,8 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from user_conversion.errors import DatasetError, SettingsError
+from user_conversion.errors import SettingsError
 from user_conversion.publication import output_errors
-from user_conversion.settings import CONVERSION
 
 if TYPE_CHECKING:
     from user_conversion.run_record import RunRecord
@@ -33,8 +32,6 @@ def render(record: RunRecord, format: str) -> str:  # noqa: A002
     """
     if format not in WRITERS:
         raise SettingsError(f"Unknown format '{format}': choose one of {', '.join(WRITERS)}.")
-    if record.result is None:
-        raise DatasetError(f"No conversion has been computed here yet: run {CONVERSION} first.")
     module, function = WRITERS[format].split(":")
     return str(getattr(importlib.import_module(module), function)(record))
 

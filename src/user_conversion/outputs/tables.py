@@ -1,4 +1,4 @@
-"""The answer as a sheet (CSV) and for programs (JSON)."""
+"""The answer for spreadsheets (CSV) and programs (JSON)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 import json
 from typing import Any
 
-from user_conversion.outputs.words import conversion
 from user_conversion.run_record import RunRecord
 
 CSV_COLUMNS = (
@@ -24,12 +23,12 @@ CSV_COLUMNS = (
 
 
 def as_json(record: RunRecord) -> str:
-    """The object that the conversion prints with `--format json`."""
-    return json_text(conversion(record).as_json())
+    """The JSON object of `--format json`."""
+    return json_text(record.conversion.as_json())
 
 
 def json_text(document: Any) -> str:
-    """A JSON document in ASCII: texts from the logs could change a terminal."""
+    """A JSON document in ASCII, because texts from the logs could change a terminal."""
     return json.dumps(document, indent=2) + "\n"
 
 
@@ -43,7 +42,7 @@ def as_csv(record: RunRecord) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    for week in conversion(record).weeks:
+    for week in record.conversion.weeks:
         document = week.as_json()
         low, high = document["interval"] or (None, None)
         flags = {key: str(document[key]).lower() for key in ("complete", "small_sample")}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from user_conversion.outputs import words
-from user_conversion.outputs.page.folding import CohortGrid
+from user_conversion.outputs import sentences, words
+from user_conversion.outputs.folding import CohortGrid
 from user_conversion.results import ConversionResult, Figures, FirstLoads, Gaps, WeekResult
 
 
@@ -13,40 +13,48 @@ def complete(result: ConversionResult) -> str:
     """The users behind the figure of complete weeks."""
     weeks = sum(week.complete for week in result.weeks)
     if not weeks:
-        return "No week is complete yet: the users of every week can still convert."
+        return f"{sentences.no_rate(result)}: {sentences.can_still_convert(len(result.weeks))}."
     return (
         f"{words.users(result.complete)}, registered in {words.number_of(weeks, 'complete week')}. "
-        "Nothing can change these figures any more."
+        "These figures are final."
     )
 
 
-def everybody(result: ConversionResult) -> str:
+def all_registrations(result: ConversionResult) -> str:
     """The users behind the figure of all registrations."""
     unfinished = sum(not week.complete for week in result.weeks)
     weeks = words.number_of(len(result.weeks), "week")
     text = f"{words.users(result.total)}, registered in {weeks}."
     if not unfinished:
-        return f"{text} All of them are complete, so both figures agree."
-    open_weeks = words.number_of(unfinished, "unfinished week")
-    return f"{text} It includes {open_weeks}, whose users can still convert, so it reads low."
+        return f"{text} All weeks are complete, so this is also the rate of complete weeks."
+    number = words.number_of(unfinished, "week is", "weeks are")
+    can_convert = sentences.can_still_convert(unfinished)
+    return f"{text} {number} {words.UNFINISHED}: {can_convert}, so this rate can rise."
 
 
 def unfinished(result: ConversionResult) -> str:
     """Which weeks are unfinished."""
     left = [week.registration_week for week in result.weeks if not week.complete]
     if not left:
-        return "All weeks are complete: nothing can change these figures any more."
+        return "All weeks are complete: these figures are final."
     named = f"{left[0]} to {left[-1]}" if len(left) > 2 else " and ".join(left)
     verb = "is" if len(left) == 1 else "are"
-    return f"Hatched: {named} {verb} unfinished. Their users can still convert."
+    can_convert = sentences.can_still_convert(len(left))
+    return f"Hatched: {named} {verb} {words.UNFINISHED}, {can_convert}."
 
 
-def rejected(result: ConversionResult) -> str:
-    """How many lines were rejected; empty if none was."""
-    if not result.events or not result.events.rejected:
-        return ""
-    lines = words.number_of(result.events.rejected, "line")
-    return f"{lines} could not be read as an event; see data quality."
+def rejected(result: ConversionResult) -> Iterator[str]:
+    """How many lines were rejected, if any."""
+    if result.events and result.events.rejected:
+        lines = words.number_of(result.events.rejected, "line was", "lines were")
+        yield f"{lines} rejected; see data quality."
+
+
+def lines(result: ConversionResult) -> str:
+    """How many lines were read."""
+    if not result.events:
+        return "The run has no record of the lines that were read."
+    return f"{words.number_of(result.events.lines, 'line')} read; each is counted once."
 
 
 def charted(results: Sequence[WeekResult], most: int) -> str:
@@ -76,8 +84,8 @@ def days(gaps: Gaps, length: int) -> str:
 
 
 def cohorts(grid: CohortGrid) -> str:
-    """The content of the cohort table."""
-    text = "Users by the week of their first load, as a share of all who registered in a week."
+    """What the cohort table shows."""
+    text = "Users by the week of their first load, as a share of those who registered in a week."
     if not grid.more:
         return text
     loads = words.number_of(grid.more, "first load")
@@ -85,19 +93,19 @@ def cohorts(grid: CohortGrid) -> str:
 
 
 def first_loads(loads: FirstLoads) -> str:
-    """The share of users who loaded the app within a week, of those observed that long."""
+    """The share of users who loaded the app within a week, of those observed for that long."""
     if not loads.days:
         return "No user has been observed for a full day yet."
     until = loads.days[:7][-1]
     return (
-        f"Of {words.number_of(until.observed, 'user')} seen for at least "
+        f"Of {words.number_of(until.observed, 'user')} observed for at least "
         f"{words.number_of(until.day + 1, 'day')}, "
         f"{words.rate(until.figures_by_then.conversion_rate)} loaded the app within that time."
     )
 
 
 def later_loads(loads: FirstLoads) -> str:
-    """The users who are not in the days shown."""
+    """Who is counted on each day, and the users on none of the days shown."""
     later = words.number_of(loads.later, "user")
     not_yet = words.number_of(loads.not_yet, "user")
     return (
