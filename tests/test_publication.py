@@ -99,7 +99,7 @@ class Fault:
     """Makes one of the next file operations fail: that with the given number, from 0.
 
     It listens to the interpreter's own audit events, so it does not matter by which function a
-    file is opened, renamed or removed; only swapping folders is no such event.
+    file is opened, renamed or removed; only swapping folders and syncing are no such events.
     """
 
     EVENTS = frozenset(
@@ -132,16 +132,20 @@ FAULT = Fault()
 
 
 @pytest.fixture(autouse=True)
-def swapping_is_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def swapping_and_syncing_are_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     from user_conversion import publication
 
-    exchange = publication.exchange
+    def is_step(name: str) -> None:
+        original = getattr(publication, name)
 
-    def step_and_exchange(one: Path, other: Path) -> None:
-        FAULT.step()
-        exchange(one, other)
+        def step(*paths: Path) -> None:
+            FAULT.step()
+            original(*paths)
 
-    monkeypatch.setattr(publication, "exchange", step_and_exchange)
+        monkeypatch.setattr(publication, name, step)
+
+    is_step("exchange")
+    is_step("sync")
 
 
 def killed_at(number: int, output: Path, work: Callable[[OutputFolder], None]) -> bool:

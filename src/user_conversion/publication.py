@@ -3,8 +3,9 @@
 A run writes below `.staging/new`, which mirrors the output folder. `publish.json` beside it is
 the commit point: without it the staged files are discarded; with it they are moved into place,
 and the next run finishes a publication that was killed. Readers see each partition either as it
-was or as it will be, never in between. Only one run at a time holds the folder: the lock is the
-operating system's, so it ends with the process that holds it.
+was or as it will be, never in between. After each of these steps everything is synced to disk, so
+that a power cut leaves the steps in their order. Only one run at a time holds the folder: the lock
+is the operating system's, so it ends with the process that holds it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 from user_conversion.errors import OutputError
 from user_conversion.renaming import exchange
+from user_conversion.sync import sync
 
 STAGING = ".staging"
 LOCK = ".lock"
@@ -81,15 +83,16 @@ class OutputFolder:
 
     def _recover(self) -> None:
         if self._manifest.exists():
-            self._move_into_place(json.loads(self._manifest.read_text("utf-8")))
-            self._discard()
+            # The run that was killed may not have got to this.
+            sync(self.path)
+            self._finish(json.loads(self._manifest.read_text("utf-8")))
         shutil.rmtree(self.staging, ignore_errors=True)
 
     @contextmanager
     def publication(self) -> Iterator[Publication]:
         """Stage files, and publish them when the block ends without an error."""
         with output_errors(self.path):
-            self._discard()
+            self._discard_staged()
             publication = Publication(self.staging / "new")
             publication.folder.mkdir(parents=True)
             yield publication
@@ -121,13 +124,20 @@ class OutputFolder:
         manifest = {"folders": folders, "drops": sorted(publication.drops)}
         begun = self.staging / "publish.json.begun"
         begun.write_text(json.dumps(manifest), "utf-8")
+        sync(self.path)
         begun.rename(self._manifest)
-        self._move_into_place(manifest)
-        self._discard()
+        sync(self.path)
+        self._finish(manifest)
 
-    def _discard(self) -> None:
+    def _finish(self, manifest: dict[str, Any]) -> None:
+        self._move_into_place(manifest)
+        sync(self.path)
         # The manifest goes first: without it staged files are discarded.
-        self._manifest.unlink(missing_ok=True)
+        self._manifest.unlink()
+        sync(self.path)
+        self._discard_staged()
+
+    def _discard_staged(self) -> None:
         for folder in ("new", "dropped"):
             shutil.rmtree(self.staging / folder, ignore_errors=True)
 
