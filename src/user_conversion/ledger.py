@@ -5,13 +5,13 @@ It is `ledger.json` in the output folder, with one entry per batch of files read
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from user_conversion.documents import read_document
 from user_conversion.errors import DatasetError, InputError
 from user_conversion.events import EventCounts
 from user_conversion.inputs.files import InputFile
@@ -59,11 +59,9 @@ class Ledger:
         if not path.exists():
             return None
         try:
-            document = json.loads(path.read_text("utf-8"))
-            if document["version"] != VERSION:
-                raise ValueError
+            document = read_document(path, VERSION)
             return cls(document["log_format"], tuple(map(_batch, document["batches"])))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise DatasetError(
                 f"'{path}' is not a ledger of this version; rebuild with --full-refresh."
             ) from None

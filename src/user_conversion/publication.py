@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import shutil
 import socket
@@ -22,7 +21,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from user_conversion.documents import write_document
 from user_conversion.errors import OutputError
+from user_conversion.manifest import Manifest
 from user_conversion.renaming import exchange
 from user_conversion.sync import sync
 
@@ -33,12 +34,16 @@ SINGLE_FILE = "part-0.parquet"
 
 
 class OutputFolder:
-    """The output folder while one run holds it. Raises `OutputError` if another run does."""
+    """The output folder while one run holds it. Raises `OutputError` if another run does.
 
-    def __init__(self, path: Path, command: str) -> None:
+    A run that does not rebuild everything also needs the last publication to be finished.
+    """
+
+    def __init__(self, path: Path, command: str, *, rebuild: bool = False) -> None:
         self.path = path
         self.staging = path / STAGING
         self._command = command
+        self._rebuild = rebuild
         self._created = not path.exists()
 
     def __enter__(self) -> OutputFolder:
@@ -82,11 +87,25 @@ class OutputFolder:
         self._lock.flush()
 
     def _recover(self) -> None:
+        """Finish a publication that was committed, or discard what was staged."""
         if self._manifest.exists():
             # The run that was killed may not have got to this.
             sync(self.path)
-            self._finish(json.loads(self._manifest.read_text("utf-8")))
+            try:
+                self._finish(Manifest.load(self._manifest))
+            except (FileNotFoundError, ValueError):
+                # Until a rebuild is committed, the output may be a mix of two runs.
+                if not self._rebuild:
+                    raise self._cannot_finish() from None
+                return
         shutil.rmtree(self.staging, ignore_errors=True)
+
+    def _cannot_finish(self) -> OutputError:
+        return OutputError(
+            f"A publication in '{self.path}' was interrupted and cannot be finished, because "
+            f"'{self._manifest}' or a file that it names is damaged or of another version; "
+            "rebuild with events-split --full-refresh."
+        )
 
     @contextmanager
     def publication(self) -> Iterator[Publication]:
@@ -121,15 +140,15 @@ class OutputFolder:
         for folder, names in folders.items():
             if folder != "." and len(names) > 1:
                 folders[folder] = _rename_apart(publication.folder / folder, names)
-        manifest = {"folders": folders, "drops": sorted(publication.drops)}
+        manifest = Manifest(folders, sorted(publication.drops))
         begun = self.staging / "publish.json.begun"
-        begun.write_text(json.dumps(manifest), "utf-8")
+        manifest.save(begun)
         sync(self.path)
         begun.rename(self._manifest)
         sync(self.path)
         self._finish(manifest)
 
-    def _finish(self, manifest: dict[str, Any]) -> None:
+    def _finish(self, manifest: Manifest) -> None:
         self._move_into_place(manifest)
         sync(self.path)
         # The manifest goes first: without it staged files are discarded.
@@ -141,10 +160,10 @@ class OutputFolder:
         for folder in ("new", "dropped"):
             shutil.rmtree(self.staging / folder, ignore_errors=True)
 
-    def _move_into_place(self, manifest: dict[str, Any]) -> None:
+    def _move_into_place(self, manifest: Manifest) -> None:
         """Carry out a manifest. Idempotent."""
         self._move_new_folders(self.staging / "new", self.path)
-        for folder, names in manifest["folders"].items():
+        for folder, names in manifest.folders.items():
             staged, live = self.staging / "new" / folder, self.path / folder
             if names == [SINGLE_FILE] or folder == ".":
                 self._replace_files(staged, live, names)
@@ -152,7 +171,7 @@ class OutputFolder:
                 self._replace_folder(staged, live, names)
         dropped = self.staging / "dropped"
         dropped.mkdir(exist_ok=True)
-        for folder in manifest["drops"]:
+        for folder in manifest.drops:
             # In one step, so that no reader finds half of a partition.
             with suppress(FileNotFoundError):
                 (self.path / folder).rename(dropped / folder.replace("/", "."))
@@ -173,7 +192,8 @@ class OutputFolder:
             return
         live.mkdir(parents=True, exist_ok=True)
         for name in names:
-            if (staged / name).exists():
+            # Without a staged file, the run that was killed has moved it.
+            if (staged / name).exists() or not (live / name).exists():
                 (staged / name).replace(live / name)
 
     def _replace_folder(self, staged: Path, live: Path, names: list[str]) -> None:
@@ -199,9 +219,7 @@ class Publication:
 
     def write_json(self, name: str, document: Any) -> None:
         """Stage a JSON document for the top of the output folder."""
-        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-        # File names that are not UTF-8 have surrogates, which JSON can have as escapes only.
-        (self.folder / name).write_bytes(text.encode("utf-8", "backslashreplace"))
+        write_document(self.folder / name, document)
 
 
 def _rename_apart(folder: Path, names: list[str]) -> list[str]:
