@@ -6,7 +6,7 @@ It is `ledger.json` in the output folder, with one entry per batch of files read
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from user_conversion.events import EventCounts
 from user_conversion.inputs.files import InputFile
 from user_conversion.log_format import LogFormat, attributes_of
 from user_conversion.publication import LEDGER, Publication
+from user_conversion.row_counts import Rows
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Ledger:
-    """All batches behind the published events, and the log format they were read with."""
+    """All batches behind the published events, and the log format they were read with.
+
+    `rows` are the published rows by dataset and partition.
+    """
 
     log_format: Mapping[str, Any]
     batches: tuple[Batch, ...] = ()
+    rows: Rows = field(default_factory=dict)
 
     @classmethod
     def new(cls, log_format: LogFormat) -> Ledger:
@@ -60,7 +65,8 @@ class Ledger:
             return None
         try:
             document = read_document(path, VERSION)
-            return cls(document["log_format"], tuple(map(_batch, document["batches"])))
+            batches = tuple(map(_batch, document["batches"]))
+            return cls(document["log_format"], batches, _rows(document["rows"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise DatasetError(
                 f"'{path}' is not a ledger of this version; rebuild with --full-refresh."
@@ -112,6 +118,12 @@ class Ledger:
         """The ledger with one more batch."""
         return replace(self, batches=(*self.batches, batch))
 
+    def with_rows(self, written: Rows) -> Ledger:
+        """The ledger after some partitions were written."""
+        names = self.rows.keys() | written.keys()
+        rows = {name: {**self.rows.get(name, {}), **written.get(name, {})} for name in names}
+        return replace(self, rows={name: dict(sorted(rows[name].items())) for name in sorted(rows)})
+
     def save(self, publication: Publication) -> None:
         """Stage the ledger for publication."""
         publication.write_json(LEDGER, self.as_json())
@@ -121,6 +133,7 @@ class Ledger:
         return {
             "version": VERSION,
             "log_format": self.log_format,
+            "rows": self.rows,
             "batches": [
                 {
                     "read_at": batch.read_at,
@@ -147,3 +160,10 @@ def _batch(entry: dict[str, Any]) -> Batch:
         InputFile(Path(file["path"]), file["bytes"], file["modified_ns"]) for file in entry["files"]
     )
     return Batch(entry["read_at"], entry["engine"], files, EventCounts.from_json(entry["counts"]))
+
+
+def _rows(entry: dict[str, dict[str, int]]) -> Rows:
+    return {
+        name: {value: int(number) for value, number in by_value.items()}
+        for name, by_value in entry.items()
+    }

@@ -17,6 +17,7 @@ from user_conversion.inputs.preparation import prepare, require_logs
 from user_conversion.ledger import Batch, Ledger, Plan
 from user_conversion.log_format import LogFormat
 from user_conversion.publication import OutputFolder, Publication
+from user_conversion.row_counts import count_rows, require_rows
 from user_conversion.settings import Settings
 
 
@@ -61,6 +62,8 @@ def split_events(
     if not plan.files:
         return SplitResult(plan, skipped, EventCounts(), ledger.counts)
     with output.publication() as publication:
+        if not plan.rebuild:
+            require_rows(_datasets(ledger), output.path, ledger.rows)
         engine = open_engine()
         try:
             counts = engine.read_events(prepared.files, settings.events, now + CLOCK_TOLERANCE)
@@ -71,14 +74,14 @@ def split_events(
         ledger = ledger.with_batch(Batch(now.isoformat(), engine.name, tuple(plan.files), counts))
         quarantine.check(engine, prepared.files, counts, settings.max_rejected)
         _require_events(ledger.counts, prepared.files, settings.events)
-        for dataset in (
-            datasets.user_registration(ledger.attributes, ledger.id_type),
-            datasets.app_loaded(ledger.id_type),
-        ):
-            _stage_days(dataset, engine, output, publication, plan.rebuild)
-        _stage_rejected(engine, output, publication, plan.rebuild)
-        ledger.save(publication)
+        ledger = _stage(ledger, engine, output, publication, plan.rebuild)
     return SplitResult(plan, skipped, counts, ledger.counts)
+
+
+def _datasets(ledger: Ledger) -> tuple[Dataset, ...]:
+    """The datasets that this job writes: registrations, loads, rejected lines."""
+    events = datasets.event_datasets(ledger.attributes, ledger.id_type)
+    return (*events, REJECTED_EVENTS)
 
 
 def _plan(settings: Settings, output: OutputFolder, found: Found) -> tuple[Ledger, Plan]:
@@ -104,6 +107,18 @@ def _require_reconciled(counts: EventCounts) -> None:
         )
 
 
+def _require_all_written(ledger: Ledger) -> None:
+    counts = ledger.counts
+    counted_lines = (counts.registered, counts.app_loaded, counts.rejected)
+    for dataset, counted in zip(_datasets(ledger), counted_lines, strict=True):
+        name, written = dataset.name, sum(ledger.rows[dataset.name].values())
+        if written != counted:
+            raise EngineError(
+                f"{written} rows of {name} were written for {counted} lines; nothing was "
+                "published. Please report this as a bug."
+            )
+
+
 def _require_events(counts: EventCounts, files: Sequence[LineFile], log_format: LogFormat) -> None:
     if counts.registered or counts.app_loaded or counts.lines == counts.blank:
         return
@@ -113,6 +128,20 @@ def _require_events(counts: EventCounts, files: Sequence[LineFile], log_format: 
         f"None of {counts.lines - counts.blank:,} lines is a registered or app_loaded event; "
         f"nothing was published. {advice(files, log_format)}"
     )
+
+
+def _stage(
+    ledger: Ledger, engine: Engine, output: OutputFolder, publication: Publication, rebuild: bool
+) -> Ledger:
+    """Stage the datasets and the ledger, which is returned with the rows that were written."""
+    *by_day, _ = written = _datasets(ledger)
+    for dataset in by_day:
+        _stage_days(dataset, engine, output, publication, rebuild)
+    _stage_rejected(engine, output, publication, rebuild)
+    ledger = ledger.with_rows(count_rows(written, publication.folder))
+    _require_all_written(ledger)
+    ledger.save(publication)
+    return ledger
 
 
 def _stage_days(
