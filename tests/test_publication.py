@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from support.datasets import assert_no_litter, read_dataset
 from support.engines import EngineUnderTest
 from support.logs import app_loaded, registered, write_log
 
+from user_conversion import publication, renaming
 from user_conversion.errors import OutputError
 from user_conversion.publication import OutputFolder
 
@@ -133,19 +135,19 @@ FAULT = Fault()
 
 @pytest.fixture(autouse=True)
 def swapping_and_syncing_are_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    from user_conversion import publication
-
-    def is_step(name: str) -> None:
-        original = getattr(publication, name)
+    def is_step(module: ModuleType, name: str) -> None:
+        original = getattr(module, name)
 
         def step(*paths: Path) -> None:
             FAULT.step()
             original(*paths)
 
-        monkeypatch.setattr(publication, name, step)
+        monkeypatch.setattr(module, name, step)
 
-    is_step("exchange")
-    is_step("sync")
+    is_step(renaming, "exchange")
+    is_step(renaming, "sync")
+    is_step(renaming, "sync_one")
+    is_step(publication, "sync")
 
 
 def killed_at(number: int, output: Path, work: Callable[[OutputFolder], None]) -> bool:

@@ -16,7 +16,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,12 @@ from typing import Any
 from user_conversion.documents import write_document
 from user_conversion.errors import OutputError
 from user_conversion.manifest import Manifest
-from user_conversion.renaming import exchange
+from user_conversion.roll_forward import require_possible, roll_forward
 from user_conversion.sync import sync
 
 STAGING = ".staging"
 LOCK = ".lock"
 LEDGER, RUN_RECORD = "ledger.json", "run.json"
-SINGLE_FILE = "part-0.parquet"
 
 
 class OutputFolder:
@@ -132,15 +131,8 @@ class OutputFolder:
         return self.staging / "scratch"
 
     def _commit(self, publication: Publication) -> None:
-        folders = {
-            str(Path(folder).relative_to(publication.folder)): sorted(names)
-            for folder, _, names in sorted(os.walk(publication.folder, onerror=_fail))
-            if names
-        }
-        for folder, names in folders.items():
-            if folder != "." and len(names) > 1:
-                folders[folder] = _rename_apart(publication.folder / folder, names)
-        manifest = Manifest(folders, sorted(publication.drops))
+        manifest = Manifest.of(publication.folder, self.path, publication.drops)
+        require_possible(manifest, self.staging, self.path)
         begun = self.staging / "publish.json.begun"
         manifest.save(begun)
         sync(self.path)
@@ -149,7 +141,7 @@ class OutputFolder:
         self._finish(manifest)
 
     def _finish(self, manifest: Manifest) -> None:
-        self._move_into_place(manifest)
+        roll_forward(manifest, self.staging, self.path)
         sync(self.path)
         # The manifest goes first: without it staged files are discarded.
         self._manifest.unlink()
@@ -159,51 +151,6 @@ class OutputFolder:
     def _discard_staged(self) -> None:
         for folder in ("new", "dropped"):
             shutil.rmtree(self.staging / folder, ignore_errors=True)
-
-    def _move_into_place(self, manifest: Manifest) -> None:
-        """Carry out a manifest. Idempotent."""
-        self._move_new_folders(self.staging / "new", self.path)
-        for folder, names in manifest.folders.items():
-            staged, live = self.staging / "new" / folder, self.path / folder
-            if names == [SINGLE_FILE] or folder == ".":
-                self._replace_files(staged, live, names)
-            else:
-                self._replace_folder(staged, live, names)
-        dropped = self.staging / "dropped"
-        dropped.mkdir(exist_ok=True)
-        for folder in manifest.drops:
-            # In one step, so that no reader finds half of a partition.
-            with suppress(FileNotFoundError):
-                (self.path / folder).rename(dropped / folder.replace("/", "."))
-
-    def _move_new_folders(self, staged: Path, live: Path) -> None:
-        """Move folders that were not there before whole: a new dataset takes one step."""
-        for folder in [path for path in staged.iterdir() if path.is_dir()]:
-            target = live / folder.name
-            if target.exists():
-                self._move_new_folders(folder, target)
-            else:
-                folder.rename(target)
-
-    def _replace_files(self, staged: Path, live: Path, names: list[str]) -> None:
-        there = set(os.listdir(live)) if live.exists() else set()  # noqa: PTH208
-        if live != self.path and there - {SINGLE_FILE}:
-            self._replace_folder(staged, live, names)
-            return
-        live.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            # Without a staged file, the run that was killed has moved it.
-            if (staged / name).exists() or not (live / name).exists():
-                (staged / name).replace(live / name)
-
-    def _replace_folder(self, staged: Path, live: Path, names: list[str]) -> None:
-        if live.exists() and sorted(os.listdir(live)) == names:  # noqa: PTH208
-            return
-        live.parent.mkdir(parents=True, exist_ok=True)
-        if live.exists():
-            exchange(staged, live)
-        else:
-            staged.rename(live)
 
 
 class Publication:
@@ -220,19 +167,6 @@ class Publication:
     def write_json(self, name: str, document: Any) -> None:
         """Stage a JSON document for the top of the output folder."""
         write_document(self.folder / name, document)
-
-
-def _rename_apart(folder: Path, names: list[str]) -> list[str]:
-    """Give the files unique names, so that a half-finished swap can be recognised after a crash."""
-    token = os.urandom(8).hex()
-    new_names = [f"part-{number:05}-{token}.parquet" for number in range(len(names))]
-    for old, new in zip(names, new_names, strict=True):
-        (folder / old).rename(folder / new)
-    return new_names
-
-
-def _fail(error: OSError) -> None:
-    raise error
 
 
 @contextmanager
