@@ -111,12 +111,8 @@ def test_a_part_that_is_read_only(
     documents = [(output / name).read_bytes() for name in ("ledger.json", "run.json")]
     more_logs(logs)
     mount("--bind", "-o", "ro", output / place, target=output / place)
-    done = command(
-        "events-split" if place == PLACES[0] else "conversion-rate",
-        *(["--input", logs] if place == PLACES[0] else []),
-        "--output",
-        output,
-    )
+    job = ["events-split", "--input", logs] if place == PLACES[0] else ["conversion-rate"]
+    done = command(*job, "--output", output)
     assert (done.status, len(done.err.splitlines())) == (1, 1)
     assert str(output / place) in done.err
     assert "Read-only" in done.err
@@ -143,32 +139,46 @@ def test_a_volume_that_is_too_small(logs: Path, output: Path, tmp_path: Path, mo
     assert_no_litter(output)
 
 
-def test_an_output_in_a_lower_layer(logs: Path, output: Path, tmp_path: Path, mount: Mount) -> None:
+@pytest.fixture
+def lower(tmp_path: Path) -> Path:
+    """What is in this folder is in the lower layer of `layered`."""
+    return tmp_path / "lower"
+
+
+@pytest.fixture
+def layered(tmp_path: Path, lower: Path, mount: Mount) -> Callable[[], Path]:
+    """Mounts an overlay file system, as containers have, and returns it."""
+
+    def mounted() -> Path:
+        layers = tmp_path / "layers"
+        mount("-t", "tmpfs", "tmpfs", target=layers)
+        for name in ("upper", "work"):
+            (layers / name).mkdir()
+        layout = f"lowerdir={lower},upperdir={layers}/upper,workdir={layers}/work"
+        mount("-t", "overlay", "overlay", "-o", f"redirect_dir=off,{layout}", target=layers / "all")
+        return layers / "all"
+
+    return mounted
+
+
+def test_an_output_in_a_lower_layer(
+    logs: Path, tmp_path: Path, lower: Path, layered: Callable[[], Path]
+) -> None:
     """As in a container whose image has an output: folders of a lower layer cannot be renamed."""
-    lower, layers, merged = tmp_path / "lower", tmp_path / "layers", tmp_path / "merged"
     assert run(logs, lower / "output").status == 0
-    mount("-t", "tmpfs", "tmpfs", target=layers)
-    (layers / "upper").mkdir()
-    (layers / "work").mkdir()
-    options = f"redirect_dir=off,lowerdir={lower},upperdir={layers}/upper,workdir={layers}/work"
-    mount("-t", "overlay", "overlay", "-o", options, target=merged)
-    output = merged / "output"
-    for change, *options_ in ((more_logs,), (replace_the_logs, "--full-refresh")):
+    output = layered() / "output"
+    with pytest.raises(OSError, match="cross-device"):
+        (output / "user_conversion").rename(output / "renamed")
+    for change, *options in ((more_logs,), (replace_the_logs, "--full-refresh")):
         change(logs)
-        done = run(logs, output, *options_)
+        done = run(logs, output, *options)
         assert done.status == 0, done.err
         assert_equal_to_a_clean_run(logs, output, tmp_path)
 
 
-def test_several_files_in_a_lower_layer(tmp_path: Path, mount: Mount) -> None:
-    lower, layers, merged = tmp_path / "lower", tmp_path / "layers", tmp_path / "merged"
+def test_several_files_in_a_lower_layer(lower: Path, layered: Callable[[], Path]) -> None:
     publish_two(lower / "output", "old")
-    mount("-t", "tmpfs", "tmpfs", target=layers)
-    (layers / "upper").mkdir()
-    (layers / "work").mkdir()
-    options = f"redirect_dir=off,lowerdir={lower},upperdir={layers}/upper,workdir={layers}/work"
-    mount("-t", "overlay", "overlay", "-o", options, target=merged)
-    assert publish_two(merged / "output", "new") == ["new", "new"]
+    assert publish_two(layered() / "output", "new") == ["new", "new"]
 
 
 def test_several_files_on_a_volume(output: Path, mount: Mount) -> None:
