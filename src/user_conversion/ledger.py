@@ -5,13 +5,13 @@ It is `ledger.json` in the output folder, with one entry per batch of files read
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from user_conversion.documents import read_document
 from user_conversion.errors import DatasetError
 from user_conversion.events import EventCounts
 from user_conversion.inputs.files import InputFile
@@ -19,6 +19,7 @@ from user_conversion.inputs.identity import Identity
 from user_conversion.inputs.reading_plan import KnownFile
 from user_conversion.log_format import LogFormat, attributes_of
 from user_conversion.publication import LEDGER, Publication
+from user_conversion.row_counts import Rows
 
 VERSION = 3
 
@@ -35,10 +36,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Ledger:
-    """All batches behind the published events, and the log format they were read with."""
+    """All batches behind the published events, and the log format they were read with.
+
+    `rows` are the published rows by dataset and partition.
+    """
 
     log_format: Mapping[str, Any]
     batches: tuple[Batch, ...] = ()
+    rows: Rows = field(default_factory=dict)
 
     @classmethod
     def new(cls, log_format: LogFormat) -> Ledger:
@@ -52,11 +57,10 @@ class Ledger:
         if not path.exists():
             return None
         try:
-            document = json.loads(path.read_text("utf-8"))
-            if document["version"] != VERSION:
-                raise ValueError
-            return cls(document["log_format"], tuple(map(_batch, document["batches"])))
-        except (ValueError, KeyError, TypeError, AttributeError):
+            document = read_document(path, VERSION)
+            batches = tuple(map(_batch, document["batches"]))
+            return cls(document["log_format"], batches, _rows(document["rows"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise DatasetError(
                 f"'{path}' is not a ledger of this version; rebuild with --full-refresh."
             ) from None
@@ -89,6 +93,12 @@ class Ledger:
         )
         return replace(self, batches=(*before, batch))
 
+    def with_rows(self, written: Rows) -> Ledger:
+        """The ledger after some partitions were written."""
+        names = self.rows.keys() | written.keys()
+        rows = {name: {**self.rows.get(name, {}), **written.get(name, {})} for name in names}
+        return replace(self, rows={name: dict(sorted(rows[name].items())) for name in sorted(rows)})
+
     def save(self, publication: Publication) -> None:
         """Stage the ledger for publication."""
         publication.write_json(LEDGER, self.as_json())
@@ -98,6 +108,7 @@ class Ledger:
         return {
             "version": VERSION,
             "log_format": self.log_format,
+            "rows": self.rows,
             "batches": [
                 {
                     "read_at": batch.read_at,
@@ -138,3 +149,10 @@ def _batch(entry: dict[str, Any]) -> Batch:
     datetime.fromisoformat(entry["read_at"])
     counts = EventCounts.from_json(entry["counts"])
     return Batch(entry["read_at"], entry["engine"], tuple(map(_file, entry["files"])), counts)
+
+
+def _rows(entry: dict[str, dict[str, int]]) -> Rows:
+    return {
+        name: {value: int(number) for value, number in by_value.items()}
+        for name, by_value in entry.items()
+    }

@@ -19,7 +19,7 @@ from user_conversion.jobs.conversion_rate import compute_conversion
 from user_conversion.jobs.events_split import SplitResult, split_events
 from user_conversion.publication import OutputFolder
 from user_conversion.results import ConversionResult
-from user_conversion.run_record import RunRecord
+from user_conversion.run_record import VERSION, RunRecord
 from user_conversion.settings import CONVERSION, SPLIT, Settings
 
 
@@ -34,7 +34,7 @@ class Run:
         self._command = command
         self._settings = settings
         self._stack = ExitStack()
-        self._output = OutputFolder(settings.folder, command)
+        self._output = OutputFolder(settings.folder, command, rebuild=settings.full_refresh)
         self._started = datetime.now(UTC)
         self._jobs: dict[str, Any] = {}
         self._just_split = False
@@ -94,6 +94,7 @@ class Run:
         conversion = jobs.get(CONVERSION, {}).get("parameters", {})
         self.record = RunRecord.of(
             {
+                "version": VERSION,
                 "command": self._command,
                 "run_at": self._started.isoformat(timespec="seconds"),
                 "engine": self._settings.engine,

@@ -26,6 +26,7 @@ from user_conversion.results import (
     WeekResult,
     cohort_triangle,
 )
+from user_conversion.row_counts import require_rows
 from user_conversion.settings import Settings
 from user_conversion.weeks import CALENDAR_COLUMNS, DAY, calendar_rows, start_of_day, time_zone
 
@@ -55,6 +56,9 @@ def compute_conversion(
             f"{settings.by}=PATH to keep another field."
         )
     with output.publication() as publication:
+        if ledger and not just_split:
+            events = datasets.event_datasets(ledger.attributes, ledger.id_type)
+            require_rows(events, output.path, ledger.rows)
         job = _Job(settings, output, publication, open_engine(), kept, just_split)
         return job.run()
 

@@ -25,6 +25,7 @@ from user_conversion.jobs.superseded import (
 from user_conversion.ledger import Batch, Ledger
 from user_conversion.log_format import LogFormat
 from user_conversion.publication import OutputFolder, Publication
+from user_conversion.row_counts import count_rows, require_rows
 from user_conversion.settings import Settings
 
 
@@ -69,6 +70,8 @@ def split_events(
     counts = EventCounts()
     if prepared.files or may_be_past:
         with output.publication() as publication:
+            if not rebuild:
+                require_rows(_datasets(ledger), output.path, ledger.rows)
             engine = open_engine()
             if not rebuild:
                 superseded = job.superseded(engine)
@@ -80,7 +83,7 @@ def split_events(
                     [each.known for each in plan.to_read if each.known],
                 )
                 _require_events(ledger.counts, prepared.files, settings.events)
-                _stage(engine, ledger, output, publication, rebuild, superseded)
+                ledger = _stage(engine, ledger, output, publication, rebuild, superseded)
     return SplitResult(
         settings.events,
         tuple(prepared.inputs),
@@ -90,6 +93,12 @@ def split_events(
         counts,
         ledger.counts,
     )
+
+
+def _datasets(ledger: Ledger) -> tuple[Dataset, ...]:
+    """The datasets that this job writes: registrations, loads, rejected lines."""
+    events = datasets.event_datasets(ledger.attributes, ledger.id_type)
+    return (*events, REJECTED_EVENTS)
 
 
 def _plan(
@@ -191,6 +200,18 @@ def _grown(prepared: Prepared) -> list[Path]:
     return [each.file.path for each in changed]
 
 
+def _require_all_written(ledger: Ledger) -> None:
+    counts = ledger.counts
+    counted_lines = (counts.registered, counts.app_loaded, counts.rejected)
+    for dataset, counted in zip(_datasets(ledger), counted_lines, strict=True):
+        name, written = dataset.name, sum(ledger.rows[dataset.name].values())
+        if written != counted:
+            raise EngineError(
+                f"{written} rows of {name} were written for {counted} lines; nothing was "
+                "published. Please report this as a bug."
+            )
+
+
 def _require_events(counts: EventCounts, files: Sequence[LineFile], log_format: LogFormat) -> None:
     if counts.registered or counts.app_loaded or counts.lines == counts.blank:
         return
@@ -209,17 +230,19 @@ def _stage(
     publication: Publication,
     rebuild: bool,
     superseded: Superseded,
-) -> None:
-    for dataset in (
-        datasets.user_registration(ledger.attributes, ledger.id_type),
-        datasets.app_loaded(ledger.id_type),
-    ):
+) -> Ledger:
+    """Stage the datasets and the ledger, which is returned with the rows that were written."""
+    *by_day, _ = written = _datasets(ledger)
+    for dataset in by_day:
         _stage_days(dataset, engine, output, publication, rebuild)
     rows = "SELECT * FROM new_rejected_events"
     if not rebuild:
         rows += f" UNION ALL {superseded.kept(engine)}"
     engine.write(rows, REJECTED_EVENTS, REJECTED_EVENTS.folder(publication.folder))
+    ledger = ledger.with_rows(count_rows(written, publication.folder))
+    _require_all_written(ledger)
     ledger.save(publication)
+    return ledger
 
 
 def _stage_days(

@@ -37,10 +37,19 @@ class Superseded:
 
     def kept(self, engine: Engine) -> str:
         """The query of the published rejected lines that stay."""
-        columns = {"source": "string", "reason": "string", "raw": "string"}
-        engine.create_table("superseded", columns, self.rows)
-        same = " AND ".join(f"superseded.{name} = {PREVIOUS}.{name}" for name in columns)
-        return f"SELECT * FROM {PREVIOUS} WHERE NOT EXISTS (SELECT 1 FROM superseded WHERE {same})"
+        key = {"source": "string", "reason": "string", "raw": "string"}
+        rows = [(*row, lines) for row, lines in Counter(self.rows).items()]
+        engine.create_table("superseded", key | {"lines": "bigint"}, rows)
+        same = " AND ".join(f"superseded.{name} = numbered.{name}" for name in key)
+        # Equal lines are numbered, so that not more of them go than are superseded.
+        numbered = (
+            f"SELECT *, row_number() OVER (PARTITION BY {', '.join(key)} ORDER BY line_number) "
+            f"AS place FROM {PREVIOUS}"
+        )
+        return (
+            f"SELECT {', '.join(REJECTED_EVENTS.columns)} FROM ({numbered}) AS numbered WHERE NOT "
+            f"EXISTS (SELECT 1 FROM superseded WHERE {same} AND place <= lines)"
+        )
 
 
 def name_previous(engine: Engine, output: Path) -> None:
