@@ -323,7 +323,8 @@ def test_a_full_disk(engine: EngineUnderTest, tmp_path: Path, small_disk: Path, 
     filler.write_bytes(b"x" * max(0, left.f_bavail * left.f_frsize - free))
     again = ["run", "--input", first, second, "--output", output]
     done = engine.command(*again)
-    assert_refused(done, output)
+    assert_refused(done, output, "space")
+    assert "exception_type" not in done.err
     assert users(output) == [1]
     assert len(read_dataset(output, "weekly_summary")) == 1
     filler.unlink()

@@ -1,8 +1,8 @@
 """A model of what a disk holds after a power cut.
 
 The disk keeps the order of changes to names, as file systems with a journal do, and may lose the
-latest of them. What was written to a file and not synced may be lost too: the file is then empty,
-cut, or filled with zeros.
+latest of them; the names in the staging folder are also tried in another order. What was written
+to a file and not synced may be lost too: the file is then empty, cut, or filled with zeros.
 """
 
 from __future__ import annotations
@@ -78,6 +78,8 @@ class Disk:
             return random.choice((new, old, b"", cut, cut.ljust(len(new), b"\0")))
 
         yield self._damaged(random.choice(self.since_sync), any_part)
+        mixed = _mixed(random.choice(self.since_sync), random.choice(self.since_sync))
+        yield self._damaged(mixed, any_part)
 
     def _damaged(self, tree: Tree, damage: Callable[[bytes, bytes], bytes]) -> Tree:
         files = {
@@ -87,6 +89,17 @@ class Disk:
             for inode, content in tree.files.items()
         }
         return Tree(tree.top, tree.folders, files)
+
+
+def _mixed(tree: Tree, other: Tree) -> Tree:
+    """A tree with the names in the staging folder as they are in another one."""
+    staging = tree.folders[tree.top].get(".staging")
+    if staging not in other.folders:
+        return tree
+    # A folder that is not in the tree is empty, as what is in it would be in two places.
+    folders: dict[int, Names] = {inode: {} for inode in other.folders}
+    folders |= tree.folders | {staging: other.folders[staging]}
+    return Tree(tree.top, folders, other.files | tree.files)
 
 
 def write(tree: Tree, folder: Path, inode: int | None = None) -> None:

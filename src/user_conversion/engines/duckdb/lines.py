@@ -23,6 +23,7 @@ from user_conversion.engines.duckdb.session import (
     create_table,
     first_line,
     insert,
+    is_disk_full,
     literal,
     memory_limit,
     move_to_disk,
@@ -125,6 +126,8 @@ class LineReader:
             except duckdb.OutOfMemoryException:
                 raise
             except duckdb.Error as error:
+                if is_disk_full(error):
+                    raise
                 if largest_line > LARGEST_LINE or "maximum_object_size" not in str(error):
                     raise InputError(
                         f"The event logs cannot be read: {first_line(error)}."
