@@ -94,6 +94,7 @@ def test_the_committed_outputs_name_no_machine() -> None:
 @pytest.mark.parametrize("cell", KEY_FIGURES)
 def test_the_key_figures_are_shown(cell: str) -> None:
     text = "\n".join(shown(next(each for each in CODE if each.id == cell)))
+    text = text.replace("\N{NO-BREAK SPACE}", " ")
     assert [figure for figure in KEY_FIGURES[cell] if figure not in text] == []
 
 
