@@ -211,10 +211,16 @@ def _full_days(start: ir.TimestampColumn, end: ir.TimestampColumn, horizon: int)
 
 
 def daily_events(user_registration: ir.Table, app_loaded: ir.Table) -> ir.Table:
-    """One row per UTC day and event name with events. Columns: day, event, events, latest."""
+    """One row per UTC day and event name with events.
+
+    Columns: day, event, events (their number), earliest, latest (instants).
+    """
     days = [
         events.group_by(day=events.time.date()).aggregate(
-            event=ibis.literal(name), events=events.count(), latest=events.time.max()
+            event=ibis.literal(name),
+            events=events.count(),
+            earliest=events.time.min(),
+            latest=events.time.max(),
         )
         for name, events in (("registered", user_registration), ("app_loaded", app_loaded))
     ]
@@ -222,8 +228,14 @@ def daily_events(user_registration: ir.Table, app_loaded: ir.Table) -> ir.Table:
 
 
 def load_quality(users: ir.Table) -> ir.Table:
-    """One row: loads (events of registered users) and loads_before_registration among them."""
-    return users.aggregate(
-        loads=users.loads.sum().fill_null(0),
-        loads_before_registration=users.loads_before_registration.sum().fill_null(0),
+    """One row per registration week: what the loads of its users say about the logs.
+
+    `users` is what `registered_users` returns. Columns: registration_week, loads (events),
+    loads_before_registration (those of them before the user's registration), seen_before (users
+    with such a load: they probably registered before these logs begin).
+    """
+    return users.group_by("registration_week").aggregate(
+        loads=users.loads.sum(),
+        loads_before_registration=users.loads_before_registration.sum(),
+        seen_before=users.count(where=users.loads_before_registration > 0),
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from user_conversion.finality import Gaps
 from user_conversion.outputs import words
-from user_conversion.results import DEVICE_TYPE, ConversionResult, Gaps, Segmentation
+from user_conversion.results import DEVICE_TYPE, ConversionResult, Segmentation
 from user_conversion.statistics import describe
 
 

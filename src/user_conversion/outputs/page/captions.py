@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from user_conversion.finality import Gaps
 from user_conversion.outputs import words
 from user_conversion.outputs.page.folding import CohortGrid
-from user_conversion.results import ConversionResult, Figures, FirstLoads, Gaps, WeekResult
+from user_conversion.results import ConversionResult, Figures, FirstLoads, WeekResult
 
 
 def complete(result: ConversionResult) -> str:
