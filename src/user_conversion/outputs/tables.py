@@ -19,6 +19,7 @@ CSV_COLUMNS = (
     "interval_low",
     "interval_high",
     "complete",
+    "incomplete_because",
     "small_sample",
 )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from user_conversion.finality import Gaps
-from user_conversion.outputs import words
+from user_conversion.finality import MISSING_DAYS, UNFINISHED, Gaps
+from user_conversion.outputs import sentences, words
 from user_conversion.outputs.page.folding import CohortGrid
 from user_conversion.results import ConversionResult, Figures, FirstLoads, WeekResult
 
@@ -17,29 +17,41 @@ def complete(result: ConversionResult) -> str:
         return "No week is complete yet: the users of every week can still convert."
     return (
         f"{words.users(result.complete)}, registered in {words.number_of(weeks, 'complete week')}. "
-        "Nothing can change these figures any more."
+        "No later event can change these figures."
     )
 
 
 def everybody(result: ConversionResult) -> str:
     """The users behind the figure of all registrations."""
-    unfinished = sum(not week.complete for week in result.weeks)
+    unfinished = sum(week.incomplete_because == UNFINISHED for week in result.weeks)
+    missing = sum(week.incomplete_because == MISSING_DAYS for week in result.weeks)
     weeks = words.number_of(len(result.weeks), "week")
     text = f"{words.users(result.total)}, registered in {weeks}."
-    if not unfinished:
-        return f"{text} All of them are complete, so both figures agree."
-    open_weeks = words.number_of(unfinished, "unfinished week")
-    return f"{text} It includes {open_weeks}, whose users can still convert, so it reads low."
+    if unfinished:
+        open_weeks = words.number_of(unfinished, "unfinished week")
+        text += f" It includes {open_weeks}, whose users can still convert, so it reads low."
+    if missing:
+        text += f" In {words.number_of(missing, 'week')} the logs of some days are missing."
+    if not unfinished and not missing:
+        text += " All of them are complete, so both figures agree."
+    return text
 
 
 def unfinished(result: ConversionResult) -> str:
-    """Which weeks are unfinished."""
-    left = [week.registration_week for week in result.weeks if not week.complete]
-    if not left:
-        return "All weeks are complete: nothing can change these figures any more."
-    named = f"{left[0]} to {left[-1]}" if len(left) > 2 else " and ".join(left)
-    verb = "is" if len(left) == 1 else "are"
-    return f"Hatched: {named} {verb} unfinished. Their users can still convert."
+    """Which weeks are not complete, and why."""
+    reasons = {
+        UNFINISHED: "unfinished. Their users can still convert.",
+        MISSING_DAYS: "incomplete, because the logs of some days are missing.",
+    }
+    found = []
+    for reason, text in reasons.items():
+        left = [w.registration_week for w in result.weeks if w.incomplete_because == reason]
+        if left:
+            verb = "is" if len(left) == 1 else "are"
+            found.append(f"{words.week_names(left)} {verb} {text}")
+    if not found:
+        return "All weeks are complete: no later event can change these figures."
+    return "Hatched: " + " ".join(found)
 
 
 def rejected(result: ConversionResult) -> str:
@@ -65,15 +77,9 @@ def charted(results: Sequence[WeekResult], most: int) -> str:
 def days(gaps: Gaps, length: int) -> str:
     """The gaps in the chart of events."""
     if not gaps:
-        return "No gaps: every day between the first and the last event has both kinds."
-    counts = {
-        "without any events": len(gaps.events),
-        "without registrations": len(gaps.registered),
-        "without loads": len(gaps.app_loaded),
-    }
-    named = [f"{words.number_of(n, 'day')} {what}" for what, n in counts.items() if n]
+        return "No days are missing."
     where = "Hatched" if length == 1 else "Within the hatched weeks"
-    return f"{where}: {', '.join(named)}."
+    return f"{where}: {' '.join(sentences.gap_sentences(gaps))}"
 
 
 def cohorts(grid: CohortGrid) -> str:

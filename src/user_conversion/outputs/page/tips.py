@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from user_conversion.finality import MISSING_DAYS, UNFINISHED
 from user_conversion.outputs import words
 from user_conversion.outputs.page.folding import Period, SegmentRow
 from user_conversion.results import Figures, FirstLoadDay, WeekResult
@@ -14,7 +15,11 @@ BETWEEN_LINES = " · "
 
 def week(result: WeekResult) -> str:
     """A registration week."""
-    note = "" if result.complete else "unfinished: can still rise"
+    notes = {
+        UNFINISHED: "unfinished: can still rise",
+        MISSING_DAYS: "missing days: may be too low",
+    }
+    note = notes.get(result.incomplete_because or "", "")
     label = f"{result.registration_week}, from {words.day(result.week_start)}"
     return _lines(label, *_of(result.figures), note)
 
