@@ -151,15 +151,20 @@ class Finality:
 
     def incomplete_because(self, registration_week: str) -> str | None:
         """Why the figures of a week are not final: `UNFINISHED`, `MISSING_DAYS`, or None."""
-        monday, last = monday_of(registration_week), self._window.last_day(registration_week)
+        last = self._window.last_day(registration_week)
         if self._observed_through is None or last > self._observed_through:
             return UNFINISHED
-        if self._touches(self._any_loads, monday, last):
-            return MISSING_DAYS
+        return MISSING_DAYS if self.has_missing_days(registration_week) else None
+
+    def has_missing_days(self, registration_week: str) -> bool:
+        """Whether a gap touches a week's window, as far as it was observed."""
+        monday, last = monday_of(registration_week), self._window.last_day(registration_week)
         # Users can only register in the week itself, so later days without registrations do not
         # change the figures.
         sunday = monday + WEEK - DAY
-        return MISSING_DAYS if self._touches(self._registered, monday, sunday) else None
+        return self._touches(self._any_loads, monday, last) or self._touches(
+            self._registered, monday, sunday
+        )
 
     def _touches(self, gaps: Sequence[tuple[datetime, datetime]], first: date, last: date) -> bool:
         if not gaps:

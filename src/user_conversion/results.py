@@ -13,6 +13,7 @@ from typing import Any
 from user_conversion.definitions import Definition, definition
 from user_conversion.events import EventCounts
 from user_conversion.finality import Gaps
+from user_conversion.forecast import Forecast, PastForecast
 from user_conversion.statistics import (
     IndependenceTest,
     independence_test,
@@ -83,7 +84,8 @@ class WeekResult:
 
     `incomplete_because` is a reason of `finality`, None for a complete week. `logs_begin` says
     that the logs begin within the week, so that registrations of its first days are missing.
-    `seen_before` counts users with events before their registration.
+    `seen_before` counts users with loads before their registration. `forecast` is the rate that
+    an unfinished week will have, if it can be judged.
     """
 
     registration_week: str
@@ -92,6 +94,7 @@ class WeekResult:
     incomplete_because: str | None = None
     logs_begin: bool = False
     seen_before: int = 0
+    forecast: Forecast | None = None
 
     @property
     def week_start(self) -> date:
@@ -107,6 +110,7 @@ class WeekResult:
             "complete": self.complete,
             "incomplete_because": self.incomplete_because,
             "logs_begin": self.logs_begin,
+            "forecast": self.forecast and self.forecast.as_json(),
             "seen_before": self.seen_before,
             "small_sample": self.figures.small_sample,
         }
@@ -116,8 +120,13 @@ class WeekResult:
         """The inverse of `as_json`."""
         figures = Figures.from_json(document)
         names = ("complete", "incomplete_because", "logs_begin", "seen_before")
+        values = {name: document[name] for name in names}
+        expected = document["forecast"]
         return cls(
-            document["registration_week"], figures, **{name: document[name] for name in names}
+            document["registration_week"],
+            figures,
+            **values,
+            forecast=Forecast.from_json(expected) if expected else None,
         )
 
 
@@ -308,6 +317,7 @@ class ConversionResult:
     quality: Quality
     events: EventCounts | None
     daily: Daily = field(default_factory=dict)
+    past_forecasts: tuple[PastForecast, ...] = ()
 
     @property
     def counted_as(self) -> Definition:
@@ -349,6 +359,7 @@ class ConversionResult:
             "gaps": self.gaps.as_json(),
             "quality": asdict(self.quality),
             "events": self.events and self.events.as_json(),
+            "past_forecasts": [each.as_json() for each in self.past_forecasts],
             "daily": {day.isoformat(): counts for day, counts in self.daily.items()},
         }
 
@@ -371,6 +382,7 @@ class ConversionResult:
             gaps=Gaps.from_json(document["gaps"]),
             quality=Quality(**document["quality"]),
             events=EventCounts.from_json(document["events"]) if document["events"] else None,
+            past_forecasts=tuple(map(PastForecast.from_json, document["past_forecasts"])),
             daily={date.fromisoformat(day): counts for day, counts in document["daily"].items()},
         )
 

@@ -11,6 +11,8 @@ from user_conversion.datasets import WEEKLY_SUMMARY, Dataset
 from user_conversion.engines import Engine
 from user_conversion.errors import DatasetError, SettingsError
 from user_conversion.finality import Finality, Gaps, last_observed_day
+from user_conversion.forecast import PastForecast
+from user_conversion.jobs import forecasts
 from user_conversion.ledger import Ledger
 from user_conversion.log_format import APP_LOADED, CHANNEL, REGISTERED, LogFormat, did_you_mean
 from user_conversion.metric_sql import metric_sql
@@ -31,8 +33,10 @@ from user_conversion.settings import Settings
 from user_conversion.weeks import (
     CALENDAR_COLUMNS,
     DAY,
+    DAY_COLUMNS,
     WEEK,
     calendar_rows,
+    day_rows,
     monday_of,
     start_of_day,
     time_zone,
@@ -96,6 +100,7 @@ class _Job:
         loads = {row["registration_week"]: row for row in self._rows("load_quality")}
         finality = Finality(self.settings.counted_as, observed, gaps, self.zone)
         weeks = self._weeks(finality, earliest and earliest.astimezone(self.zone).date(), loads)
+        weeks, past_forecasts = self._forecasts(weeks, observed, finality)
         complete = {week.registration_week for week in weeks if week.complete}
         by = self.settings.by
         channels = self._segmentation(CHANNEL, complete)
@@ -114,6 +119,7 @@ class _Job:
             quality=_quality(daily, weeks, loads.values(), after_as_of),
             events=self.ledger.counts if self.ledger.batches else None,
             daily=daily,
+            past_forecasts=past_forecasts,
         )
 
     def _rows(self, statement: str) -> list[dict[str, Any]]:
@@ -222,6 +228,21 @@ class _Job:
             figures, seen = Figures.from_json(row), loads[week]["seen_before"]
             weeks.append(WeekResult(week, figures, reason is None, reason, begins, seen))
         return tuple(weeks)
+
+    def _forecasts(
+        self, weeks: tuple[WeekResult, ...], observed: date | None, finality: Finality
+    ) -> tuple[tuple[WeekResult, ...], tuple[PastForecast, ...]]:
+        window = self.settings.counted_as
+        if observed is None or not forecasts.can_be_judged(weeks, window):
+            return weeks, ()
+        days = day_rows(*forecasts.local_days(weeks, window), self.zone)
+        self.engine.create_table("local_days", DAY_COLUMNS, days)
+        rows = self._rows(f"conversion_days_{window.name}")
+        curves = forecasts.curves(weeks, rows, window)
+        return (
+            forecasts.with_forecasts(weeks, curves, observed, finality),
+            forecasts.past(weeks, curves),
+        )
 
     def _segmentation(self, by: str, complete_weeks: set[str]) -> Segmentation:
         value = DEVICE_TYPE

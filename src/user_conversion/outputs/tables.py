@@ -21,6 +21,9 @@ CSV_COLUMNS = (
     "complete",
     "incomplete_because",
     "small_sample",
+    "forecast_rate",
+    "forecast_low",
+    "forecast_high",
 )
 
 
@@ -37,8 +40,8 @@ def json_text(document: Any) -> str:
 def as_csv(record: RunRecord) -> str:
     """One line per registration week under a header line of `CSV_COLUMNS`.
 
-    `week_start` is the Monday; rates and the ends of the 95 % interval are percent; `complete`
-    and `small_sample` are true or false.
+    `week_start` is the Monday; rates and the ends of the 95 % intervals are percent; `complete`
+    and `small_sample` are true or false. Columns of a forecast are empty without one.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
@@ -46,6 +49,11 @@ def as_csv(record: RunRecord) -> str:
     for week in conversion(record).weeks:
         document = week.as_json()
         low, high = document["interval"] or (None, None)
+        expected = document["forecast"] or {"conversion_rate": None, "interval": (None, None)}
+        forecast = [expected["conversion_rate"], *expected["interval"]]
         flags = {key: str(document[key]).lower() for key in ("complete", "small_sample")}
-        writer.writerow({**document, **flags, "interval_low": low, "interval_high": high})
+        bounds = {"interval_low": low, "interval_high": high}
+        writer.writerow(
+            {**document, **flags, **bounds, **dict(zip(CSV_COLUMNS[-3:], forecast, strict=True))}
+        )
     return text.getvalue()

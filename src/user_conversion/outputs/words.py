@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from user_conversion.errors import DatasetError
 from user_conversion.events import EventCounts, Reason
 from user_conversion.finality import MISSING_DAYS, UNFINISHED, runs
+from user_conversion.forecast import Forecast
 from user_conversion.results import ConversionResult, Figures, WeekResult
 from user_conversion.run_record import RunRecord
 from user_conversion.weeks import WEEK, monday_of
@@ -136,12 +137,19 @@ def segment(by: str, value: str | None, longest: int = LONGEST_NAME) -> str:
     return f"(no {by})" if value is None else name(value, longest)
 
 
+def forecast(expected: Forecast | None) -> str:
+    """The rate that a week will have, with its interval; empty without a forecast."""
+    if expected is None:
+        return ""
+    return f"forecast {rate(expected.conversion_rate)} ({bounds(expected.interval)})"
+
+
 def notes(figures: Figures, week: WeekResult | None = None) -> str:
-    """The marks of a row: why a week is not final, and whether the sample is small."""
+    """The marks of a row: why a week is not final, its forecast, and whether it is small."""
     marks = ["small sample"] * figures.small_sample
     if week is not None:
         reason = INCOMPLETE.get(week.incomplete_because or "", "")
-        marks = [reason, *["logs begin"] * week.logs_begin, *marks]
+        marks = [reason, forecast(week.forecast), *["logs begin"] * week.logs_begin, *marks]
     return ", ".join(filter(None, marks))
 
 

@@ -21,7 +21,7 @@ def week(result: WeekResult) -> str:
     }
     note = notes.get(result.incomplete_because or "", "")
     label = f"{result.registration_week}, from {words.day(result.week_start)}"
-    return _lines(label, *_of(result.figures), note)
+    return _lines(label, *_of(result.figures), note, words.forecast(result.forecast))
 
 
 def no_week(monday: date) -> str:
