@@ -433,8 +433,10 @@ def test_weekly_chart() -> None:
         "2020-02, from 6 Jan 2020 · 10.00\xa0%, 20 of 200 users · 95\xa0% interval 6.57–14.94\xa0%",
         "2020-03, from 13 Jan 2020 · 5.00\xa0%, 20 of 400 users · 95\xa0% interval 3.26–7.60\xa0%",
         "2020-04, from 20 Jan 2020 · no registrations",
-        "2020-05, from 27 Jan 2020 · 10.00\xa0%, 40 of 400 users · "
-        "95\xa0% interval 7.43–13.33\xa0%",
+        (
+            "2020-05, from 27 Jan 2020 · 10.00\xa0%, 40 of 400 users · "
+            "95\xa0% interval 7.43–13.33\xa0%"
+        ),
         f"2020-06, from 3 Feb 2020 · {nobody} · unfinished: its users can still convert",
     ]
     # Points stand above the dates of their weeks, at the height of their rates.

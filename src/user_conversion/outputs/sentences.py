@@ -56,7 +56,7 @@ def unfinished(result: ConversionResult) -> str:
     if not weeks:
         return ""
     number = words.number_of(weeks, "week is", "weeks are")
-    return f"{number} {words.UNFINISHED}: {can_still_convert(weeks)}."
+    return f"{number} {UNFINISHED}: {can_still_convert(weeks)}."
 
 
 def can_still_convert(weeks: int) -> str:

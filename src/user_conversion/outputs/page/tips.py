@@ -16,7 +16,7 @@ BETWEEN_LINES = " · "
 def week(result: WeekResult) -> str:
     """A registration week."""
     notes = {
-        UNFINISHED: f"{words.UNFINISHED}: {sentences.can_still_convert(1)}",
+        UNFINISHED: f"{UNFINISHED}: {sentences.can_still_convert(1)}",
         MISSING_DAYS: "missing days: may be too low",
     }
     note = notes.get(result.incomplete_because or "", "")
