@@ -151,16 +151,16 @@ def test_worked_example(output: Path) -> None:
         "All weeks": ["3", "33.33\xa0%", "33.33\xa0%", "not known yet", "0"],
     }
     loads = page.table("First loads by days since the registration")
-    # Users 1 and 2 are seen for fifteen full days, user 3 for fourteen.
-    assert list(loads) == ["0 (first 24 hours)", *map(str, range(1, 15))]
+    # Observed through 16 November, so for 14 full days of users 1 and 2, and 13 of user 3.
+    assert list(loads) == ["0 (first 24 hours)", *map(str, range(1, 14))]
     assert loads["1"] == ["3", "1", "33.33\xa0%", "33.33\xa0%"]
     assert loads["9"] == ["3", "1", "33.33\xa0%", "66.67\xa0%"]
-    assert loads["14"] == ["2", "0", "0.00\xa0%", "100.00\xa0%"]
+    assert loads["13"] == ["2", "0", "0.00\xa0%", "100.00\xa0%"]
     days = page.table("Events by UTC day")
     assert len(days) == 16
-    assert days["2 Nov 2020no loads"] == ["2", "0"]
+    assert days["2 Nov 2020"] == ["2", "0"]
     assert days["3 Nov 2020"] == ["1", "1"]
-    assert days["4 Nov 2020no events"] == ["0", "0"]
+    assert days["4 Nov 2020"] == ["0", "0"]
 
 
 def test_data_quality(output: Path) -> None:
@@ -199,7 +199,7 @@ def test_figures_are_those_of_the_json(tmp_path: Path, by: str | None) -> None:
     ).json()
     page = page_on(output)
     weeks = {
-        key.removesuffix("unfinished"): row
+        key.removesuffix("unfinished").removesuffix("logs begin"): row
         for key, row in page.table("Conversion by registration week").items()
     }
     assert weeks == {week["registration_week"]: as_cells(week) for week in document["weeks"]}
@@ -330,7 +330,7 @@ def test_many_days_are_shown_by_week() -> None:
     first = date(2020, 1, 1)
     daily = {first + timedelta(days=n): {"registered": 1, "app_loaded": 2} for n in range(100)}
     del daily[date(2020, 1, 8)]
-    periods = fold_days(daily)
+    periods = fold_days(daily, Gaps(events=(date(2020, 1, 8),)))
     assert [period.first for period in periods[:2]] == [date(2019, 12, 30), date(2020, 1, 6)]
     assert (periods[0].registered, periods[0].app_loaded) == (5, 10)
     assert (periods[1].registered, periods[1].app_loaded) == (6, 12)
@@ -412,7 +412,8 @@ class Drawing:
 
 
 def week(label: str, registered: int, converted: int, complete: bool = True) -> WeekResult:
-    return WeekResult(label, Figures(registered, converted), complete)
+    because = None if complete else "unfinished"
+    return WeekResult(label, Figures(registered, converted), complete, because)
 
 
 def test_weekly_chart() -> None:
@@ -595,10 +596,12 @@ def test_values_lie_in_proportion_and_never_beyond_their_axis() -> None:
 @pytest.fixture
 def hostile_page(output: Path) -> Page:
     lines = [
-        registered(f"2020-11-02T06:{minute:02}:00Z", minute, name)
+        registered(f"2020-11-0{2 + minute % 7}T06:{minute:02}:00Z", minute, name)
         for minute, name in enumerate([*HOSTILE, "", None])
     ]
-    loads = [app_loaded("2020-11-17T11:08:42Z", 1), app_loaded("2020-11-10T00:00:00Z", 2)]
+    loads = [app_loaded("2020-11-18T11:08:42Z", 1), app_loaded("2020-11-10T00:00:00Z", 2)]
+    # Somebody else loads the app every day, so that no day is missing.
+    loads += [app_loaded(f"2020-11-{day:02}T00:00:00Z", 99) for day in range(2, 19)]
     run(output, lines + loads)
     return page_on(output)
 
@@ -728,7 +731,11 @@ def test_csv_has_a_line_for_each_week(output: Path) -> None:
         "interval_low": "5.34",
         "interval_high": "8.72",
         "complete": "true",
+        "incomplete_because": "",
         "small_sample": "false",
+        "forecast_rate": "",
+        "forecast_low": "",
+        "forecast_high": "",
     }
     assert [line["registration_week"].replace("W", "") for line in lines] == [
         week["registration_week"] for week in document["weeks"]
@@ -745,7 +752,7 @@ def test_markdown_is_a_message_with_a_table(output: Path) -> None:
     assert rendered(output, "md") == (
         "**Weekly user conversion: 33.33 % (95 % interval 6.15–79.23 %)**\n\n"
         "Complete weeks: 1 of 3 users. All registrations: 33.33 %, 1 of 3 users.  \n"
-        "Definition `next-week`, weeks in UTC, observed through 2020-11-17.\n\n"
+        "Definition `next-week`, weeks in UTC, observed through 2020-11-16.\n\n"
         "| Week | Starts | Registered | Converted | Rate | 95 % interval | |\n"
         "|---|---|--:|--:|--:|--:|---|\n"
         "| 2020-45 | 2020-11-02 | 3 | 1 | 33.33 % | 6.15–79.23 % | small sample |\n"

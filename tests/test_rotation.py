@@ -24,7 +24,9 @@ def everything(output: Path) -> dict[str, Counter[tuple[Any, ...]]]:
 
 def without_sources(rows: dict[str, Counter[tuple[Any, ...]]]) -> dict[str, Any]:
     """A rebuild knows files by their names of today."""
-    rejected = Counter({row[2:]: count for row, count in rows["rejected_events"].items()})
+    rejected: Counter[Any] = Counter()
+    for row, count in rows["rejected_events"].items():
+        rejected[row[2:]] += count
     return rows | {"rejected_events": rejected}
 
 
