@@ -23,7 +23,7 @@ from support.publishing import (
     NEW_STATE,
     OLD,
     OLD_STATE,
-    Killed,
+    killed_at,
     make_steps,
     publish,
     published,
@@ -57,19 +57,6 @@ def assert_refused(done: Finished, *named: object) -> None:
 @pytest.fixture(autouse=True)
 def swapping_and_syncing_are_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     make_steps(monkeypatch)
-
-
-def killed_at(number: int, output: Path, work: Callable[[OutputFolder], None]) -> bool:
-    """Do some work in an output folder and die at a step; whether there was such a step."""
-    folder = OutputFolder(output, "test")
-    with FAULT.at(number, Killed()), contextlib.suppress(Killed):
-        folder.__enter__()
-        work(folder)
-        folder.__exit__()
-    # As the system does with a process that is gone; no other tidying up takes place.
-    with contextlib.suppress(AttributeError):
-        folder._lock.close()
-    return FAULT.happened
 
 
 def failed_at(

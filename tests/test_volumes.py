@@ -12,6 +12,16 @@ import pytest
 from support.command import Finished, command
 from support.datasets import assert_no_litter, row_counts
 from support.logs import app_loaded, registered, write_log
+from support.publishing import (
+    NEW,
+    NEW_STATE,
+    OLD,
+    OLD_STATE,
+    killed_at,
+    make_steps,
+    publish,
+    published,
+)
 
 from user_conversion import renaming
 from user_conversion.publication import OutputFolder
@@ -194,6 +204,29 @@ def test_a_file_system_that_cannot_swap_folders(
     monkeypatch.setattr(renaming, "RENAME_EXCHANGE", 1 << 20)
     for content in ("old", "new", "newer"):
         assert publish_two(output, content) == [content, content]
+
+
+def test_killed_at_any_step_of_copying(
+    tmp_path: Path, mount: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a killed run had copied is finished by the next one."""
+    make_steps(monkeypatch)
+    volume = tmp_path / "volume"
+    mount("-t", "tmpfs", "tmpfs", target=volume)
+    number, found, happened = 0, [], True
+    while happened:
+        output = tmp_path / str(number)
+        (volume / str(number)).mkdir()
+        mount("--bind", volume / str(number), target=output / "dataset")
+        with OutputFolder(output, "test") as folder:
+            publish(folder, OLD, "old")
+        happened = killed_at(number, output, lambda folder: publish(folder, NEW, "new"))
+        with OutputFolder(output, "test"):
+            pass
+        found.append(published(output))
+        assert found[-1] in (OLD_STATE, NEW_STATE), number
+        number += 1
+    assert min(found.count(OLD_STATE), found.count(NEW_STATE)) > 20
 
 
 def publish_two(output: Path, content: str) -> list[str]:

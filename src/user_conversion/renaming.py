@@ -58,10 +58,11 @@ def move_folder(staged: Path, live: Path, names: Collection[str]) -> None:
 
 def remove_folder(live: Path, aside: Path) -> None:
     """Move a folder away in one step; if that is not possible, delete it."""
+    # Linux says that a folder on another volume cannot be renamed, even if it is gone.
+    if not live.exists():
+        return
     try:
         live.rename(aside)
-    except FileNotFoundError:
-        return
     except OSError as error:
         _require_no_rename(error)
         _remove_all_but((), live)

@@ -127,3 +127,16 @@ def make_steps(patch: pytest.MonkeyPatch, synced: Callable[[Path], None] | None 
     is_step(renaming, "sync")
     is_step(renaming, "sync_one")
     is_step(publication, "sync")
+
+
+def killed_at(number: int, output: Path, work: Callable[[OutputFolder], None]) -> bool:
+    """Do some work in an output folder and die at a step; whether there was such a step."""
+    folder = OutputFolder(output, "test")
+    with FAULT.at(number, Killed()), contextlib.suppress(Killed):
+        folder.__enter__()
+        work(folder)
+        folder.__exit__()
+    # As the system does with a process that is gone; no other tidying up takes place.
+    with contextlib.suppress(AttributeError):
+        folder._lock.close()
+    return FAULT.happened
