@@ -14,16 +14,13 @@ import time
 from pathlib import Path
 from random import Random
 
-import chaos
 import pytest
-from chaos import DAYS, USERS_A_DAY, Reader, batch_lines
-from conftest import (
-    EngineUnderTest,
-    assert_no_litter,
-    command_line,
-    read_dataset,
-    write_log,
-)
+from support import chaos
+from support.chaos import DAYS, USERS_A_DAY, Reader, batch_lines
+from support.command import command_line
+from support.datasets import assert_no_litter, read_dataset
+from support.engines import EngineUnderTest
+from support.logs import write_log
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "50"))
 

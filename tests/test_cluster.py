@@ -17,14 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import (
-    CONTRACT,
-    DUCKDB,
-    assert_no_litter,
-    command,
-    command_line,
-    row_counts,
-)
+from support.command import command, command_line
+from support.datasets import CONTRACT, assert_no_litter, row_counts
+from support.engines import DUCKDB
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]
 PATIENCE = 120

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import command
+from support.command import command
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "data-input" / "dataset.json"

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from conftest import EngineUnderTest, app_loaded, read_dataset, registered, write_log
+from support.datasets import read_dataset
+from support.engines import EngineUnderTest
+from support.logs import app_loaded, registered, write_log
 
 LOG = [
     registered("2020-11-02T06:21:14Z", 1),

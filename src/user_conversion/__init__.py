@@ -1,19 +1,30 @@
 """Raw event logs in, weekly user conversion out.
 
 `run` does what the command does and returns the answer. The metric itself is functions over Ibis
-tables, for any backend that Ibis speaks to (see `user_conversion.conversion` and docs/library.md).
-All are loaded on first use, so that `import user_conversion` and the command line cost no more
-than they need.
+tables, for any backend of Ibis (see `user_conversion.conversion` and
+docs/how-to/notebook-and-library.md). All names are imported on first use, so that
+`import user_conversion` stays fast.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from user_conversion.conversion import (
+        cohort_table,
+        earliest_registrations,
+        registered_users,
+        user_conversion,
+        weekly_summary,
+    )
+    from user_conversion.runs import run
+    from user_conversion.weeks import calendar_rows
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "calendar_rows": "weeks",
     "cohort_table": "conversion",
     "earliest_registrations": "conversion",
@@ -22,10 +33,19 @@ _HOMES = {
     "user_conversion": "conversion",
     "weekly_summary": "conversion",
 }
-__all__ = ["__version__", *sorted(_HOMES)]
+__all__ = [
+    "__version__",
+    "calendar_rows",
+    "cohort_table",
+    "earliest_registrations",
+    "registered_users",
+    "run",
+    "user_conversion",
+    "weekly_summary",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'user_conversion' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"user_conversion.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"user_conversion.{_MODULES[name]}"), name)

@@ -1,22 +1,17 @@
-"""The command line: options in, settings out, results printed. The work is done elsewhere."""
+"""The commands: settings in, results printed. The work is done elsewhere."""
 
 from __future__ import annotations
 
-import inspect
-import sys
-from collections.abc import Callable, Iterable
-from dataclasses import Field, fields
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
-from user_conversion.errors import SettingsError
-from user_conversion.settings import BOTH, CONVERSION, SPLIT, Settings
-
-ENVIRONMENT_PREFIX = "USER_CONVERSION_"
+from user_conversion.options import command, option
+from user_conversion.outputs import WRITERS
+from user_conversion.settings import CONVERSION, SPLIT, Settings
 
 app = typer.Typer(
     help="Raw event logs in, weekly user conversion out.",
@@ -29,123 +24,15 @@ app = typer.Typer(
 )
 
 
-class _Text(click.ParamType):
-    """A text; in an environment variable, several of them are separated by line feeds."""
+class OutputFormat(StrEnum):
+    """How a result is printed."""
 
-    name = "text"
-    envvar_list_splitter = "\n"
-
-    def convert(self, value: Any, *_: Any) -> str:
-        return str(value)
+    TABLE = "table"
+    JSON = "json"
 
 
-def _option(name: str, help: str, metavar: str | None = None, **more: Any) -> Any:  # noqa: A002
-    variable = ENVIRONMENT_PREFIX + name.replace("-", "_").upper()
-    return typer.Option(
-        f"--{name}", help=help, metavar=metavar, envvar=variable, show_envvar=False, **more
-    )
-
-
-Format = Annotated[
-    str,
-    _option("format", "How to print the result.", click_type=click.Choice(["table", "json"])),
-]
-NoReport = Annotated[bool, _option("no-report", "Do not write the report at the end.")]
-
-
-# ---------------------------------------------------------------- options from the settings
-
-# Fields whose type on the command line is not that of a text given once.
-REPEATED = ("registered", "app_loaded", "field", "conf")
-
-
-def _parameter(setting: Field[Any]) -> inspect.Parameter:
-    """The command line's parameter for one field of the settings."""
-    kind, more, default = _type(setting)
-    option = _option(
-        setting.name.replace("_", "-"),
-        setting.metadata["help"],
-        setting.metadata["metavar"] or None,
-        **more,
-    )
-    return inspect.Parameter(
-        setting.name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=default,
-        annotation=Annotated[kind, option],
-    )
-
-
-def _type(setting: Field[Any]) -> tuple[Any, dict[str, Any], Any]:
-    """The type, further arguments and default of an option."""
-    if setting.name == "input":
-        return list[Path] | None, {"readable": False}, None
-    if setting.name == "output":
-        # Whether a folder can be read is checked by the jobs, whose errors say what to do.
-        return Path, {"readable": False}, Path(setting.default)
-    if setting.name == "as_of":
-        return datetime | None, {"formats": ["%Y-%m-%d"]}, None
-    if setting.name in REPEATED:
-        return list[str] | None, {"click_type": _Text()}, None
-    if "choices" in setting.metadata:
-        choice = click.Choice(setting.metadata["choices"])
-        return str, {"click_type": choice}, setting.default
-    kind = str | None if setting.default is None else type(setting.default)
-    return kind, {}, setting.default
-
-
-def _settings(given: dict[str, Any], more_input: Iterable[Path]) -> Settings:
-    values = {name: value for name, value in given.items() if value is not None}
-    inputs = [*more_input, *values.pop("input", [])]
-    if inputs:
-        values["input"] = inputs
-    if "as_of" in values:
-        values["as_of"] = values["as_of"].date()
-    return Settings(**values)
-
-
-def command(
-    name: str, *jobs: str, alias: str | None = None
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a command that gets `Settings` of all options of its jobs.
-
-    The function's other parameters are further options.
-    """
-    names = [each.name for each in fields(Settings) if {*each.metadata["jobs"]} & {*jobs}]
-
-    def register(function: Callable[..., None]) -> Callable[..., None]:
-        own = [
-            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            for parameter in list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        ]
-        parameters = [_parameter(each) for each in fields(Settings) if each.name in names] + own
-        if SPLIT in jobs:
-            # The shell expands --input logs/* to several words.
-            more = Annotated[
-                list[Path] | None, typer.Argument(hidden=True, metavar="PATH", readable=False)
-            ]
-            kind = inspect.Parameter.KEYWORD_ONLY
-            parameters.append(
-                inspect.Parameter("more_input", kind, default=None, annotation=more)
-            )
-
-        def called(**given: Any) -> None:
-            more_input = given.pop("more_input", None) or []
-            options = {key: given.pop(key) for key in list(given) if key in names}
-            function(_settings(options, more_input), **given)
-
-        called.__doc__ = function.__doc__
-        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        called.__annotations__ = {each.name: each.annotation for each in parameters}
-        app.command(name)(called)
-        if alias:
-            app.command(alias, hidden=True)(called)
-        return function
-
-    return register
-
-
-# ---------------------------------------------------------------- commands
+Format = Annotated[OutputFormat, option("format", "How to print the result.")]
+NoReport = Annotated[bool, option("no-report", "Do not write the report at the end.")]
 
 
 def _version(wanted: bool) -> None:
@@ -166,8 +53,12 @@ def main(
     """Raw event logs in, weekly user conversion out."""
 
 
-@command("run", *BOTH)
-def run(settings: Settings, no_report: NoReport = False, format: Format = "table") -> None:  # noqa: A002
+@command(app, "run", SPLIT, CONVERSION)
+def run(
+    settings: Settings,
+    no_report: NoReport = False,
+    format: Format = OutputFormat.TABLE,  # noqa: A002
+) -> None:
     """Split the events, compute the conversion, write the report."""
     from user_conversion.outputs import PAGE, write
     from user_conversion.runs import Run
@@ -182,29 +73,29 @@ def run(settings: Settings, no_report: NoReport = False, format: Format = "table
     _print(_record(this), format, split=split, page=page)
 
 
-@command("events-split", SPLIT)
-def events_split(settings: Settings, format: Format = "table") -> None:  # noqa: A002
+@command(app, "events-split", SPLIT)
+def events_split(settings: Settings, format: Format = OutputFormat.TABLE) -> None:  # noqa: A002
     """Raw events to user_registration, app_loaded and rejected_events, by day."""
     from user_conversion.outputs import terminal
+    from user_conversion.outputs.tables import json_text
     from user_conversion.runs import Run
 
     with Run("events-split", settings) as this:
         split = this.split()
-    terminal.show_passed_over(split.passed_over)
+    terminal.show_skipped(split.skipped)
     if format == "json":
-        terminal.show_json(
-            {
-                "events": split.total.as_json(),
-                "read": split.read.as_json(),
-                "files_read": len(split.plan.files),
-            }
-        )
+        document = {
+            "events": split.total.as_json(),
+            "read": split.read.as_json(),
+            "files_read": len(split.files),
+        }
+        print(json_text(document), end="")
     else:
         terminal.show_events(terminal.console(), split)
 
 
-@command(CONVERSION, CONVERSION, alias="conversion-rate")
-def conversion_rate(settings: Settings, format: Format = "table") -> None:  # noqa: A002
+@command(app, CONVERSION, CONVERSION, alias="conversion-rate")
+def conversion_rate(settings: Settings, format: Format = OutputFormat.TABLE) -> None:  # noqa: A002
     """Parquet to user_conversion and weekly_summary; prints the metric (alias conversion-rate)."""
     from user_conversion.runs import Run
 
@@ -219,12 +110,12 @@ def _record(run: Any) -> Any:
 
 
 def _print(record: Any, format: str, split: Any = None, page: Path | None = None) -> None:  # noqa: A002
-    from user_conversion.outputs import terminal
+    from user_conversion.outputs import terminal, write
 
     if split is not None:
-        terminal.show_passed_over(split.passed_over)
+        terminal.show_skipped(split.skipped)
     if format == "json":
-        terminal.show_json(record.result.as_json())
+        write(record, "json", None)
         return
     out = terminal.console()
     if split is not None:
@@ -237,19 +128,19 @@ def _print(record: Any, format: str, split: Any = None, page: Path | None = None
 @app.command("report")
 def report(
     output: Annotated[
-        Path, _option("output", "Folder of the Parquet datasets.", "DIR", readable=False)
+        Path, option("output", "Folder of the Parquet datasets.", "DIR", readable=False)
     ] = Path("data-output"),
     format: Annotated[  # noqa: A002
         str,
-        _option(
+        option(
             "format",
             "A page, a sheet, the JSON object, or a chat message.",
-            click_type=click.Choice(["html", "csv", "json", "md"]),
+            "|".join(WRITERS),
         ),
     ] = "html",
     file: Annotated[
         Path | None,
-        _option(
+        option(
             "file",
             "File to write. [default: report.html in the output, others to stdout]",
             "FILE",
@@ -266,19 +157,40 @@ def report(
         typer.echo(target)
 
 
+@app.command("inspect")
+def inspect_logs(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Files, folders or globs.", readable=False),
+    ],
+    toml: Annotated[
+        bool, option("toml", "Print a log format to edit instead, for --log-format.")
+    ] = False,
+) -> None:
+    """What the logs are: kinds of files, names of events, fields, and the command to run."""
+    from user_conversion.inspection import inspect
+    from user_conversion.outputs import terminal
+
+    found = inspect([str(path) for path in paths])
+    if toml:
+        print(found.as_toml(), end="")
+    else:
+        terminal.show_inspection(terminal.console(), found)
+
+
 @app.command("sample")
 def sample(
-    output: Annotated[Path, _option("output", "The file to write.", "FILE")] = Path(
+    output: Annotated[Path, option("output", "The file to write.", "FILE")] = Path(
         "data-input/dataset.json"
     ),
     seed: Annotated[
-        int | None, _option("seed", "Another seed, another log of the same kind.")
+        int | None, option("seed", "Another seed, another log of the same kind.")
     ] = None,
-    users: Annotated[int | None, _option("users", "Registered users. [default: 7317]")] = None,
-    days: Annotated[int | None, _option("days", "Days. [default: 31]")] = None,
+    users: Annotated[int | None, option("users", "Registered users. [default: 7317]")] = None,
+    days: Annotated[int | None, option("days", "Days. [default: 31]")] = None,
     start: Annotated[
         datetime | None,
-        _option("start", "First day. [default: 2020-01-01]", "DATE", formats=["%Y-%m-%d"]),
+        option("start", "First day. [default: 2020-01-01]", "DATE", formats=["%Y-%m-%d"]),
     ] = None,
 ) -> None:
     """Write a synthetic, reproducible event log."""
@@ -288,8 +200,5 @@ def sample(
     given = {"seed": seed, "users": users, "days": days, "start": start and start.date()}
     parameters = SampleParameters(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
     with output_errors(output):
-        summary = write_sample(output, parameters)
-    typer.echo(
-        f"{summary.path}: {summary.registered:,} registered and {summary.app_loaded:,} "
-        "app_loaded events"
-    )
+        registered, app_loaded = write_sample(output, parameters)
+    typer.echo(f"{output}: {registered:,} registered and {app_loaded:,} app_loaded events")

@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from user_conversion.inputs.lines import WHITESPACE
 from user_conversion.log_format import APP_LOADED, REGISTERED, FieldPath, LogFormat
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,7 +37,6 @@ SMALLEST_EPOCH, LARGEST_EPOCH = 100_000_000, 4_200_000_000
 EPOCH_UNITS = (1, 10**3, 10**6, 10**9)
 
 BOM = b"\xef\xbb\xbf"
-WHITESPACE = b" \t\r\n\v\f"
 
 
 class Reason(StrEnum):
@@ -93,13 +93,15 @@ class EventCounts:
     rejected_by_reason: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, verdicts: Mapping[str, int]) -> EventCounts:
-        """The counts from the number of lines by verdict: a kind, `Skipped` or `Reason`."""
+    def of(cls, lines: int, verdicts: Mapping[str, int]) -> EventCounts:
+        """The counts from the number of lines by verdict: a kind, `Skipped` or `Reason`.
+
+        `lines` is counted independently of the verdicts.
+        """
         return cls(
-            lines=sum(verdicts.values()),
+            lines=lines,
             **{
-                name: verdicts.get(name, 0)
-                for name in (REGISTERED, APP_LOADED, *map(str, Skipped))
+                name: verdicts.get(name, 0) for name in (REGISTERED, APP_LOADED, *map(str, Skipped))
             },
             rejected_by_reason={
                 str(reason): verdicts[reason] for reason in sorted(Reason) if verdicts.get(reason)
@@ -121,10 +123,15 @@ class EventCounts:
         return self.lines - self.recognised - self.blank - self.rejected
 
     def __add__(self, more: EventCounts) -> EventCounts:
-        return EventCounts(
-            *(getattr(self, name) + getattr(more, name) for name in COUNTS),
-            _sums(self.rejected_by_reason, more.rejected_by_reason),
-        )
+        counts = {name: getattr(self, name) + getattr(more, name) for name in COUNTS}
+        reasons = Counter(self.rejected_by_reason) + Counter(more.rejected_by_reason)
+        return EventCounts(**counts, rejected_by_reason=dict(sorted(reasons.items())))
+
+    def __sub__(self, less: EventCounts) -> EventCounts:
+        counts = {name: getattr(self, name) - getattr(less, name) for name in COUNTS}
+        reasons = Counter(self.rejected_by_reason)
+        reasons.subtract(less.rejected_by_reason)
+        return EventCounts(**counts, rejected_by_reason=dict(sorted(reasons.items())))
 
     def as_json(self) -> dict[str, Any]:
         """The key `events` of the JSON."""
@@ -137,10 +144,6 @@ class EventCounts:
         """The inverse of `as_json`."""
         counts = {name: int(document[name]) for name in COUNTS}
         return cls(**counts, rejected_by_reason=dict(document["rejected_by_reason"]))
-
-
-def _sums(one: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
-    return dict(sorted((Counter(one) + Counter(more)).items()))
 
 
 COUNTS = ("lines", "registered", "app_loaded", "other", "anonymous", "blank")

@@ -1,8 +1,8 @@
 """Log formats: what the two events are called in a log, and where their fields are.
 
 A log format comes from a preset (a TOML file in `log_formats/`), a TOML file of the user, and
-options; options override the file, the file overrides its preset. `docs/log-formats.md` is the
-reference.
+options; options override the file, the file overrides its preset. `docs/reference/log-format.md`
+is the reference.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ KINDS = (REGISTERED, APP_LOADED)
 
 # Fields with a meaning of their own; any other field is an attribute of the registration.
 BASE_FIELDS = ("event", "timestamp", "initiator_id", "device_type")
+REQUIRED_FIELDS = BASE_FIELDS[:3]
 CHANNEL = "channel"
 DEFAULT = "default"
 
@@ -161,6 +162,15 @@ def attributes_of(fields: Iterable[str]) -> tuple[str, ...]:
     return (CHANNEL, *sorted({*fields} - {*BASE_FIELDS, CHANNEL}))
 
 
+def needed_fields(log_format: LogFormat, event: str | None = None) -> tuple[str, ...]:
+    """The fields without which a file of records has no events.
+
+    `event` is the kind of event that every record of the file is, if the format says so.
+    """
+    has_names = not (event or log_format.unnamed)
+    return REQUIRED_FIELDS if has_names else REQUIRED_FIELDS[1:]
+
+
 def presets() -> list[str]:
     """The names of the presets, in order."""
     folder = resources.files("user_conversion") / "log_formats"
@@ -183,6 +193,7 @@ def log_format(
     name = DEFAULT
     if name_or_file:
         name, document = _named_document(name_or_file)
+        _check_shape(name, document)
     options = {
         "events": {
             kind: _texts(names)
@@ -234,9 +245,6 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
             merged[key] = _merged(merged[key], value) if key != "where" else dict(value)
         else:
             merged[key] = value
-    fields = over.get("fields")
-    if isinstance(fields, Mapping) and "initiator_id" in fields and "ids" not in over:
-        merged["ids"] = "text"
     return merged
 
 
@@ -254,11 +262,11 @@ SHAPE: dict[str, set[str] | None] = {
 
 
 def _from_document(name: str, document: Mapping[str, Any]) -> LogFormat:
-    _check_shape(name, document)
     events = {kind: (kind,) for kind in KINDS} | {
         kind: _texts(names) for kind, names in document.get("events", {}).items()
     }
-    ids = document.get("ids", "integer")
+    has_path = "initiator_id" in document.get("fields", {})
+    ids = document.get("ids", "text" if has_path else "integer")
     if ids not in ("integer", "text"):
         raise SettingsError(f'Log format {name}: ids must be "integer" or "text".')
     _check_events(name, events)
@@ -269,7 +277,7 @@ def _from_document(name: str, document: Mapping[str, Any]) -> LogFormat:
         name=name,
         ids=ids,
         events=events,
-        fields=_fields(document.get("fields", {})),
+        fields=_fields(name, document.get("fields", {})),
         where={
             kind: {parse_path(path): _texts(values) for path, values in conditions.items()}
             for kind, conditions in document.get("where", {}).items()
@@ -288,16 +296,14 @@ def _from_document(name: str, document: Mapping[str, Any]) -> LogFormat:
 def _check_shape(name: str, document: Mapping[str, Any]) -> None:
     for key, value in document.items():
         if key not in SHAPE:
-            raise SettingsError(
-                f"Log format {name}: unknown key '{key}'{did_you_mean(key, SHAPE)}"
-            )
+            raise SettingsError(f"Log format {name}: unknown key '{key}'{did_you_mean(key, SHAPE)}")
         if key == "ids":
             continue
         if not isinstance(value, Mapping):
             raise SettingsError(f"Log format {name}: [{key}] must be a table.")
         known = SHAPE[key]
-        for inner in value if known else ():
-            if inner not in known:
+        for inner in value:
+            if known and inner not in known:
                 raise SettingsError(
                     f"Log format {name}: unknown key '{inner}' in [{key}]"
                     f"{did_you_mean(inner, known)}"
@@ -317,10 +323,15 @@ def _check_events(name: str, events: Mapping[str, tuple[str, ...]]) -> None:
         raise SettingsError(f"'{both[0]}' cannot be both a registered and an app_loaded event.")
 
 
-def _fields(given: Mapping[str, Names]) -> dict[str, tuple[FieldPath, ...]]:
-    fields = {name: ((name,),) for name in (*BASE_FIELDS, CHANNEL)}
-    for name, paths in given.items():
-        fields[name] = tuple(parse_path(path) for path in _texts(paths))
+def _fields(name: str, given: Mapping[str, Names]) -> dict[str, tuple[FieldPath, ...]]:
+    fields: dict[str, tuple[FieldPath, ...]] = {
+        field: ((field,),) for field in (*BASE_FIELDS, CHANNEL)
+    }
+    for field_name, paths in given.items():
+        fields[field_name] = tuple(parse_path(path) for path in _texts(paths))
+    for required in REQUIRED_FIELDS:
+        if not fields[required]:
+            raise SettingsError(f"Log format {name}: {required} in [fields] needs a path.")
     return fields
 
 
@@ -330,7 +341,8 @@ def _optional_path(text: Any) -> FieldPath | None:
 
 def _texts(value: Any) -> tuple[str, ...]:
     values = [value] if isinstance(value, str) or not isinstance(value, Iterable) else value
-    return tuple(str(each) for each in values)
+    # A condition on a flag is compared with JSON's true and false.
+    return tuple(str(each).lower() if isinstance(each, bool) else str(each) for each in values)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -6,27 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from user_conversion.errors import InputError, TooManyRejectedError
-from user_conversion.events import EventCounts, Reason
+from user_conversion.events import EventCounts
 from user_conversion.inputs.lines import has_more_lines
 
 if TYPE_CHECKING:
     from user_conversion.engines import Engine
-    from user_conversion.inputs.convert import LineFile
+    from user_conversion.inputs.lines import LineFile
 
 RAW_LIMIT = 65_536
 CUT_MARK = "… [cut]"
 SHOWN = 100
 EXAMPLES = 3
-
-HINTS = {
-    Reason.INVALID_JSON: "not one JSON object",
-    Reason.MISSING_EVENT: "no event name",
-    Reason.MISSING_TIMESTAMP: "no timestamp",
-    Reason.INVALID_TIMESTAMP: "the timestamp has no known form",
-    Reason.TIMESTAMP_OUT_OF_RANGE: "timestamp before 1970 or in the future",
-    Reason.MISSING_INITIATOR_ID: "no initiator_id",
-    Reason.INVALID_INITIATOR_ID: "initiator_id has the wrong type",
-}
 
 
 def kept_text(line: bytes) -> str:
@@ -44,8 +34,8 @@ def check(
     if counts.rejected > max_rejected * (counts.lines - counts.blank):
         raise TooManyRejectedError(
             f"{counts.rejected:,} of {counts.lines - counts.blank:,} lines were rejected "
-            f"({_listed(counts.rejected_by_reason)}), more than --max-rejected {max_rejected:g} allows. Nothing was "
-            f"published. For example:\n{_examples(engine)}"
+            f"({_listed(counts.rejected_by_reason)}), more than --max-rejected "
+            f"{max_rejected:g} allows. Nothing was published. For example:\n{_examples(engine)}"
         )
     for source, by_reason in _rejected_by_source(engine).items():
         lines = sum(by_reason.values())

@@ -1,322 +1,160 @@
-"""Synthetic event logs: realistic, reproducible, and with answers known beforehand.
+"""Synthetic event logs: realistic, reproducible, and with figures known beforehand.
 
-How many users register in which week and channel, and in which week they first load the app, are
-quotas from `JANUARY_2020`; moments, ids and devices are random. So the month's published figures
-hold for every seed, and a sample of any other size or length keeps its proportions.
+How many users do what comes from the published month, `JANUARY_2020`, whatever the seed; moments,
+ids and devices are random. Logs of other sizes and lengths have about the same rates.
 """
 
 from __future__ import annotations
 
 import json
-import random
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from fractions import Fraction
-from itertools import count, pairwise, repeat
-from operator import attrgetter
+from itertools import accumulate, count, groupby, pairwise
+from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from random import Random
 
 from user_conversion.errors import SettingsError
 
-
-class Cohort(NamedTuple):
-    """The users who registered in one calendar week through one channel."""
-
-    weeks_after: int  # calendar weeks observed after the registration week
-    days: int  # days observed of the registration week
-    channel: str | None
-    users: int
-    first_loads: tuple[int, ...]  # users by the week offset of their first load: 0, 1, 2, …
-    returned: int  # of those with week offset 0, the users who load again in the next week
-
-
-# The last week has an invitation drive. Its users have had no next week yet, so that the rates
-# over all weeks hide how much better invited users convert.
-JANUARY_2020 = (
-    Cohort(4, 5, "invite", 240, (64, 26, 11, 6, 3), 11),
-    Cohort(4, 5, "direct", 2, (), 0),
-    Cohort(4, 5, None, 621, (115, 33, 22, 13, 8), 17),
-    Cohort(3, 7, "invite", 425, (114, 46, 15, 6), 20),
-    Cohort(3, 7, "direct", 4, (), 0),
-    Cohort(3, 7, None, 1049, (195, 55, 33, 16), 29),
-    Cohort(2, 7, "invite", 455, (120, 48, 14), 21),
-    Cohort(2, 7, "direct", 4, (), 0),
-    Cohort(2, 7, None, 1087, (202, 58, 31), 30),
-    Cohort(1, 7, "invite", 300, (79, 31), 13),
-    Cohort(1, 7, "direct", 5, (), 0),
-    Cohort(1, 7, None, 1380, (255, 78), 38),
-    Cohort(0, 5, "invite", 739, (178,), 0),
-    Cohort(0, 5, "direct", 3, (), 0),
-    Cohort(0, 5, None, 1003, (176,), 0),
+# For each week the days observed and, by channel, how many users never load the app, load it in the
+# weeks 0 and 1 after registration, or first load it in week 0 (and not in week 1), 1, 2, …
+# The invited users of the last week have had no week 1 yet, which hides how well invitations work.
+JANUARY_2020: tuple[tuple[int, Mapping[str | None, Sequence[int]]], ...] = (
+    (5, {"invite": [130, 11, 53, 26, 11, 6, 3], "direct": [2], None: [430, 17, 98, 33, 22, 13, 8]}),
+    (7, {"invite": [244, 20, 94, 46, 15, 6], "direct": [4], None: [750, 29, 166, 55, 33, 16]}),
+    (7, {"invite": [273, 21, 99, 48, 14], "direct": [4], None: [796, 30, 172, 58, 31]}),
+    (7, {"invite": [190, 13, 66, 31], "direct": [5], None: [1047, 38, 217, 78]}),
+    (5, {"invite": [561, 0, 178], "direct": [3], None: [827, 0, 176]}),
 )
+HOURS = "25 20 15 15 20 30 45 65 85 90 90 85 85 95 100 100 95 85 75 65 60 50 40 30"
+DAYS = (1.0, 0.98, 0.96, 0.94, 0.85, 0.45, 0.4)
+ACTIVITY = [day * int(hour) / 100 for day in DAYS for hour in HOURS.split()]  # from Monday 00:00
+Fields = Mapping[str, str | None]
+CAMPAIGNS: list[Fields] = [{}] * 7 + [{"campaign": n} for n in ("new-year", "newsletter", "search")]
+BROWSERS = [{"browser_version": n} for n in ("Chrome 79.0", "Firefox 72.0", "Safari 13.0")]
+DESKTOP, MOBILE, TABLET = ({"device_type": n} for n in ("desktop", "mobile", "tablet"))
+DEVICES = [*[DESKTOP] * 3, *(DESKTOP | browser for browser in BROWSERS), *[MOBILE] * 3, TABLET]
+DUPLICATES = 0.0002  # registrations sent twice, as a share of users
+STRANGERS = 0.03  # others who load the app and never register, as a share of users
+EARLY_LOADS = 0.005  # share of users who load the app before they register, too
+MORE_LOADS = 0.35  # probability of one more load
+LONGEST_DELAY = 20  # seconds until an event reaches the log
+EPOCH, DAY = datetime(1970, 1, 1), 24 * 3600  # a Thursday, and in seconds
+encode = json.JSONEncoder(separators=(",", ":")).encode
 
-WEEKDAY_ACTIVITY = (1.0, 0.98, 0.96, 0.94, 0.85, 0.45, 0.4)
-HOUR_ACTIVITY = (
-    *(0.25, 0.2, 0.15, 0.15, 0.2, 0.3, 0.45, 0.65, 0.85, 0.9, 0.9, 0.85),
-    *(0.85, 0.95, 1.0, 1.0, 0.95, 0.85, 0.75, 0.65, 0.6, 0.5, 0.4, 0.3),
-)
-ACTIVITY = tuple(day * hour for day in WEEKDAY_ACTIVITY for hour in HOUR_ACTIVITY)
-
-CAMPAIGNS: tuple[Mapping[str, str], ...] = (
-    *repeat({}, 7),
-    {"campaign": "new-year"},
-    {"campaign": "newsletter"},
-    {"campaign": "search"},
-)
-DEVICES: tuple[Mapping[str, str], ...] = (
-    *repeat({"device_type": "desktop"}, 3),
-    {"device_type": "desktop", "browser_version": "Chrome 79.0"},
-    {"device_type": "desktop", "browser_version": "Firefox 72.0"},
-    {"device_type": "desktop", "browser_version": "Safari 13.0"},
-    *repeat({"device_type": "mobile"}, 3),
-    {"device_type": "tablet"},
-)
-
-EPOCH = datetime(1970, 1, 1)
-HOUR = 3600
-DAY = 24 * HOUR
-HOURS_FROM_MONDAY_TO_EPOCH = 3 * 24
-RESEND_DELAY = 1
-LONGEST_DELAY = 20
-ANOTHER_LOAD_SHARE = 0.35
+Arrival = tuple[int, str]  # the second in which an event reaches the log, and its line
+User = tuple[int, str | None, int, bool]  # week, channel, place in JANUARY_2020, registered twice
 
 
 @dataclass(frozen=True)
 class SampleParameters:
-    """What to generate; the defaults are the published month.
+    """What to generate, the published month by default; raises SettingsError."""
 
-    `days` are whole UTC days from `start`. `duplicate_share` of the users have their registration
-    sent twice, `early_load_share` load the app before they register, and for every user there are
-    `stranger_share` others who load the app and never register. Raises SettingsError.
-    """
-
-    # Every seed gives the month's published figures in UTC, this one in other time zones too.
-    seed: int = 52
-    users: int = sum(cohort.users for cohort in JANUARY_2020)
+    seed: int = 52  # gives the published figures not only in UTC but in other time zones, too
+    users: int = 7317
     start: date = date(2020, 1, 1)
     days: int = 31
-    duplicate_share: float = 0.0002
-    early_load_share: float = 0.005
-    stranger_share: float = 0.03
 
     def __post_init__(self) -> None:
         if self.users < 1 or self.days < 1:
             raise SettingsError("A sample needs at least one user and one day.")
         if self.start < EPOCH.date() or self.days > (date.max - self.start).days:
             raise SettingsError("A sample lies between 1970-01-01 and 9999-12-31.")
-        for share in (self.duplicate_share, self.early_load_share, self.stranger_share):
-            if not 0 <= share <= 1:
-                raise SettingsError(f"A share lies between 0 and 1, and {share} does not.")
 
 
-@dataclass(frozen=True)
-class SampleSummary:
-    """How many events of each kind were written to `path`."""
-
-    path: Path
-    registered: int
-    app_loaded: int
-
-
-class _Week(NamedTuple):
-    """The observed part of a calendar week: seconds since the epoch, the end excluded."""
-
-    start: int
-    end: int
-
-
-class _Outcome(NamedTuple):
-    """What a user does after registering; no week offset means never to load the app."""
-
-    channel: str | None
-    week_offset: int | None
-    returned: bool
-
-
-_Event = tuple[str, int, Mapping[str, str | None]]  # name, second since the epoch, fields
-
-
-class _Arrival(NamedTuple):
-    """One event and the second at which it reaches the log."""
-
-    arrived: int
-    event: str
-    time: int
-    initiator_id: int
-    fields: Mapping[str, str | None]
-
-
-def write_sample(path: Path, parameters: SampleParameters) -> SampleSummary:
-    """Write one JSON object a line to `path`, and make its folder if there is none."""
+def write_sample(path: Path, parameters: SampleParameters) -> tuple[int, int]:
+    """Write a log and return how many `registered` and `app_loaded` events it has."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    encode = json.JSONEncoder(separators=(",", ":")).encode
-    written: Counter[str] = Counter()
-    with path.open("w", encoding="utf-8", newline="\n") as lines:
-        for event in generate_events(parameters):
-            lines.write(encode(event) + "\n")
-            written[event["event"]] += 1
-    return SampleSummary(path, written["registered"], written["app_loaded"])
+    lines = registered = 0
+    with path.open("w", encoding="utf-8", newline="\n") as log:
+        for line in generate_lines(parameters):
+            log.write(line + "\n")
+            lines += 1
+            registered += line.startswith('{"event":"registered"')
+    return registered, lines - registered
 
 
-def generate_events(parameters: SampleParameters) -> Iterator[dict[str, Any]]:
-    """One dict per event, in order of arrival; memory holds the events of about a week."""
+def generate_lines(parameters: SampleParameters) -> Iterator[str]:
+    """Yield the lines of a log as they arrive; memory holds those of about a week."""
     # Only random() is promised to give the same numbers in every version of Python.
-    rng = random.Random(parameters.seed)
-    initiator_ids = _initiator_ids(rng)
-    resent = _resent(rng, parameters)
-    weeks = _weeks(parameters)
-    pending: list[_Arrival] = []
-    for number, quotas in enumerate(_quotas(weeks, parameters.users)):
-        ahead = weeks[number:]
-        for outcome in quotas.elements():
-            user = _user(rng, parameters, ahead, outcome, next(resent))
-            pending += _arrivals(rng, next(initiator_ids), user)
-            if rng.random() < parameters.stranger_share:
-                stranger = [("app_loaded", _moment(rng, *ahead[0]), _pick(rng, DEVICES))]
-                pending += _arrivals(rng, next(initiator_ids), stranger)
-        pending.sort(key=attrgetter("arrived"))
-        due = bisect_left(pending, ahead[0].end, key=attrgetter("arrived"))
-        yield from map(_as_json, pending[:due])
+    rng = Random(parameters.seed)
+    # Distinct ids in no visible order: the step and the number of ids have no common factor.
+    ids, step = 8 * 10**18, 4_944_271_909_999_158_787
+    new_ids = (10**18 + number % ids for number in count(int(rng.random() * ids), step))
+    start = (parameters.start - EPOCH.date()).days
+    end = start + parameters.days
+    bounds = [day * DAY for day in range(start, end + 1) if day in (start, end) or day % 7 == 4]
+    pending: list[Arrival] = []
+    for week, users in groupby(_users(rng, bounds, parameters.users), key=lambda user: user[0]):
+        ahead = bounds[week:]
+        for user in users:
+            pending += _arrivals(rng, ahead, user, next(new_ids))
+            if rng.random() < STRANGERS:
+                moment = _moment(rng, ahead[0], ahead[1])
+                device = DEVICES[int(10 * rng.random())]
+                pending.append(_arrival(rng, "app_loaded", moment, next(new_ids), device))
+        pending.sort(key=lambda arrival: arrival[0])
+        due = bisect_left(pending, (ahead[1], ""))
+        yield from (line for _, line in pending[:due])
         del pending[:due]
-    yield from map(_as_json, pending)
+    yield from (line for _, line in pending)
 
 
-def _weeks(parameters: SampleParameters) -> list[_Week]:
-    first_day = (parameters.start - EPOCH.date()).days
-    end_day = first_day + parameters.days
-    mondays = [day for day in range(first_day + 1, end_day) if (day + 3) % 7 == 0]
-    bounds = pairwise([first_day, *mondays, end_day])
-    return [_Week(start * DAY, end * DAY) for start, end in bounds]
+def _users(rng: Random, bounds: list[int], users: int) -> Iterator[User]:
+    """Yield `users` users week by week, in the proportions of the published month."""
+    kinds = [
+        (week, channel, place, published * (end - start) / (days * DAY))
+        for week, (start, end) in enumerate(pairwise(bounds))
+        for days, channels in [JANUARY_2020[max(week - len(bounds) + 1, -len(JANUARY_2020))]]
+        for channel, row in channels.items()
+        for place, published in enumerate(row)
+    ]
+    # Rounding the running total, not each share, keeps the sum exact.
+    totals = list(accumulate(share for *_, share in kinds))
+    edges = [0, *(round(total * users / totals[-1]) for total in totals)]
+    duplicates = round(DUPLICATES * users)
+    for (week, channel, place, _), (start, end) in zip(kinds, pairwise(edges), strict=True):
+        for number in range(start, end):
+            # Selection sampling: exactly as many as wanted, each user equally likely.
+            twice = rng.random() * (users - number) < duplicates
+            duplicates -= twice
+            yield week, channel, place, twice
 
 
-def _quotas(weeks: list[_Week], users: int) -> list[Counter[_Outcome]]:
-    """For each week, how many users have which outcome; all together they are `users`."""
-    weights = [list(_weights(week, len(weeks) - 1 - number)) for number, week in enumerate(weeks)]
-    total = sum(weight for of_week in weights for _, weight in of_week)
-    # Rounding the running total, not each quota, keeps the sum exact.
-    running = Fraction(0)
-    quotas: list[Counter[_Outcome]] = []
-    for of_week in weights:
-        quotas.append(Counter())
-        for outcome, weight in of_week:
-            before, running = running, running + weight
-            quotas[-1][outcome] = running * users // total - before * users // total
-    return quotas
+def _arrivals(rng: Random, ahead: list[int], user: User, initiator_id: int) -> Iterator[Arrival]:
+    """Yield the events of a user who registers in the first of the weeks `ahead`."""
+    _, channel, place, twice = user
+    registered = _moment(rng, ahead[0], ahead[1] - 1)
+    fields = {"channel": channel, **CAMPAIGNS[int(10 * rng.random())]}
+    for moment in range(registered, registered + 1 + twice):
+        yield _arrival(rng, "registered", moment, initiator_id, fields)
+    device = DEVICES[int(10 * rng.random())]
+    if registered > ahead[0] and rng.random() < EARLY_LOADS:
+        yield _arrival(rng, "app_loaded", _moment(rng, ahead[0], registered), initiator_id, device)
+    if place == 0:
+        return
+    week = max(0, place - 2)
+    loads = [_moment(rng, max(registered, ahead[week]), ahead[week + 1], 1 if week else 2)]
+    if place == 1:
+        loads.append(_moment(rng, ahead[1], ahead[2]))
+    # Place 2 is for users who do not load the app in week 1.
+    end = ahead[1] if place == 2 else ahead[-1]
+    while rng.random() < MORE_LOADS:
+        loads.append(_moment(rng, loads[0], end, 1))
+    yield from (_arrival(rng, "app_loaded", moment, initiator_id, device) for moment in loads)
 
 
-def _weights(week: _Week, weeks_after: int) -> Iterator[tuple[_Outcome, Fraction]]:
-    """The published month's users by outcome, in proportion to the days of this week."""
-    days = (week.end - week.start) // DAY
-    published = min(weeks_after, max(cohort.weeks_after for cohort in JANUARY_2020))
-    for cohort in JANUARY_2020:
-        if cohort.weeks_after == published:
-            for outcome, users in _outcomes(cohort):
-                yield outcome, Fraction(users * days, cohort.days)
-
-
-def _outcomes(cohort: Cohort) -> Iterator[tuple[_Outcome, int]]:
-    yield _Outcome(cohort.channel, None, False), cohort.users - sum(cohort.first_loads)
-    yield _Outcome(cohort.channel, 0, True), cohort.returned
-    for week_offset, users in enumerate(cohort.first_loads):
-        returned = 0 if week_offset else cohort.returned
-        yield _Outcome(cohort.channel, week_offset, False), users - returned
-
-
-def _user(
-    rng: random.Random,
-    parameters: SampleParameters,
-    ahead: list[_Week],
-    outcome: _Outcome,
-    resent: bool,
-) -> Iterator[_Event]:
-    """The events of a user who registers in the first of the weeks `ahead`."""
-    this_week = ahead[0]
-    registered = _moment(rng, this_week.start, this_week.end - RESEND_DELAY)
-    registration = {"channel": outcome.channel, **_pick(rng, CAMPAIGNS)}
-    yield "registered", registered, registration
-    if resent:
-        yield "registered", registered + RESEND_DELAY, registration
-    device = _pick(rng, DEVICES)
-    if registered > this_week.start and rng.random() < parameters.early_load_share:
-        yield "app_loaded", _moment(rng, this_week.start, registered), device
-    for loaded in _load_times(rng, ahead, outcome, registered):
-        yield "app_loaded", loaded, device
-
-
-def _load_times(
-    rng: random.Random, ahead: list[_Week], outcome: _Outcome, registered: int
-) -> list[int]:
-    if outcome.week_offset is None:
-        return []
-    week = ahead[outcome.week_offset]
-    haste = 1 if outcome.week_offset else 2
-    loads = [_moment(rng, max(registered, week.start), week.end, haste)]
-    if outcome.returned:
-        loads.append(_moment(rng, *ahead[1]))
-    # Who loads in the registration week and does not return must not load in the next one.
-    end = ahead[-1].end if outcome.returned or outcome.week_offset else week.end
-    while rng.random() < ANOTHER_LOAD_SHARE:
-        loads.append(_moment(rng, loads[0], end, haste=1))
-    return loads
-
-
-def _moment(rng: random.Random, start: int, end: int, haste: int = 0) -> int:
-    """A second from `start` until before `end`, in a busy hour rather than in a quiet one.
-
-    The greater the `haste`, the nearer to `start`.
-    """
+def _moment(rng: Random, start: int, end: int, haste: int = 0) -> int:
+    """Return a second before `end`, likely in a busy hour; with more haste, nearer to `start`."""
     while True:
-        share = rng.random()
-        for _ in range(haste):
-            share *= rng.random()
-        moment = start + int(share * (end - start))
-        if rng.random() < ACTIVITY[(moment // HOUR + HOURS_FROM_MONDAY_TO_EPOCH) % len(ACTIVITY)]:
+        moment = start + int(prod(rng.random() for _ in range(1 + haste)) * (end - start))
+        if rng.random() < ACTIVITY[(moment // 3600 + 3 * 24) % len(ACTIVITY)]:
             return moment
 
 
-def _arrivals(
-    rng: random.Random, initiator_id: int, events: Iterable[_Event]
-) -> Iterator[_Arrival]:
-    for event, time, fields in events:
-        arrived = time + int(rng.random() * rng.random() * LONGEST_DELAY)
-        yield _Arrival(arrived, event, time, initiator_id, fields)
-
-
-def _as_json(arrival: _Arrival) -> dict[str, Any]:
-    time = EPOCH + timedelta(seconds=arrival.time)
-    return {
-        "event": arrival.event,
-        "timestamp": time.isoformat(timespec="milliseconds") + "Z",
-        "initiator_id": arrival.initiator_id,
-        **arrival.fields,
-    }
-
-
-def _initiator_ids(rng: random.Random) -> Iterator[int]:
-    """Distinct ids of 19 digits, in no visible order and too long for a double."""
-    smallest, ids = 10**18, 8 * 10**18
-    # A step without a common factor with the number of ids meets each of them once.
-    step = 4_944_271_909_999_158_787
-    first = int(rng.random() * ids)
-    return (smallest + (first + number * step) % ids for number in count())
-
-
-def _resent(rng: random.Random, parameters: SampleParameters) -> Iterator[bool]:
-    """For one user after the other whether the registration is sent twice.
-
-    Selection sampling (Knuth, The Art of Computer Programming 2, 3.4.2, algorithm S): as many
-    users as wanted, each as likely as any other.
-    """
-    wanted = round(parameters.duplicate_share * parameters.users)
-    for users_left in range(parameters.users, 0, -1):
-        chosen = rng.random() * users_left < wanted
-        wanted -= chosen
-        yield chosen
-
-
-def _pick(rng: random.Random, options: tuple[Mapping[str, str], ...]) -> Mapping[str, str]:
-    return options[int(rng.random() * len(options))]
+def _arrival(rng: Random, event: str, moment: int, initiator_id: int, fields: Fields) -> Arrival:
+    time = (EPOCH + timedelta(seconds=moment)).isoformat(timespec="milliseconds") + "Z"
+    line = encode({"event": event, "timestamp": time, "initiator_id": initiator_id, **fields})
+    return moment + int(rng.random() * rng.random() * LONGEST_DELAY), line

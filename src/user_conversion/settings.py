@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 from user_conversion.datasets import check_attributes
 from user_conversion.definitions import DEFINITIONS, Definition, definition
@@ -22,7 +22,6 @@ from user_conversion.log_format import LogFormat, log_format
 from user_conversion.weeks import time_zone
 
 SPLIT, CONVERSION = "events-split", "conversion-rate-week-after-registration"
-BOTH = (SPLIT, CONVERSION)
 MEMORY_SIZE = re.compile(r"[0-9]+(\.[0-9]+)? ?[KMGT]i?B", re.IGNORECASE)
 
 Paths = str | Path | Sequence[str | Path]
@@ -31,67 +30,118 @@ Texts = str | Sequence[str]
 Pairs = Mapping[str, Texts] | Sequence[str]
 
 
-def _option(default: Any, help: str, metavar: str, *jobs: str, **more: Any) -> Any:  # noqa: A002
-    metadata = {"help": help, "metavar": metavar, "jobs": jobs or BOTH, **more}
-    return field(default=default, metadata=metadata)
+@dataclass(frozen=True)
+class Option:
+    """How a setting appears on the command line, and the jobs that it is for."""
+
+    help: str
+    metavar: str | None = None
+    jobs: tuple[str, ...] = (SPLIT, CONVERSION)
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Settings:
     """The options of a run. Raises `SettingsError` if a value cannot be used."""
 
-    input: Paths = _option(
-        "data-input", "Files, folders (read recursively) or globs of event logs.", "PATH...", SPLIT
-    )
-    output: str | Path = _option("data-output", "Folder of the Parquet datasets.", "DIR")
-    log_format: str | None = _option(
-        None, "What the events and fields of the logs are called: a preset or a TOML file.",
-        "NAME|FILE", SPLIT,
-    )
-    registered: Texts = _option(
-        (), "Name of the events that mean registered; may be repeated.", "NAME", SPLIT
-    )
-    app_loaded: Texts = _option(
-        (), "Name of the events that mean app_loaded; may be repeated.", "NAME", SPLIT
-    )
-    field: Pairs = _option(
-        (), "Where a field is, e.g. initiator_id=user.id; any other name is an attribute of the "
-        "registration for --by. May be repeated.", "NAME=PATH", SPLIT,
-    )
-    engine: str = _option(
-        next(iter(ENGINES)), "Engine that runs the jobs.", "", choices=tuple(ENGINES)
-    )
-    master: str | None = _option(
-        None, "Spark master: local[*], spark://…, yarn, k8s://… or sc://… "
-        "[default: spark-submit's or the session's, else local[*]]", "URL",
-    )
-    conf: Pairs = _option((), "A Spark property; may be repeated.", "KEY=VALUE")
-    memory_limit: str | None = _option(
-        None, "Memory that DuckDB may use; it spills the rest to disk beside the output. "
-        "[default: a quarter of the machine's]", "SIZE",
-    )
-    max_rejected: float = _option(
-        0.01, "Largest accepted share of rejected lines, of those that are not blank.", "SHARE",
-        SPLIT,
-    )
-    full_refresh: bool = _option(
-        False, "Read all inputs again and replace the published events.", "", SPLIT
-    )
-    definition: str = _option(
-        next(iter(DEFINITIONS)), "Which users count as converted.", "", CONVERSION,
-        choices=tuple(DEFINITIONS),
-    )
-    timezone: str = _option(
-        "UTC", "Zone of the calendar weeks, e.g. Europe/Berlin.", "IANA-NAME", CONVERSION
-    )
-    as_of: date | None = _option(
-        None, "Use events up to this local day only.", "DATE", CONVERSION
-    )
-    by: str | None = _option(
-        None, "Split by channel, device_type or another field of the registration.", "FIELD",
-        CONVERSION,
-    )
-    verbose: bool = _option(False, "Show the engine's own log on stderr.", "")
+    input: Annotated[
+        Paths,
+        Option(
+            "Files, folders (read recursively) or globs of event logs. [default: data-input]",
+            "PATH...",
+            (SPLIT,),
+        ),
+    ] = "data-input"
+    output: Annotated[
+        str | Path,
+        Option("Folder of the Parquet datasets.", "DIR"),
+    ] = "data-output"
+    log_format: Annotated[
+        str | None,
+        Option(
+            "What the events and fields are called in the logs: a preset or a TOML file.",
+            "NAME|FILE",
+            (SPLIT,),
+        ),
+    ] = None
+    registered: Annotated[
+        Texts,
+        Option("Name of the events that mean registered; may be repeated.", "NAME", (SPLIT,)),
+    ] = ()
+    app_loaded: Annotated[
+        Texts,
+        Option("Name of the events that mean app_loaded; may be repeated.", "NAME", (SPLIT,)),
+    ] = ()
+    field: Annotated[
+        Pairs,
+        Option(
+            "Where a field is, e.g. initiator_id=user.id; any other name than event, timestamp, "
+            "initiator_id, channel, device_type is a field of the registration for --by. May be "
+            "repeated.",
+            "NAME=PATH",
+            (SPLIT,),
+        ),
+    ] = ()
+    engine: Annotated[
+        str,
+        Option("Engine that runs the jobs.", choices=tuple(ENGINES)),
+    ] = next(iter(ENGINES))
+    master: Annotated[
+        str | None,
+        Option(
+            "Spark master: local[*], spark://…, yarn, k8s://… or sc://… "
+            "[default: spark-submit's or the session's, else local[*]]",
+            "URL",
+        ),
+    ] = None
+    conf: Annotated[
+        Pairs,
+        Option("A Spark property; may be repeated.", "KEY=VALUE"),
+    ] = ()
+    memory_limit: Annotated[
+        str | None,
+        Option(
+            "Memory that DuckDB may use; it spills the rest to disk beside the output. "
+            "[default: a quarter of the machine's]",
+            "SIZE",
+        ),
+    ] = None
+    max_rejected: Annotated[
+        float,
+        Option(
+            "Largest accepted share of rejected lines, of those that are not blank.",
+            "SHARE",
+            (SPLIT,),
+        ),
+    ] = 0.01
+    full_refresh: Annotated[
+        bool,
+        Option("Read all inputs again and replace the published events.", jobs=(SPLIT,)),
+    ] = False
+    definition: Annotated[
+        str,
+        Option("Which users count as converted.", jobs=(CONVERSION,), choices=tuple(DEFINITIONS)),
+    ] = next(iter(DEFINITIONS))
+    timezone: Annotated[
+        str,
+        Option("Zone of the calendar weeks, e.g. Europe/Berlin.", "IANA-NAME", (CONVERSION,)),
+    ] = "UTC"
+    as_of: Annotated[
+        date | None,
+        Option("Use events up to this local day only.", "DATE", (CONVERSION,)),
+    ] = None
+    by: Annotated[
+        str | None,
+        Option(
+            "Split by channel, device_type or another field of the registration.",
+            "FIELD",
+            (CONVERSION,),
+        ),
+    ] = None
+    verbose: Annotated[
+        bool,
+        Option("Show the engine's own log on stderr."),
+    ] = False
 
     def __post_init__(self) -> None:
         description = engine_description(self.engine)
@@ -120,7 +170,7 @@ class Settings:
     def inputs(self) -> tuple[str, ...]:
         """The inputs as texts."""
         single = isinstance(self.input, str | Path)
-        return tuple(map(str, [self.input] if single else self.input))  # type: ignore[list-item, arg-type]
+        return tuple(map(str, [self.input] if single else self.input))  # type: ignore[arg-type]
 
     @property
     def folder(self) -> Path:
@@ -150,7 +200,7 @@ class Settings:
 
     def recorded(self, job: str) -> dict[str, Any]:
         """The options of a job, for `run.json`."""
-        names = [each.name for each in fields(self) if each.metadata["jobs"] == (job,)]
+        names = [name for name, (_, option) in options().items() if option.jobs == (job,)]
         recorded: dict[str, Any] = {name: getattr(self, name) for name in names}
         if job == SPLIT:
             recorded["input"] = list(self.inputs)
@@ -160,6 +210,13 @@ class Settings:
         else:
             recorded["as_of"] = self.as_of and self.as_of.isoformat()
         return recorded
+
+
+@cache
+def options() -> dict[str, tuple[Any, Option]]:
+    """The type and the option of each setting, by name."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return {name: get_args(hint)[:2] for name, hint in hints.items()}
 
 
 def check_paths(*paths: Path | str) -> None:

@@ -11,8 +11,8 @@ from importlib import resources
 from string import Template
 
 from user_conversion import events
-from user_conversion.engines.duckdb.session import TYPES, literal
-from user_conversion.inputs.convert import LineFile
+from user_conversion.engines.duckdb.session import literal
+from user_conversion.inputs.lines import LineFile
 from user_conversion.log_format import APP_LOADED, REGISTERED, FieldPath, LogFormat
 
 # If the first timestamp has one of these forms, DuckDB parses them while it parses the JSON, which
@@ -26,7 +26,7 @@ UNCLEAR_ID = r"(?s)true|false|[{\[].*|-?[0-9]+(\.[0-9]+([eE][-+]?[0-9]+)?|[eE][-
 
 
 class Kind(IntEnum):
-    """What a row of `parsed` is; NULL for unclear lines."""
+    """What a parsed line is; NULL for unclear lines."""
 
     OTHER = 0
     REGISTERED = 1
@@ -51,7 +51,7 @@ def typed_form(sample: bytes, log_format: LogFormat) -> str | None:
 
 
 def parsed_columns(log_format: LogFormat) -> dict[str, str]:
-    """The columns of the table `parsed`; attributes by number, as they may have any name."""
+    """The columns of a table of parsed lines; attributes by number, as they may have any name."""
     attributes = {f"attribute_{n}": "string" for n, _ in enumerate(log_format.attributes)}
     return {
         "kind": "UTINYINT",
@@ -63,13 +63,14 @@ def parsed_columns(log_format: LogFormat) -> dict[str, str]:
 
 
 def read_sql(
+    table: str,
     files: Sequence[LineFile],
     log_format: LogFormat,
     latest: datetime,
     form: str | None,
     largest_line: int,
 ) -> str:
-    """The statement that reads files of one compression and one kind of event.
+    """The statement that reads files of one compression and one kind of event into a table.
 
     `form` is that of `typed_form`; lines may have up to `largest_line` bytes.
     """
@@ -80,6 +81,7 @@ def read_sql(
     template = resources.files("user_conversion") / "engines" / "duckdb" / "read_lines.sql"
     return Template(template.read_text("utf-8")).substitute(
         {kind.name: str(int(kind)) for kind in Kind},
+        table=table,
         paths=", ".join(literal(glob.escape(str(file.path))) for file in files),
         members=fields.members(),
         compression=files[0].compression,
@@ -109,7 +111,9 @@ def read_sql(
 
 def _initiator_id(log_format: LogFormat) -> str:
     if log_format.ids == "text":
-        return f"CASE WHEN NOT regexp_full_match(id_text, '{UNCLEAR_ID}') THEN nullif(id_text, '') END"
+        return (
+            f"CASE WHEN NOT regexp_full_match(id_text, '{UNCLEAR_ID}') THEN nullif(id_text, '') END"
+        )
     # DuckDB casts 3.5, true and 0x10 to integers, so only texts of plain digits are taken.
     number = "TRY_CAST(id_text AS BIGINT)"
     return f"CASE WHEN {number}::VARCHAR = id_text THEN {number} END"
@@ -147,7 +151,9 @@ class _Fields:
     def is_kind(self, kind: str, known: str | None) -> str:
         """Whether a record is an event of a kind; `known` is the kind of all records, if given."""
         names = ", ".join(map(literal, self._format.events[kind]))
-        is_named = str(known == kind) if known else f"coalesce({self.text('event')} IN ({names}), false)"
+        is_named = (
+            str(known == kind) if known else f"coalesce({self.text('event')} IN ({names}), false)"
+        )
         conditions = [
             f"coalesce({self._at(path)} IN ({', '.join(map(literal, texts))}), false)"
             for path, texts in self._format.where.get(kind, {}).items()
@@ -160,11 +166,11 @@ class _Fields:
         if self._form:
             return text
         number = f"TRY_CAST({text} AS DECIMAL(38, 9))"
-        units = zip(events.EPOCH_UNITS, ("* 1000000", "* 1000", "", "/ 1000"), strict=True)
         micros = " ".join(
-            f"WHEN {number} BETWEEN {events.SMALLEST_EPOCH * unit} AND {events.LARGEST_EPOCH * unit} "
-            f"THEN {f'CAST(floor({number}) AS HUGEINT) // 1000' if change == '/ 1000' else f'floor({number} {change})'}"
-            for unit, change in units
+            f"WHEN {number} BETWEEN {events.SMALLEST_EPOCH * unit} "
+            f"AND {events.LARGEST_EPOCH * unit} "
+            f"THEN CAST(floor({number} * 1000000) AS HUGEINT) // {unit}"
+            for unit in events.EPOCH_UNITS
         )
         instant = f"make_timestamp(CAST(CASE {micros} END AS BIGINT))"
         if self._format.local_numbers:

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from user_conversion.events import WHITESPACE
-from user_conversion.inputs.convert import LineFile
-from user_conversion.inputs.lines import line_batches
+from user_conversion.inputs.lines import WHITESPACE, LineFile, line_batches
 
 
 @dataclass

@@ -78,7 +78,7 @@ class Record:
 
     def _steps(self, parent: FieldPath, kind: type) -> list[str | int]:
         steps = {node[-1] for node in self._nodes if node[:-1] == parent}
-        return sorted(step for step in steps if isinstance(step, kind))  # type: ignore[type-var]
+        return sorted(step for step in steps if isinstance(step, kind))
 
     def _parse_inner(self, parent: FieldPath) -> None:
         """Parse the text of an object or array, if paths lead into it."""

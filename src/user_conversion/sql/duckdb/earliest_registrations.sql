@@ -1,6 +1,6 @@
 SELECT
   "t5"."initiator_id",
-  "t5"."channel",
+  "t5"."attributes",
   "t2"."registration_week",
   "t2"."week_number",
   "t2"."next_week_ends_at",
@@ -11,13 +11,12 @@ FROM (
     *
   FROM (
     SELECT
-      "t1"."event",
       "t1"."time",
       "t1"."initiator_id",
-      "t1"."channel",
+      "t1"."attributes",
       ROW_NUMBER() OVER (
         PARTITION BY "t1"."initiator_id"
-        ORDER BY "t1"."time" ASC, "t1"."channel" IS NULL ASC, "t1"."channel" ASC
+        ORDER BY "t1"."time" ASC, "t1"."attributes" IS NULL ASC, "t1"."attributes" ASC
         ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
       ) - 1 AS "place"
     FROM "user_registration" AS "t1"

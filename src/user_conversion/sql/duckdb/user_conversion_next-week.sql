@@ -1,7 +1,7 @@
 SELECT
   "t0"."initiator_id",
   "t0"."registered_at",
-  "t0"."channel",
+  "t0"."attributes",
   "t0"."first_loaded_at",
   "t0"."device_type",
   "t0"."week_offset",

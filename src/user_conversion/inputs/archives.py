@@ -1,0 +1,74 @@
+"""The files in a zip file, one after the other."""
+
+from __future__ import annotations
+
+import lzma
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from user_conversion.errors import InputError
+from user_conversion.inputs.files import is_hidden
+
+CHUNK = 1 << 18
+BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError),
+    NotImplementedError,  # a compression that Python does not know
+)
+ENCRYPTED = 1
+# Logs compress to a tenth or a hundredth, zeros to a thousandth.
+BOMB_RATIO = 1_000
+BOMB_SIZE = 1 << 30
+
+
+def opened(path: Path, source: str) -> zipfile.ZipFile:
+    """The zip file at a path; raises `InputError` if it cannot be read."""
+    try:
+        return zipfile.ZipFile(path)
+    except BROKEN as error:
+        raise _corrupt(source, error) from None
+
+
+def members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """The files in it that are not hidden, in order; `__MACOSX` is a hidden folder."""
+    return [
+        member
+        for member in archive.infolist()
+        if not member.is_dir() and not any(map(is_hidden, PurePosixPath(member.filename).parts))
+    ]
+
+
+def extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, source: str) -> None:
+    """Write a file of a zip file to `target`.
+
+    Raises `InputError` if it is encrypted, is much larger than it seems, or does not fit the disk.
+    """
+    size = member.file_size
+    free = shutil.disk_usage(target.parent).free
+    problem = None
+    if member.flag_bits & ENCRYPTED:
+        problem = "is encrypted; decrypt it or exclude it"
+    elif size > BOMB_SIZE and size > BOMB_RATIO * member.compress_size:
+        problem = f"is {size >> 20:,} MiB of almost nothing (a zip bomb); exclude it"
+    elif size > free:
+        problem = f"needs {size >> 20:,} MiB of disk, and {free >> 20:,} are free; free some space"
+    if problem:
+        raise InputError(f"'{source}' {problem}.")
+    with target.open("wb") as unpacked:
+        for chunk in _chunks(archive, member, source):
+            unpacked.write(chunk)
+
+
+def _chunks(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: str) -> Iterator[bytes]:
+    try:
+        with archive.open(member) as packed:
+            while chunk := packed.read(CHUNK):
+                yield chunk
+    except BROKEN as error:
+        raise _corrupt(source, error) from None
+
+
+def _corrupt(source: str, error: Exception) -> InputError:
+    return InputError(f"'{source}' is corrupt or truncated ({error}); replace it or exclude it.")

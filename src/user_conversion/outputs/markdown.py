@@ -1,0 +1,92 @@
+"""The answer as a short message for a chat, in Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from user_conversion.outputs import sentences, words
+from user_conversion.outputs.folding import SegmentRow, fold_segments
+from user_conversion.results import ConversionResult, Figures, Segmentation, WeekResult
+from user_conversion.run_record import RunRecord
+
+WEEKS_SHOWN = 12
+SEGMENTS_SHOWN = 12
+LONGEST_NAME = 40
+FIGURE_HEADINGS = ("Registered", "Converted", "Rate", words.INTERVAL, "")
+
+
+def as_markdown(record: RunRecord) -> str:
+    """The headline, a table of the latest weeks, and the segments that were asked for."""
+    result = record.conversion
+    lines = [f"**Weekly user conversion: {_headline(result)}**", "", *_context(result)]
+    if result.weeks:
+        lines += ["", *_weeks(result)]
+    if result.segmentation:
+        lines += ["", *_segments(result.segmentation)]
+    return words.ordinary_spaces("\n".join(lines)) + "\n"
+
+
+def _headline(result: ConversionResult) -> str:
+    if not result.complete.interval:
+        return sentences.no_rate(result)
+    interval = words.percent_interval(result.complete.interval)
+    return f"{words.rate(result.complete.conversion_rate)} ({words.INTERVAL} {interval})"
+
+
+def _context(result: ConversionResult) -> list[str]:
+    through = f", observed through {result.observed_through}" if result.observed_through else ""
+    total = f"{words.rate(result.total.conversion_rate)}, {words.users(result.total)}"
+    return [
+        f"Complete weeks: {words.users(result.complete)}. All registrations: {total}.  ",
+        f"Definition `{result.definition}`, weeks in {result.timezone}{through}.",
+    ]
+
+
+def _weeks(result: ConversionResult) -> Iterator[str]:
+    earlier, latest = result.weeks[:-WEEKS_SHOWN], result.weeks[-WEEKS_SHOWN:]
+    yield from _table(("Week", "Starts"), map(_week, latest))
+    if earlier:
+        figures = Figures.pooled(week.figures for week in earlier)
+        weeks = words.number_of(len(earlier), "earlier week")
+        rate = words.rate(figures.conversion_rate)
+        yield from ["", f"{weeks}: {rate}, {words.users(figures)}."]
+
+
+def _segments(compared: Segmentation) -> Iterator[str]:
+    yield f"By `{compared.by}`, complete weeks only: {sentences.comparison(compared)}"
+    rows = fold_segments(compared, SEGMENTS_SHOWN)
+    if rows:
+        yield from ["", *_table((f"`{compared.by}`",), map(_segment, rows))]
+
+
+def _week(week: WeekResult) -> tuple[str, ...]:
+    notes = words.notes(week.figures, week)
+    return week.registration_week, week.week_start.isoformat(), *_cells(week.figures), notes
+
+
+def _segment(row: SegmentRow) -> tuple[str, ...]:
+    name = row.label if row.rest else _code(row.label)
+    return name, *_cells(row.figures), words.notes(row.figures)
+
+
+def _cells(figures: Figures) -> tuple[str, ...]:
+    return (
+        words.count(figures.total_registered),
+        words.count(figures.total_converted),
+        words.rate(figures.conversion_rate),
+        words.percent_interval(figures.interval),
+    )
+
+
+def _table(keys: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join((*keys, *FIGURE_HEADINGS))}|"
+    yield f"|{'---|' * len(keys)}--:|--:|--:|--:|---|"
+    yield from (f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def _code(name: str) -> str:
+    """A name from the logs as code, so that nothing in it is a link, a mention or a format."""
+    shown = words.cut(name, LONGEST_NAME).replace("|", r"\|")
+    fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
+    return f"{fence}{shown}{fence}" if len(fence) == 1 else f"{fence} {shown} {fence}"

@@ -1,0 +1,133 @@
+"""The four charts of the page as SVG, drawn by the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from itertools import groupby
+
+from markupsafe import Markup
+
+from user_conversion.outputs import words
+from user_conversion.outputs.folding import Period, SegmentRow
+from user_conversion.outputs.page import scales, tips
+from user_conversion.outputs.page.shapes import Bar, Estimate, Panel, PanelChart, Row, RowChart
+from user_conversion.outputs.page.templating import TEMPLATES
+from user_conversion.results import Figures, FirstLoadDay, WeekResult
+from user_conversion.weeks import WEEK
+
+# More points or intervals would overlap.
+MOST_POINTS = 60
+MOST_INTERVALS = 40
+LONGEST_LABEL = 44
+MOST_DAY_LABELS = 10
+
+Weeks = Mapping[int, WeekResult]
+
+
+def weekly(weeks: Sequence[WeekResult]) -> Markup:
+    """The rate by registration week with its interval, above the number of users."""
+    first, last = (weeks[n].week_start for n in (0, -1))
+    mondays = [first + n * WEEK for n in range((last - first).days // 7 + 1)]
+    known = {(week.week_start - first).days // 7: week for week in weeks}
+    tooltips = [
+        tips.week(known[place]) if place in known else tips.no_week(monday)
+        for place, monday in enumerate(mondays)
+    ]
+    chart = PanelChart([_rates(known), _sizes(known)], scales.dates(mondays), tooltips)
+    return _draw("panels.svg", chart)
+
+
+def _rates(weeks: Weeks) -> Panel:
+    """Complete weeks as a line in a ribbon; unfinished ones as hatched points."""
+    highest = scales.top([week.figures for week in weeks.values()])
+    estimates = [Estimate.of(place, week.figures, _style(week)) for place, week in weeks.items()]
+    complete = [each for each in estimates if weeks[each.place].complete]
+    unfinished = [each for each in estimates if not weeks[each.place].complete]
+    stretches = _stretches(complete)
+    if len(complete) > MOST_POINTS:
+        # Without neighbours a week is not on a line, so it keeps its point.
+        complete = [stretch[0] for stretch in stretches if len(stretch) == 1]
+    return Panel(
+        f"Conversion rate with {words.INTERVAL}",
+        200,
+        highest,
+        scales.percents(highest),
+        hatched=[each.place for each in unfinished],
+        stretches=stretches,
+        intervals=estimates if len(estimates) <= MOST_INTERVALS else [],
+        points=complete + unfinished,
+    )
+
+
+def _sizes(weeks: Weeks) -> Panel:
+    users = {place: week.figures.total_registered for place, week in weeks.items()}
+    highest = scales.room(max(users.values()))
+    bars = [Bar(place, users[place], f"users {_style(week)}") for place, week in weeks.items()]
+    return Panel("Users who registered", 60, highest, scales.counts(highest, 3), bars=bars)
+
+
+def _style(week: WeekResult) -> str:
+    return "complete" if week.complete else "unfinished"
+
+
+def _stretches(estimates: Sequence[Estimate]) -> list[list[Estimate]]:
+    """Runs of neighbouring weeks: no line crosses a week without users."""
+    runs = groupby(enumerate(estimates), key=lambda each: each[1].place - each[0])
+    return [[estimate for _, estimate in run] for _, run in runs]
+
+
+def segments(rows: Sequence[SegmentRow], all_users: Figures) -> Markup:
+    """The rate of each segment with its interval, and the overall rate as a line."""
+    highest = scales.top([row.figures for row in rows])
+    drawn = [
+        Row(
+            words.cut(row.label, LONGEST_LABEL),
+            words.rate(row.figures.conversion_rate),
+            Estimate.of(place, row.figures, "small" if row.figures.small_sample else "large"),
+            tips.segment(row),
+        )
+        for place, row in enumerate(rows)
+    ]
+    overall = all_users.conversion_rate or 0.0
+    return _draw("rows.svg", RowChart(drawn, highest, scales.percents(highest), overall))
+
+
+def first_loads(days: Sequence[FirstLoadDay]) -> Markup:
+    """The share of users who first loaded the app, by days since they registered."""
+    shares = [each.figures.conversion_rate or 0.0 for each in days]
+    highest = scales.room(max(shares))
+    title = "Share of users by full days since they registered"
+    bars = [Bar(place, share, "first-loads") for place, share in enumerate(shares)]
+    panel = Panel(title, 194, highest, scales.percents(highest), bars=bars)
+    labels: scales.Labels = [
+        (place, str(days[place].day)) for place in scales.every(len(days), MOST_DAY_LABELS)
+    ]
+    tooltips = [tips.first_load(each) for each in days]
+    return _draw("panels.svg", PanelChart([panel], labels, tooltips))
+
+
+def daily(periods: Sequence[Period]) -> Markup:
+    """Registrations and loads, one panel each; days without are hatched."""
+    unit = "day" if periods[0].length == 1 else "week"
+    registered = [(period.registered, period.registered_gaps) for period in periods]
+    loaded = [(period.app_loaded, period.app_loaded_gaps) for period in periods]
+    panels = [
+        _events(f"Registrations a {unit}", registered, "registrations"),
+        _events(f"Loads of the app a {unit}", loaded, "loads"),
+    ]
+    labels = scales.dates([period.first for period in periods])
+    tooltips = [tips.period(period) for period in periods]
+    return _draw("panels.svg", PanelChart(panels, labels, tooltips))
+
+
+def _events(title: str, periods: Sequence[tuple[int, Sequence[date]]], style: str) -> Panel:
+    """One bar per period; periods with a day without events are hatched."""
+    highest = scales.room(max(count for count, _ in periods))
+    gaps = [place for place, (_, gaps) in enumerate(periods) if gaps]
+    bars = [Bar(place, count, style) for place, (count, _) in enumerate(periods)]
+    return Panel(title, 100, highest, scales.counts(highest), hatched=gaps, bars=bars)
+
+
+def _draw(template: str, chart: PanelChart | RowChart) -> Markup:
+    return Markup(TEMPLATES.get_template(template).render(chart=chart))

@@ -1,0 +1,130 @@
+"""What the chart templates draw: values by place, and their coordinates in pixels.
+
+A place is the number of a week, a day or a row, so that one without data keeps its space. A
+`style` is a class of the style sheet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from user_conversion.outputs.page import scales
+from user_conversion.results import Figures
+
+# Wide enough for half a desktop page, and still readable when a phone shows it smaller.
+LEFT, RIGHT = 8, 452
+# Room above the first panel for its title, and between panels for that of the next.
+ABOVE, BETWEEN = 28, 38
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar from 0 to a value."""
+
+    place: int
+    value: float
+    style: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A rate and the ends of its interval."""
+
+    place: int
+    rate: float
+    low: float
+    high: float
+    style: str
+
+    @classmethod
+    def of(cls, place: int, figures: Figures, style: str) -> Estimate:
+        """The rate of some users; 0 where there are none."""
+        low, high = figures.interval or (0.0, 0.0)
+        return cls(place, figures.conversion_rate or 0.0, low, high, style)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Values on one vertical axis from 0, in layers from back to front."""
+
+    title: str
+    height: int
+    highest: float
+    labels: scales.Labels
+    hatched: Iterable[int] = ()
+    bars: Iterable[Bar] = ()
+    # Each is drawn as a line of rates in a ribbon of intervals.
+    stretches: Iterable[Sequence[Estimate]] = ()
+    intervals: Iterable[Estimate] = ()
+    points: Iterable[Estimate] = ()
+
+    def y(self, value: float) -> float:
+        """The distance of a value from the upper edge of the panel."""
+        return round(self.height - scales.position(value, self.highest, self.height), 2)
+
+
+@dataclass(frozen=True)
+class PanelChart:
+    """Panels below each other with one horizontal axis; one tooltip per place."""
+
+    panels: Sequence[Panel]
+    labels: scales.Labels
+    tips: Sequence[str]
+    right: int = RIGHT
+
+    @property
+    def left(self) -> int:
+        """The left edge of the panels: the longest label of a vertical axis fits beside it."""
+        return 12 + 8 * max(len(text) for panel in self.panels for _, text in panel.labels)
+
+    @property
+    def tops(self) -> list[int]:
+        """The upper edge of each panel, and of one more below the last."""
+        return [*accumulate((panel.height + BETWEEN for panel in self.panels), initial=ABOVE)]
+
+    @property
+    def bottom(self) -> int:
+        """The lower edge of the last panel."""
+        return self.tops[-1] - BETWEEN
+
+    def x(self, place: float) -> float:
+        """The middle of a place."""
+        return round(self.left + self.width(place + 0.5), 2)
+
+    def width(self, places: float) -> float:
+        """The width of so many places."""
+        return round((self.right - self.left) / len(self.tips) * places, 2)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A segment: its name, its rate as text, and the estimate to draw."""
+
+    label: str
+    rate: str
+    estimate: Estimate
+    tip: str
+
+
+@dataclass(frozen=True)
+class RowChart:
+    """Rows below each other with one axis of rates, and a line at the overall rate."""
+
+    rows: Sequence[Row]
+    highest: float
+    labels: scales.Labels
+    overall: float
+    left: int = LEFT
+    right: int = RIGHT
+    row_height: int = 46
+
+    @property
+    def bottom(self) -> int:
+        """The lower edge of the last row."""
+        return len(self.rows) * self.row_height
+
+    def x(self, rate: float) -> float:
+        """The position of a rate on the axis."""
+        return round(self.left + scales.position(rate, self.highest, self.right - self.left), 2)

@@ -1,0 +1,212 @@
+"""The figures of the page as tables: captions, headings and cells as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from user_conversion.events import EventCounts
+from user_conversion.outputs import words
+from user_conversion.outputs.folding import Period, SegmentRow
+from user_conversion.outputs.page import tips
+from user_conversion.results import Figures, FirstLoads, Quality, WeekResult
+from user_conversion.run_record import RunRecord
+from user_conversion.statistics import percent
+
+FIGURE_HEADINGS = ("Users", "Converted", "Rate", words.INTERVAL)
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A row: its name with a note below and a mark beside it, its cells, and its style."""
+
+    head: str
+    cells: tuple[str, ...]
+    note: str = ""
+    mark: str = ""
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose first column names the rows; `text` if the other cells are not numbers.
+
+    A `whole` table is shown in full, others scroll if they are long.
+    """
+
+    caption: str
+    headings: tuple[str, ...]
+    rows: tuple[TableRow, ...]
+    text: bool = False
+    whole: bool = False
+
+
+def weeks(results: Sequence[WeekResult]) -> Table:
+    """One row per registration week, the latest first."""
+    rows = []
+    for week in reversed(results):
+        note = f"from {words.day(week.week_start)}"
+        style = "" if week.complete else "unfinished"
+        cells = _cells(week.figures)
+        rows.append(
+            TableRow(week.registration_week, cells, note, words.notes(week.figures, week), style)
+        )
+    return Table("Conversion by registration week", ("Week", *FIGURE_HEADINGS), tuple(rows))
+
+
+def segments(by: str, folded: Sequence[SegmentRow], all_users: Figures) -> Table:
+    """One row per segment over complete weeks, and one for all users."""
+    rows = [
+        TableRow(
+            row.label,
+            _cells(row.figures),
+            mark=words.notes(row.figures),
+            style="rest" if row.rest else "",
+        )
+        for row in folded
+    ]
+    if rows:
+        rows.append(TableRow("All users", _cells(all_users), style="total"))
+    caption = f"Conversion by {by} over complete weeks"
+    headings = (by.replace("_", " ").capitalize(), *FIGURE_HEADINGS)
+    return Table(caption, headings, tuple(rows), whole=True)
+
+
+def first_loads(loads: FirstLoads) -> Table:
+    """One row per day after the registration."""
+    rows = tuple(
+        TableRow(
+            "0 (first 24 hours)" if each.day == 0 else str(each.day),
+            (
+                words.count(each.observed),
+                words.count(each.loaded),
+                words.rate(each.figures.conversion_rate),
+                words.rate(each.figures_by_then.conversion_rate),
+            ),
+        )
+        for each in loads.days
+    )
+    headings = ("Full days", "Users observed", "First load that day", "Share", "By then")
+    return Table("First loads by days since the registration", headings, rows)
+
+
+def daily(periods: Sequence[Period]) -> Table:
+    """One row per UTC day, or per week where they are many, the latest first."""
+    rows = tuple(
+        TableRow(
+            words.day(each.first),
+            (words.count(each.registered), words.count(each.app_loaded)),
+            note=_until(each),
+            mark=tips.gaps(each, named=1),
+        )
+        for each in reversed(periods)
+    )
+    unit = "Day" if not periods or periods[0].length == 1 else "Week"
+    headings = (f"{unit} (UTC)", "Registrations", "Loads of the app")
+    return Table(f"Events by UTC {unit.lower()}", headings, rows)
+
+
+def lines(counts: EventCounts) -> Iterator[Table]:
+    """One row per outcome of a line, the sum first; one row per reason for rejected lines."""
+    whole, *parts = (
+        TableRow(name, _share(number, counts.lines), note=meaning)
+        for name, number, meaning in words.reconciliation(counts)
+    )
+    rows = (replace(whole, style="total"), *parts)
+    yield Table("Lines by outcome", ("", "Lines", "Share"), rows)
+    if counts.rejected:
+        # The most frequent reason first.
+        reasons = sorted(counts.rejected_by_reason.items(), key=lambda each: (-each[1], each[0]))
+        yield Table(
+            "Rejected lines by reason",
+            ("Reason", "Lines", "Share of rejected"),
+            tuple(
+                TableRow(words.reason(name), _share(number, counts.rejected), note=name)
+                for name, number in reasons
+            ),
+        )
+
+
+def unused(counts: Quality) -> Table:
+    """One row per kind of registrations and loads that the metric does not use."""
+    rows = [
+        (
+            "Duplicate registrations",
+            counts.duplicate_registrations,
+            "later registrations of a registered user",
+        ),
+        (
+            "Loads without registration",
+            counts.loads_without_registration,
+            "the user's registration is not in these logs",
+        ),
+        (
+            "Loads before registration",
+            counts.loads_before_registration,
+            "earlier than the user's registration",
+        ),
+    ]
+    if counts.events_after_as_of:
+        rows.append(("Events after the last day", counts.events_after_as_of, "set by --as-of"))
+    return Table(
+        "Events that are not used",
+        ("", "Events"),
+        tuple(TableRow(name, (words.count(events),), note) for name, events, note in rows),
+    )
+
+
+def parameters(record: RunRecord) -> Table:
+    """One row per version and option of the run."""
+    document = record.document
+    rows = {"Computed": words.moment(document["run_at"]), "Engine": document["engine"]}
+    rows |= {f"Version of {name}": version for name, version in document["versions"].items()}
+    options = dict(record.parameters)
+    if log_format := options.pop("log_format", None):
+        rows["Log format"] = _log_format(log_format)
+    rows |= {f"Option {name.replace('_', '-')}": _option(options[name]) for name in options}
+    return Table(
+        "Versions and parameters",
+        ("", ""),
+        tuple(TableRow(name, (words.printable(str(value)),)) for name, value in rows.items()),
+        text=True,
+    )
+
+
+def _log_format(document: Mapping[str, Any]) -> str:
+    """The name of a log format, and what the events are called where their names differ."""
+    renamed = [
+        f"{kind} is {' or '.join(names)}"
+        for kind, names in document["events"].items()
+        if names != [kind]
+    ]
+    return ", ".join([document["name"], *renamed])
+
+
+def _option(value: Any) -> str:
+    """The value of an option as on the command line."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "–" if value is None else str(value)
+
+
+def _share(number: int, whole: int) -> tuple[str, str]:
+    return words.count(number), words.rate(percent(number, whole))
+
+
+def _until(each: Period) -> str:
+    if each.length == 1:
+        return ""
+    return f"to {words.day(each.first + timedelta(days=each.length - 1))}"
+
+
+def _cells(figures: Figures) -> tuple[str, ...]:
+    return (
+        words.count(figures.total_registered),
+        words.count(figures.total_converted),
+        words.rate(figures.conversion_rate),
+        words.bounds(figures.interval),
+    )

@@ -1,0 +1,102 @@
+"""Sentences that several outputs share: the headline, warnings, and whether segments differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from user_conversion.finality import MISSING_DAYS, UNFINISHED, Gaps
+from user_conversion.outputs import words
+from user_conversion.results import DEVICE_TYPE, ConversionResult, Segmentation
+from user_conversion.statistics import SMALL_SAMPLE, describe
+
+
+def headline(result: ConversionResult) -> str:
+    """The answer in one sentence."""
+    if not result.complete.total_registered:
+        return no_rate(result)
+    share = words.rate(result.complete.conversion_rate)
+    return f"{share} of new users {result.counted_as.clause}"
+
+
+def no_rate(result: ConversionResult) -> str:
+    """Why there is no rate of complete weeks."""
+    return "No week is complete yet" if result.weeks else "No registrations found"
+
+
+def context(result: ConversionResult) -> str:
+    """What the figures depend on: definition, time zone and last day."""
+    through = f", observed through {result.observed_through}" if result.observed_through else ""
+    return f"definition {result.definition}, weeks in {result.timezone}{through}"
+
+
+def warnings(result: ConversionResult) -> Iterator[str]:
+    """What a reader needs to know before using the figures."""
+    if not result.weeks:
+        yield "No registrations found: check the logs, or name the event with --registered."
+    elif result.complete.small_sample and result.complete.total_registered:
+        yield (
+            f"Small sample: fewer than {SMALL_SAMPLE} users registered in complete weeks. "
+            "Look at the interval rather than the rate."
+        )
+    asked = result.segmentation
+    if asked and asked.segments and all(each.value is None for each in asked.segments):
+        yield f"No user has a value for {asked.by}: check the name or path of the field."
+    yield from missing_days(result)
+    if seen := sum(week.seen_before for week in result.weeks):
+        users = words.number_of(seen, "user")
+        yield f"{users} loaded the app before the registration: it may not be the first one."
+    if result.quality.events_after_as_of and result.observed_through:
+        events = words.number_of(result.quality.events_after_as_of, "event is", "events are")
+        yield f"{events} not used: after {words.day(result.observed_through)} (--as-of)."
+
+
+def unfinished(result: ConversionResult) -> str:
+    """How many weeks are unfinished; empty if none is."""
+    weeks = sum(week.incomplete_because == UNFINISHED for week in result.weeks)
+    if not weeks:
+        return ""
+    number = words.number_of(weeks, "week is", "weeks are")
+    return f"{number} {UNFINISHED}: {can_still_convert(weeks)}."
+
+
+def can_still_convert(weeks: int) -> str:
+    """What it means for so many weeks to be unfinished."""
+    return f"{'its' if weeks == 1 else 'their'} users can still convert"
+
+
+def missing_days(result: ConversionResult) -> Iterator[str]:
+    """Which days are missing, and which weeks they concern."""
+    holes = " ".join(gap_sentences(result.gaps))
+    if not holes:
+        return
+    weeks = [w.registration_week for w in result.weeks if w.incomplete_because == MISSING_DAYS]
+    if not weeks:
+        yield f"{holes} The logs of these days may be missing."
+    elif len(weeks) == 1:
+        yield f"{holes} The rate of week {weeks[0]} may be too low."
+    else:
+        yield f"{holes} The rates of weeks {words.week_names(weeks)} may be too low."
+
+
+def gap_sentences(gaps: Gaps) -> Iterator[str]:
+    """The missing days, by kind of event. Days without any event are named once."""
+    known = set(gaps.events)
+    for what, days in (
+        ("events", gaps.events),
+        ("registrations", [day for day in gaps.registered if day not in known]),
+        ("loads of the app", [day for day in gaps.app_loaded if day not in known]),
+    ):
+        if days:
+            yield f"No {what} on {words.days(days)}."
+
+
+def comparison(compared: Segmentation) -> str:
+    """Whether the segments differ."""
+    if compared.by == DEVICE_TYPE:
+        return (
+            f"{DEVICE_TYPE} is the device of the first load. Each rate is a share of all "
+            "registered users."
+        )
+    if not compared.segments or compared.test is None:
+        return "Segments are compared over complete weeks, and there are none yet."
+    return describe(compared.test)

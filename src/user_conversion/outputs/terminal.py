@@ -1,0 +1,193 @@
+"""The answer in a terminal: tables and sentences that fit its width."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from user_conversion.log_format import DEFAULT
+from user_conversion.outputs import sentences, words
+from user_conversion.outputs.columns import Column, fitting_table
+from user_conversion.results import ConversionResult, Figures, Segmentation
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from user_conversion.events import EventCounts
+    from user_conversion.inputs.files import SkippedFile
+    from user_conversion.inspection import Inspection
+    from user_conversion.jobs.events_split import SplitResult
+
+BAR_WIDTH = 16
+PIPED_WIDTH = 112
+LONGEST_NAME = 40
+# Names and marks may take several lines, but none of a narrower column than this.
+NAME_WIDTH = 20
+NOTE_WIDTH = len(words.SMALL_SAMPLE)
+FILES_NAMED = 5
+FIELDS_SHOWN = 40
+
+
+def console() -> Console:
+    """Standard output; a pipe gets lines of a fixed width without colours."""
+    width, height = shutil.get_terminal_size((PIPED_WIDTH, 25))
+    # Texts come from the logs, so nothing in them is markup.
+    out = Console(width=width, height=height, highlight=False, markup=False, emoji=False)
+    if not out.is_terminal:
+        out.width = PIPED_WIDTH
+    return out
+
+
+def show_skipped(files: Sequence[SkippedFile]) -> None:
+    """Name the files of input folders that are not logs, on standard error."""
+    if not files or sys.stderr is None:
+        return
+    print(f"Skipped {words.number_of(len(files), 'file')}:", file=sys.stderr)
+    for file in files[:FILES_NAMED]:
+        print(f"  {words.printable(str(file.path))} ({file.reason})", file=sys.stderr)
+    if len(files) > FILES_NAMED:
+        print(f"  and {len(files) - FILES_NAMED:,} more, listed in run.json", file=sys.stderr)
+
+
+def show_events(out: Console, split: SplitResult) -> None:
+    """Print how the lines were counted."""
+    if split.log_format.name != DEFAULT:
+        _print(out, f"Log format: {words.printable(split.log_format.name)}")
+    _print(out, lines_sentence(split.total))
+    if split.total.rejected:
+        reasons = split.total.rejected_by_reason.items()
+        listed = ", ".join(f"{name} {number:,}" for name, number in reasons)
+        _print(out, f"Rejected: {listed} (kept in rejected_events)")
+    if not split.files:
+        _print(out, "No new input; the published events are unchanged.")
+    elif split.why != "nothing read before":
+        _print(out, f"Files read in this run: {len(split.files):,} ({split.why})")
+
+
+def lines_sentence(counts: EventCounts) -> str:
+    """How many lines were read, as the sum of what they were."""
+    _, *terms = words.reconciliation(counts)
+    return f"Lines: {counts.lines:,} = " + " + ".join(f"{n:,} {name}" for name, n, _ in terms)
+
+
+def show_conversion(out: Console, result: ConversionResult) -> None:
+    """Print the table of weeks, the segments that were asked for, and the rates."""
+    title = "Weekly user conversion"
+    heading = _wrapped(out, f"{title}  {sentences.context(result)}")
+    heading.stylize("bold", 0, len(title))
+    out.print(heading)
+    _print(out, f"Converted: {result.counted_as.summary}.", "dim")
+    if result.weeks:
+        out.print(weeks_table(result, out.width))
+    if result.segmentation:
+        show_segments(out, result.segmentation)
+    for sentence in filter(None, [sentences.unfinished(result), *sentences.warnings(result)]):
+        _print(out, sentence, "yellow")
+    _print(out, total_line(result.total), "bold")
+    _print(out, complete_line(result.complete))
+
+
+def show_segments(out: Console, compared: Segmentation) -> None:
+    """Print the table of segments, and whether they differ."""
+    if compared.segments:
+        _print(out, f"By {compared.by}, complete weeks only:")
+        out.print(segments_table(compared, out.width))
+    _print(out, sentences.comparison(compared))
+
+
+def show_inspection(out: Console, found: Inspection) -> None:
+    """Print what some logs are, and the command that reads them."""
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in found.kinds.items())
+    _print(out, f"Files: {found.files:,} (looked into: {kinds})")
+    _print(out, f"Records looked at: {found.records:,}")
+    if found.time_span:
+        first, last = (f"{time:%Y-%m-%d %H:%M:%S} UTC" for time in found.time_span)
+        _print(out, f"Times: {first} to {last}")
+    _print(out, f"Log format: {found.log_format or 'none of the presets'}")
+    if found.event_names:
+        names = [words.name(name, LONGEST_NAME) for name in found.event_names]
+        numbers = [words.count(number) for number in found.event_names.values()]
+        columns = [Column("Event", names, folded_at=NAME_WIDTH), Column("Records", numbers)]
+        out.print(fitting_table(columns, out.width))
+    fields = found.fields[:FIELDS_SHOWN]
+    columns = [
+        Column("Field", [words.printable(each.path) for each in fields], folded_at=NAME_WIDTH),
+        Column("In records", [f"{each.share:.0%}" for each in fields], rank=1),
+        Column("Values", [words.printable(each.form) for each in fields], folded_at=NAME_WIDTH),
+    ]
+    out.print(fitting_table(columns, out.width))
+    _print(out, "To compute the conversion of these logs:", "bold")
+    # Without line breaks, so that it can be copied.
+    out.print(f"  {words.printable(found.command)}", soft_wrap=True)
+
+
+def weeks_table(result: ConversionResult, width: int = PIPED_WIDTH) -> Table:
+    """One row per registration week, in so many characters."""
+    weeks = result.weeks
+    columns = [
+        Column("Week", [week.registration_week for week in weeks]),
+        Column("Starts", [week.week_start.isoformat() for week in weeks], rank=2),
+        *_figures([week.figures for week in weeks]),
+        Column("", [words.notes(week.figures, week) for week in weeks], folded_at=NOTE_WIDTH),
+    ]
+    return fitting_table(columns, width, ["" if week.complete else "dim" for week in weeks])
+
+
+def segments_table(compared: Segmentation, width: int = PIPED_WIDTH) -> Table:
+    """One row per segment over complete weeks, in so many characters."""
+    names = [words.segment(compared.by, each.value, LONGEST_NAME) for each in compared.segments]
+    figures = [each.figures for each in compared.segments]
+    columns = [
+        Column(compared.by, names, folded_at=NAME_WIDTH),
+        *_figures(figures),
+        Column("", [words.notes(each) for each in figures], folded_at=NOTE_WIDTH),
+    ]
+    return fitting_table(columns, width)
+
+
+def total_line(figures: Figures) -> str:
+    """The metric over all registrations."""
+    return f"Conversion rate: {_rate_of_users(figures)}"
+
+
+def complete_line(figures: Figures) -> str:
+    """The metric over complete weeks, with its interval."""
+    if not figures.interval:
+        return "Complete weeks only: none yet"
+    low, high = figures.interval
+    interval = f"{words.INTERVAL} {low:.2f} to {high:.2f}\N{NO-BREAK SPACE}%"
+    return f"Complete weeks only: {_rate_of_users(figures)}, {interval}"
+
+
+def _rate_of_users(figures: Figures) -> str:
+    return f"{words.rate(figures.conversion_rate)} ({words.users(figures)})"
+
+
+def _figures(figures: Sequence[Figures]) -> list[Column]:
+    """The columns of figures. Narrow terminals do without those of the highest ranks."""
+    rates = [each.conversion_rate or 0.0 for each in figures]
+    scale = max(rates, default=0.0) or 1.0
+    bars = ["█" * round(BAR_WIDTH * rate / scale) for rate in rates]
+    return [
+        Column("Registered", [words.count(each.total_registered) for each in figures], 1, "right"),
+        Column("Converted", [words.count(each.total_converted) for each in figures], 1, "right"),
+        Column("Rate", [words.rate(each.conversion_rate) for each in figures], 0, "right"),
+        Column(words.INTERVAL, [words.bounds(each.interval) for each in figures], 3, "right"),
+        Column("", bars, 4),
+    ]
+
+
+def _print(out: Console, sentence: str, style: str = "") -> None:
+    out.print(_wrapped(out, sentence), style=style)
+
+
+def _wrapped(out: Console, sentence: str) -> Text:
+    """A sentence in lines of the console's width, its rates whole."""
+    lines = textwrap.wrap(sentence, out.width, break_on_hyphens=False)
+    return Text(words.ordinary_spaces("\n".join(lines)), overflow="ignore", no_wrap=True)

@@ -1,0 +1,34 @@
+SELECT
+  CASE
+    WHEN CAST(FLOOR(
+      DATE_DIFF('MICROSECOND', "t4"."registered_at", "t4"."first_loaded_at") / 86400000000
+    ) AS BIGINT) >= 28
+    THEN 28
+    ELSE CAST(FLOOR(
+      DATE_DIFF('MICROSECOND', "t4"."registered_at", "t4"."first_loaded_at") / 86400000000
+    ) AS BIGINT)
+  END AS "day",
+  CASE
+    WHEN CAST(FLOOR(DATE_DIFF('MICROSECOND', "t4"."registered_at", "t4"."until") / 86400000000) AS BIGINT) >= 28
+    THEN 28
+    ELSE CAST(FLOOR(DATE_DIFF('MICROSECOND', "t4"."registered_at", "t4"."until") / 86400000000) AS BIGINT)
+  END AS "days_observed",
+  COUNT(*) AS "users"
+FROM (
+  SELECT
+    "t2"."initiator_id",
+    "t2"."registered_at",
+    "t2"."attributes",
+    "t2"."first_loaded_at",
+    "t2"."device_type",
+    "t2"."week_offset",
+    "t2"."loaded_next_week",
+    "t2"."converted",
+    "t2"."registration_week",
+    "t3"."until"
+  FROM "user_conversion" AS "t2"
+  CROSS JOIN "observation" AS "t3"
+) AS "t4"
+GROUP BY
+  1,
+  2

@@ -1,9 +1,0 @@
-SELECT
-  `t0`.`registration_week`,
-  `t0`.`device_type` AS `value`,
-  COUNT(*) AS `total_registered`,
-  SUM(CAST(`t0`.`converted` AS BIGINT)) AS `total_converted`
-FROM `user_conversion` AS `t0`
-GROUP BY
-  1,
-  2
