@@ -6,7 +6,6 @@ executors see at the same path.
 
 from __future__ import annotations
 
-import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,27 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 from user_conversion.datasets import Columns, Dataset
 from user_conversion.engines.spark.errors import spark_errors
-from user_conversion.engines.spark.java import free_files
-from user_conversion.engines.spark.lines import read_lines
+from user_conversion.engines.spark.files import linked, move, pattern, require_readable, uri
+from user_conversion.engines.spark.java import WRITE_OPTIONS, free_files, read_text
 from user_conversion.engines.spark.session import open_session
 from user_conversion.errors import EngineError, OutputError
 from user_conversion.events import EventCounts
-from user_conversion.inputs.files import InputFile
-from user_conversion.inputs.lines import LineFile, count_lines
+from user_conversion.inputs.lines import LineFile
 from user_conversion.log_format import APP_LOADED, REGISTERED, LogFormat
 from user_conversion.parquet import require_columns
 
 if TYPE_CHECKING:
     from user_conversion.settings import Settings
-
-WRITE_OPTIONS = {
-    "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
-    # Hadoop's usual local file system puts a checksum file beside each file, and starts a process,
-    # chmod, for each of them: most of the time that hundreds of small files take.
-    "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
-    "fs.file.impl.disable.cache": "true",
-}
-ENDINGS = {"none": ".json", "gzip": ".json.gz"}
 
 
 class SparkEngine:
@@ -77,12 +66,15 @@ class SparkEngine:
         self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
     ) -> EventCounts:
         """See `Engine.read_events`."""
+        # This module is imported before it is known whether PySpark is installed.
+        from user_conversion.engines.spark.lines import read_lines
+
         try:
             with self._errors():
                 rows = read_lines(self._lines(files), log_format, latest)
                 self._keep("parsed_lines", rows)
         except EngineError:
-            _require_readable(files)
+            require_readable(files)
             raise
         self._name_new_tables(log_format)
         counted = self.rows("SELECT verdict, count(*) AS lines FROM parsed_lines GROUP BY verdict")
@@ -91,7 +83,8 @@ class SparkEngine:
 
     def _lines(self, files: Sequence[LineFile]) -> Any:
         """The lines of files, with the link they are read from and the kind of event they hold."""
-        links = self._linked([file for file in files if file.size])
+        folder = self._scratch / "lines"
+        links = linked([file for file in files if file.size], folder)
         columns = {"file": "string", "source": "string", "file_kind": "string"}
         rows = [(link, file.source, file.event) for link, file in links.items()]
         self.create_table("sources", columns, rows)
@@ -99,28 +92,10 @@ class SparkEngine:
             empty = {"value": "string", "file": "string", "file_kind": "string"}
             self.create_table("no_lines", empty, [])
             return self._spark.table("no_lines")
-        text = self._spark.read.option("lineSep", "\n").text(_pattern(self._scratch / "lines"))
-        # Spark on Java only: other servers do not know `_metadata`.
-        named = text.selectExpr("value", "_metadata.file_name AS file")
+        lines = read_text(self._spark, pattern(folder))
         if any(file.event for file in files):
-            return named.join(self._spark.table("sources").select("file", "file_kind"), "file")
-        return named.selectExpr("*", "CAST(NULL AS STRING) AS file_kind")
-
-    def _linked(self, files: Sequence[LineFile]) -> dict[str, LineFile]:
-        """The files by the names of links to them, which Spark reads literally.
-
-        Spark skips names that begin with `_` or `.`, takes others for patterns, and decompresses
-        by the ending.
-        """
-        folder = self._scratch / "lines"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        links = {}
-        for number, file in enumerate(files):
-            link = folder / f"{number:08}{ENDINGS[file.compression]}"
-            link.symlink_to(file.path.absolute())
-            links[link.name] = file
-        return links
+            return lines.join(self._spark.table("sources").select("file", "file_kind"), "file")
+        return lines.selectExpr("*", "CAST(NULL AS STRING) AS file_kind")
 
     def _name_new_tables(self, log_format: LogFormat) -> None:
         attributes = ", ".join(
@@ -150,7 +125,7 @@ class SparkEngine:
         require_columns(table, columns, files)
         with self._errors():
             schema = ", ".join(f"{self.quoted(name)} {kind}" for name, kind in columns.items())
-            rows = self._spark.read.schema(schema).parquet(*map(_pattern, files))
+            rows = self._spark.read.schema(schema).parquet(*map(pattern, files))
             rows.createOrReplaceTempView(table)
 
     def create_table(self, table: str, columns: Columns, rows: Iterable[Sequence[Any]]) -> None:
@@ -177,8 +152,8 @@ class SparkEngine:
         As files, not in Spark's cache: they take no memory, and a lost executor loses nothing.
         """
         kept = self._scratch / f"{table}-{secrets.token_hex(4)}"
-        rows.write.options(**WRITE_OPTIONS).parquet(_uri(kept))
-        again = self._spark.read.schema(rows.schema).parquet(_pattern(kept))
+        rows.write.options(**WRITE_OPTIONS).parquet(uri(kept))
+        again = self._spark.read.schema(rows.schema).parquet(pattern(kept))
         again.createOrReplaceTempView(table)
 
     def create_view(self, table: str, sql: str) -> None:
@@ -202,22 +177,14 @@ class SparkEngine:
     def write(self, sql: str, dataset: Dataset, folder: Path) -> None:
         """See `Engine.write`."""
         written = self._scratch / f"written-{secrets.token_hex(4)}"
-        columns = ", ".join(f"`{name}`" for name in dataset.columns)
+        partition = [dataset.partition] if dataset.partition else []
+        columns = ", ".join(map(self.quoted, [*dataset.columns, *partition]))
+        # Each partition by one task, unless it is so big that several share it.
+        by = f"({self.quoted(dataset.partition)})" if dataset.partition else ""
         with self._errors():
-            if dataset.partition:
-                # Each partition by one task, unless it is so big that several share it.
-                columns = (
-                    f"/*+ REBALANCE(`{dataset.partition}`) */ {columns}, `{dataset.partition}`"
-                )
-            else:
-                columns = f"/*+ REBALANCE */ {columns}"
-            writer = self._spark.sql(f"SELECT {columns} FROM ({sql})").write.options(
-                **WRITE_OPTIONS
-            )
-            if dataset.partition:
-                writer = writer.partitionBy(dataset.partition)
-            writer.parquet(_uri(written))
-        _move(written, folder)
+            rows = self._spark.sql(f"SELECT /*+ REBALANCE{by} */ {columns} FROM ({sql})")
+            rows.write.options(**WRITE_OPTIONS).partitionBy(*partition).parquet(uri(written))
+        move(written, folder)
         shutil.rmtree(written)
 
     def quoted(self, column: str) -> str:
@@ -228,35 +195,6 @@ class SparkEngine:
         """See `Engine.struct`."""
         fields = (f"'{name}', {value}" for name, value in values.items())
         return f"named_struct({', '.join(fields)})"
-
-
-def _move(written: Path, folder: Path) -> None:
-    """Take over the data files of a Spark write, under names that do not change with each run."""
-    folder.mkdir(parents=True)
-    for here in [written, *(path for path in written.iterdir() if path.is_dir())]:
-        target = folder / here.relative_to(written)
-        target.mkdir(exist_ok=True)
-        for number, file in enumerate(sorted(here.glob("part-*.parquet"))):
-            # The scratch folder may lie on another file system.
-            shutil.move(file, target / f"part-{number}.parquet")
-
-
-def _require_readable(files: Sequence[LineFile]) -> None:
-    """Raise an error with the name of a file that cannot be read: Spark does not name it."""
-    for file in files:
-        if file.compression != "none":
-            count_lines([file])
-        InputFile.at(file.path)
-
-
-def _uri(path: Path) -> str:
-    """A local path as Spark writes to it."""
-    return f"file:{path.absolute()}"
-
-
-def _pattern(path: Path) -> str:
-    """A pattern that matches this path alone, as Spark reads from it."""
-    return re.sub(r"[\\{}\[\]*?]", r"\\\g<0>", _uri(path))
 
 
 def _literal(value: Any, kind: str) -> str:

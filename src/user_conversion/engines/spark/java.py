@@ -29,6 +29,10 @@ REQUIRED = {
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.parser.escapedStringLiterals": "false",
+    # A line that is no JSON is rejected as a whole, even if the parser could skip the damage.
+    "spark.sql.json.enablePartialResults": "false",
+    # Keys of JSON objects may differ in case only.
+    "spark.sql.caseSensitive": "true",
     # Spark 4: text of JSON numbers and of bytes that are not UTF-8 as in Spark 3.
     "spark.sql.json.enableExactStringParsing": "false",
     "spark.sql.legacy.codingErrorAction": "true",
@@ -44,12 +48,20 @@ STATIC = {
 STATIC_LOCAL = {
     "spark.driver.host": "localhost",
     "spark.driver.bindAddress": "127.0.0.1",
-    # What is sorted and aggregated lies where Java's garbage collector does not copy it about.
+    # Sorts and aggregations use memory that Java's garbage collector does not copy.
     "spark.memory.offHeap.enabled": "true",
     "spark.memory.offHeap.size": "1g",
 }
-# For a run of a minute or two: no pauses avoided at the cost of the work, and compiled anew is
-# only what runs often. Not where others may have chosen: Java refuses a second garbage collector.
+# Options of Spark's writers for Hadoop's file systems, which only Spark on Java has.
+WRITE_OPTIONS = {
+    "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    # Hadoop's usual local file system puts a checksum file beside each file, and starts a process,
+    # chmod, for each of them: most of the time that hundreds of small files take.
+    "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+    "fs.file.impl.disable.cache": "true",
+}
+# For runs of a minute or two: throughput over short pauses, and only hot methods are compiled
+# again. Only set if the user has set no Java options: Java accepts one garbage collector.
 JAVA_OPTIONS = "-XX:+UseParallelGC -XX:CompileThresholdScaling=5"
 if sys.platform == "linux":
     # Hadoop starts a process, chmod, for each file and folder; Java's usual way starts two.
@@ -64,20 +76,29 @@ def active_context() -> Any:
     """The Spark context that runs in this process, if any."""
     from pyspark import SparkContext
 
+    # The public `getOrCreate` would start one.
     return SparkContext._active_spark_context
 
 
 def configuration(session: Any) -> Any:
     """The configuration with which the context of a session was started; None on Connect."""
+    # The public `sparkContext` raises an error on Connect.
     context = getattr(session, "_sc", None)
     return context and context.getConf()
 
 
 def free_files(session: Any) -> None:
-    """Have Java close the files that failed writes left open: till then they take disk space."""
-    jvm = getattr(session, "_jvm", None)  # Spark Connect has none here
+    """Have Java close the files that failed writes left open: until then they take disk space."""
+    # PySpark has no public way to Java's garbage collector; Connect has no Java in this process.
+    jvm = getattr(session, "_jvm", None)
     if jvm is not None:
         jvm.java.lang.System.gc()
+
+
+def read_text(session: Any, paths: str) -> Any:
+    """The lines of text files, with the name of their file. Only Spark on Java has `_metadata`."""
+    text = session.read.option("lineSep", "\n").text(paths)
+    return text.selectExpr("value", "_metadata.file_name AS file")
 
 
 def start(settings: Settings, scratch: Path) -> Any:
@@ -87,8 +108,9 @@ def start(settings: Settings, scratch: Path) -> Any:
     from pyspark.sql import SparkSession
 
     require_reachable(settings.master or "")
-    with _java_environment(settings), _java_output(settings.verbose) as output:
+    with _environment(_variables(settings)), _java_output(settings.verbose) as output:
         try:
+            # The public way to start Java shows its output, and does not tell why it failed.
             gateway = SparkContext._gateway or launch_gateway(
                 _launch_conf(settings), {"stdout": output, "stderr": output}
             )
@@ -135,9 +157,8 @@ def _add_defaults(conf: Any, settings: Settings, scratch: Path) -> None:
         conf.set("spark.ui.showConsoleProgress", "false")
 
 
-@contextmanager
-def _java_environment(settings: Settings) -> Iterator[None]:
-    """The environment in which Java starts, put back afterwards."""
+def _variables(settings: Settings) -> dict[str, str]:
+    """The environment variables that Java needs, but for those that the user has set."""
     # 1 GB, Spark's default, is too little for two lines of 20 MB at a time.
     wanted = {} if os.environ.get("SPARK_DRIVER_MEMORY") else {"SPARK_DRIVER_MEMORY": "2g"}
     if not any(map(os.environ.get, JAVA_OPTIONS_OF_OTHERS)) and not any(
@@ -157,8 +178,14 @@ def _java_environment(settings: Settings) -> Iterator[None]:
     if "utf" not in locale.lower():
         # Java names files in the encoding of the locale, and without one knows ASCII only.
         wanted["LC_ALL"] = "C.UTF-8"
-    before = {key: os.environ.get(key) for key in wanted}
-    os.environ.update(wanted)
+    return wanted
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Environment variables for a while; the former values come back afterwards."""
+    before = {key: os.environ.get(key) for key in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:

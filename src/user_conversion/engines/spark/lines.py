@@ -56,7 +56,9 @@ def read_lines(lines: DataFrame, log_format: LogFormat, latest: datetime) -> Dat
 
 
 def _field(record: Record, log_format: LogFormat, name: str) -> Column:
-    return F.coalesce(*(record.at(path) for path in log_format.fields[name]))
+    """The text of a field: the first of its paths that is not null. It may have no path."""
+    none = F.lit(None).cast("string")
+    return F.coalesce(*(record.at(path) for path in log_format.fields[name]), none)
 
 
 def _kind(log_format: LogFormat) -> Column:

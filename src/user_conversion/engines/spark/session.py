@@ -6,6 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ TUNING = {
     # A day of events is a small file; many of them make one task.
     "spark.sql.files.openCostInBytes": str(512 << 10),
 }
+# Where this is set, `pyspark.sql.functions` makes the columns of Spark Connect.
+CONNECT_MODE = "SPARK_CONNECT_MODE_ENABLED"
 # The waits between them grow to 13 seconds.
 CONNECT_RETRIES = 5
 
@@ -40,25 +43,28 @@ def open_session(settings: Settings, scratch: Path) -> tuple[Any, Callable[[], N
         logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)
         logging.getLogger().addFilter(_is_not_py4j)
         warnings.filterwarnings("ignore", module=r"pyspark\.")
+    with ExitStack() as stack:
+        session, properties = _session(settings, scratch, stack)
+        _configure(session, properties)
+        return session, stack.pop_all().close
+
+
+def _session(settings: Settings, scratch: Path, stack: ExitStack) -> tuple[Any, Mapping[str, str]]:
+    """A session, and the properties that it does not have yet. The stack ends what was begun."""
     existing = java.active_context()
     if _is_remote(settings):
-        session, properties = _connected(settings), settings.properties
-    elif existing is not None:
+        session = _connected(settings)
+        stack.callback(session.stop)
+        if CONNECT_MODE not in os.environ:
+            os.environ[CONNECT_MODE] = "1"
+            stack.callback(os.environ.pop, CONNECT_MODE, None)
+        return session, settings.properties
+    if existing is not None:
         _require_same_master(settings.master, existing.master)
-        session, properties = _builder().getOrCreate().newSession(), settings.properties
-    else:
-        session, properties = java.start(settings, scratch), {}  # in force since the start
-    stop = session.stop if existing is None or _is_remote(settings) else _leave_running
-    try:
-        _configure(session, properties)
-    except BaseException:
-        stop()
-        raise
-    return session, stop
-
-
-def _leave_running() -> None:
-    """For a session that others use."""
+        return _builder().getOrCreate().newSession(), settings.properties
+    session = java.start(settings, scratch)
+    stack.callback(session.stop)
+    return session, {}
 
 
 def _is_not_py4j(record: logging.LogRecord) -> bool:
@@ -134,5 +140,5 @@ def _limit_retries(client: Any) -> None:
         from pyspark.sql.connect.client.retries import DefaultPolicy
 
         client.set_retry_policies([DefaultPolicy(max_retries=CONNECT_RETRIES)])
-    else:  # Spark 3.5
+    else:  # Spark 3.5 has no public way
         client._retry_policy["max_retries"] = CONNECT_RETRIES

@@ -1,0 +1,58 @@
+"""Paths as Spark reads and writes them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from user_conversion.inputs.files import InputFile
+from user_conversion.inputs.lines import LineFile, count_lines
+
+ENDINGS = {"none": ".json", "gzip": ".json.gz"}
+
+
+def linked(files: Sequence[LineFile], folder: Path) -> dict[str, LineFile]:
+    """The files by the names of links to them in a new folder, which Spark reads literally.
+
+    Spark skips names that begin with `_` or `.`, takes others for patterns, and decompresses by
+    the ending.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    links = {}
+    for number, file in enumerate(files):
+        link = folder / f"{number:08}{ENDINGS[file.compression]}"
+        link.symlink_to(file.path.absolute())
+        links[link.name] = file
+    return links
+
+
+def move(written: Path, folder: Path) -> None:
+    """Take over the data files of a Spark write, under names that do not change with each run."""
+    folder.mkdir(parents=True)
+    for here in [written, *(path for path in written.iterdir() if path.is_dir())]:
+        target = folder / here.relative_to(written)
+        target.mkdir(exist_ok=True)
+        for number, file in enumerate(sorted(here.glob("part-*.parquet"))):
+            # The scratch folder may be on another file system.
+            shutil.move(file, target / f"part-{number}.parquet")
+
+
+def require_readable(files: Sequence[LineFile]) -> None:
+    """Raise an error with the name of a file that cannot be read: Spark does not name it."""
+    for file in files:
+        if file.compression != "none":
+            count_lines([file])
+        InputFile.at(file.path)
+
+
+def uri(path: Path) -> str:
+    """A local path as Spark writes to it."""
+    return f"file:{path.absolute()}"
+
+
+def pattern(path: Path) -> str:
+    """A pattern that matches this path alone, as Spark reads from it."""
+    return re.sub(r"[\\{}\[\]*?]", r"\\\g<0>", uri(path))
