@@ -173,8 +173,7 @@ def _kept(record: Record, log_format: LogFormat) -> list[Column]:
 
 def _kept_text() -> Column:
     """As `quarantine.kept_text`."""
-    valid = F.decode(F.col("value").cast("binary"), "UTF-8")
-    # Without the lookbehind, a text of many carriage returns would take quadratic time.
-    text = F.regexp_replace(valid, r"(?<!\r)\r++\z", "")
+    # Bytes that are not UTF-8 are decoded to replacement characters.
+    text = F.expr("trim(TRAILING '\\r' FROM decode(CAST(value AS BINARY), 'UTF-8'))")
     cut = F.concat(F.substring(text, 1, RAW_LIMIT), F.lit(CUT_MARK))
     return F.when(F.length(text) <= RAW_LIMIT, text).otherwise(cut)
