@@ -142,7 +142,8 @@ class Segment:
 class Segmentation:
     """All segments by one field, the largest first, and the test of whether they differ.
 
-    There is no test by device type: it splits the converted users, not the registered ones.
+    Small samples are left out of the test. There is no test by device type: it splits the
+    converted users, not the registered ones.
     """
 
     by: str
@@ -165,8 +166,11 @@ class Segmentation:
             }
         segments = [Segment(value, each) for value, each in pooled.items()]
         segments.sort(key=_largest_first)
+        # A segment of a few users would make the test impossible for all the others.
         counts = [
-            (each.figures.total_converted, each.figures.total_registered) for each in segments
+            (each.figures.total_converted, each.figures.total_registered)
+            for each in segments
+            if not each.figures.small_sample
         ]
         return cls(by, tuple(segments), None if by == DEVICE_TYPE else independence_test(counts))
 

@@ -99,4 +99,6 @@ def comparison(compared: Segmentation) -> str:
         )
     if not compared.segments or compared.test is None:
         return "Segments are compared over complete weeks, and there are none yet."
-    return describe(compared.test)
+    left_out = any(each.figures.small_sample for each in compared.segments)
+    more = " Small samples are left out." if left_out and compared.test.p_value is not None else ""
+    return describe(compared.test) + more
