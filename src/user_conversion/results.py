@@ -285,9 +285,13 @@ class FirstLoads:
             not_yet=sum(row["users"] for row in rows if row["day"] is None),
         )
 
+    def as_json(self) -> dict[str, Any]:
+        """The key `first_loads`."""
+        return {**asdict(self), "days": [asdict(day) for day in self.days]}
+
     @classmethod
     def from_json(cls, document: Row) -> FirstLoads:
-        """The inverse of `dataclasses.asdict`."""
+        """The inverse of `as_json`."""
         days = tuple(FirstLoadDay(**day) for day in document["days"])
         return cls(days, document["later"], document["not_yet"])
 
@@ -359,7 +363,7 @@ class ConversionResult:
             "channels": self.channels.as_json(),
             "channel_test": asdict(self.channels.test) if self.channels.test else None,
             "cohorts": [cohort.as_json() for cohort in self.cohorts],
-            "first_loads": asdict(self.first_loads),
+            "first_loads": self.first_loads.as_json(),
             "gaps": self.gaps.as_json(),
             "quality": asdict(self.quality),
             "events": self.events and self.events.as_json(),

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from user_conversion.datasets import Columns, Dataset
 from user_conversion.engines.spark.errors import spark_errors
 from user_conversion.engines.spark.java import free_files
-from user_conversion.engines.spark.lines import read_lines
 from user_conversion.engines.spark.session import open_session
 from user_conversion.errors import EngineError, OutputError
 from user_conversion.events import EventCounts
@@ -77,6 +76,9 @@ class SparkEngine:
         self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
     ) -> EventCounts:
         """See `Engine.read_events`."""
+        # It imports PySpark, whose absence is reported by `open_session`.
+        from user_conversion.engines.spark.lines import read_lines
+
         try:
             with self._errors():
                 rows = read_lines(self._lines(files), log_format, latest)
