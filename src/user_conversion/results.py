@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
+from user_conversion.change import Change
 from user_conversion.definitions import Definition, definition
 from user_conversion.events import EventCounts
 from user_conversion.finality import Gaps
@@ -326,6 +327,7 @@ class ConversionResult:
     events: EventCounts | None
     daily: Daily = field(default_factory=dict)
     past_forecasts: tuple[PastForecast, ...] = ()
+    change: Change = field(default_factory=Change)
 
     @property
     def counted_as(self) -> Definition:
@@ -367,6 +369,7 @@ class ConversionResult:
             "gaps": self.gaps.as_json(),
             "quality": asdict(self.quality),
             "events": self.events and self.events.as_json(),
+            "change": self.change.as_json(),
             "past_forecasts": [each.as_json() for each in self.past_forecasts],
             "daily": {day.isoformat(): counts for day, counts in self.daily.items()},
         }
@@ -390,6 +393,7 @@ class ConversionResult:
             gaps=Gaps.from_json(document["gaps"]),
             quality=Quality(**document["quality"]),
             events=EventCounts.from_json(document["events"]) if document["events"] else None,
+            change=Change.from_json(document["change"]),
             past_forecasts=tuple(map(PastForecast.from_json, document["past_forecasts"])),
             daily={date.fromisoformat(day): counts for day, counts in document["daily"].items()},
         )

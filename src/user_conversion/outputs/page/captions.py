@@ -51,6 +51,8 @@ def unfinished(result: ConversionResult) -> str:
             found.append(f"{words.week_names(left)} {verb} {text}")
     if not found:
         return "All weeks are complete: no later event can change these figures."
+    if any(week.forecast for week in result.weeks):
+        found.append("Diamonds with dashed lines are forecasts.")
     return "Hatched: " + " ".join(found)
 
 
