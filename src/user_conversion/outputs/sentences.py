@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from user_conversion.outputs import words
-from user_conversion.results import DEVICE_TYPE, ConversionResult, Gaps, Segmentation
+from user_conversion.results import (
+    DEVICE_TYPE,
+    ConversionResult,
+    Figures,
+    Gaps,
+    Segmentation,
+    WeekResult,
+)
 from user_conversion.statistics import SMALL_SAMPLE, describe
 
 
@@ -23,7 +30,7 @@ def no_rate(result: ConversionResult) -> str:
 
 
 def context(result: ConversionResult) -> str:
-    """What the figures depend on: definition, time zone and last day."""
+    """What the figures depend on."""
     through = f", observed through {result.observed_through}" if result.observed_through else ""
     return f"definition {result.definition}, weeks in {result.timezone}{through}"
 
@@ -59,6 +66,15 @@ def unfinished(result: ConversionResult) -> str:
 def can_still_convert(weeks: int) -> str:
     """What it means for so many weeks to be unfinished."""
     return f"{'its' if weeks == 1 else 'their'} users can still convert"
+
+
+def earlier(weeks: Sequence[WeekResult]) -> str:
+    """The rate of the weeks that an output leaves out; empty without any."""
+    if not weeks:
+        return ""
+    figures = Figures.pooled(week.figures for week in weeks)
+    number = words.number_of(len(weeks), "earlier week")
+    return f"{number}: {words.rate(figures.conversion_rate)}, {words.users(figures)}."
 
 
 def gaps(missing: Gaps) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from user_conversion.outputs import sentences, words
 from user_conversion.outputs.folding import CohortGrid
-from user_conversion.results import ConversionResult, Figures, FirstLoads, Gaps, WeekResult
+from user_conversion.results import ConversionResult, FirstLoads, Gaps, WeekResult
 
 
 def complete(result: ConversionResult) -> str:
@@ -40,7 +40,7 @@ def unfinished(result: ConversionResult) -> str:
     named = f"{left[0]} to {left[-1]}" if len(left) > 2 else " and ".join(left)
     verb = "is" if len(left) == 1 else "are"
     can_convert = sentences.can_still_convert(len(left))
-    return f"Hatched: {named} {verb} {words.UNFINISHED}, {can_convert}."
+    return f"{named} {verb} {words.UNFINISHED} (hatched): {can_convert}."
 
 
 def rejected(result: ConversionResult) -> Iterator[str]:
@@ -57,16 +57,10 @@ def lines(result: ConversionResult) -> str:
     return f"{words.number_of(result.events.lines, 'line')} read; each is counted once."
 
 
-def charted(results: Sequence[WeekResult], most: int) -> str:
-    """The weeks before those in the chart."""
-    earlier = results[:-most]
-    if not earlier:
-        return ""
-    figures = Figures.pooled(week.figures for week in earlier)
-    return (
-        f"The chart shows the latest {most:,} weeks. The {words.number_of(len(earlier), 'week')} "
-        f"before them together: {words.rate(figures.conversion_rate)}, {words.users(figures)}."
-    )
+def charted(weeks: Sequence[WeekResult], most: int) -> str:
+    """The weeks before those in the chart, if any."""
+    left_out = sentences.earlier(weeks[:-most])
+    return f"The chart shows the latest {most:,} weeks. {left_out}" if left_out else ""
 
 
 def days(gaps: Gaps, length: int) -> str:
