@@ -17,6 +17,7 @@ import pytest
 from backports import zstd
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.prepared import prepare_found
 
 from user_conversion.errors import InputError, OutputError
 from user_conversion.inputs import archives, convert, json_text
@@ -31,7 +32,7 @@ from user_conversion.inputs.lines import (
     line_batches,
     longest_line,
 )
-from user_conversion.inputs.preparation import prepare, require_logs
+from user_conversion.inputs.preparation import require_logs
 from user_conversion.log_format import LogFormat, log_format, parse_path
 
 DEFAULT = LogFormat()
@@ -438,7 +439,7 @@ def test_a_zip_file(tmp_path: Path) -> None:
         },
     )
     scratch = tmp_path / "scratch"
-    read = prepare(find_files([str(path)]), DEFAULT, ALL, scratch)
+    read = prepare_found(find_files([str(path)]), DEFAULT, ALL, scratch)
     assert [(file.source, file.compression) for file in read.files] == [
         (f"{path}/1/b.json.gz", "gzip"),
         (f"{path}/1/a.json", "none"),
@@ -484,15 +485,15 @@ def test_what_is_not_a_log_is_skipped_in_a_folder_and_refused_by_name(tmp_path: 
     log = write(tmp_path / "logs" / "a.json", EVENT)
     readme = write(tmp_path / "logs" / "README.md", "Our logs.\n")
     found = find_files([str(tmp_path / "logs")])
-    read = prepare(found, DEFAULT, ALL, tmp_path / "scratch")
-    assert [file.path for file in read.files] == [file.path for file in read.inputs] == [log]
+    read = prepare_found(found, DEFAULT, ALL, tmp_path / "scratch")
+    assert [file.path for file in read.files] == [each.file.path for each in read.inputs] == [log]
     assert read.skipped == [SkippedFile(str(readme), "neither JSON nor a table")]
     with pytest.raises(NotALogError, match=r"README.md' is not a log of events \(neither JSON nor"):
-        prepare(find_files([str(log), str(readme)]), DEFAULT, ALL, tmp_path / "scratch")
+        prepare_found(find_files([str(log), str(readme)]), DEFAULT, ALL, tmp_path / "scratch")
     with pytest.raises(NotALogError):
-        prepare(find_files([f"{tmp_path}/logs/*"]), DEFAULT, ALL, tmp_path / "scratch")
+        prepare_found(find_files([f"{tmp_path}/logs/*"]), DEFAULT, ALL, tmp_path / "scratch")
     log.unlink()
-    nothing = prepare(find_files([str(tmp_path)]), DEFAULT, ALL, tmp_path / "scratch")
+    nothing = prepare_found(find_files([str(tmp_path)]), DEFAULT, ALL, tmp_path / "scratch")
     with pytest.raises(InputError, match="No file is a log of events, of 1 in all, for example"):
         require_logs(nothing)
 
@@ -502,10 +503,10 @@ def test_converted_files_are_in_order_and_apart(tmp_path: Path) -> None:
         content = f'[{{"event":{number}}}]' if number % 3 else f'{{"event":{number}}}'
         write(tmp_path / "logs" / f"{number:02}", content)
     found = find_files([str(tmp_path / "logs")])
-    read = prepare(found, DEFAULT, ALL, tmp_path / "scratch")
+    read = prepare_found(found, DEFAULT, ALL, tmp_path / "scratch")
     numbers = [json.loads(file.path.read_text())["event"] for file in read.files]
     assert numbers == list(range(12))
-    again = prepare(found, DEFAULT, ALL, tmp_path / "scratch")
+    again = prepare_found(found, DEFAULT, ALL, tmp_path / "scratch")
     assert not {file.path for file in read.files[1:2]} & {file.path for file in again.files}
 
 

@@ -235,7 +235,7 @@ def keys(document: Any) -> Iterator[str]:
     elif isinstance(document, dict):
         for key, value in document.items():
             yield key
-            if key not in {"result", "counts", "versions", "log_format"}:
+            if key not in {"result", "counts", "versions", "log_format", "rows"}:
                 yield from keys(value)
 
 

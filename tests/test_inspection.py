@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from support.prepared import prepare_found
 
 from user_conversion.errors import InputError
 from user_conversion.inputs.files import find_files
-from user_conversion.inputs.preparation import prepare
 from user_conversion.inspection import advice, inspect
 from user_conversion.inspection.fields import form, instant
 from user_conversion.log_format import LogFormat, log_format
@@ -124,7 +124,7 @@ def test_events_in_a_text_field_need_a_file(tmp_path: Path) -> None:
 
 def advised(path: Path, log_format: LogFormat) -> str:
     scratch = path.parent / "scratch"
-    read = prepare(find_files([str(path)]), log_format, frozenset({"gzip"}), scratch)
+    read = prepare_found(find_files([str(path)]), log_format, frozenset({"gzip"}), scratch)
     return advice(read.files, log_format)
 
 

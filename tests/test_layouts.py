@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import duckdb
 import pytest
+from support.prepared import prepare_found
 
-from user_conversion.inputs.convert import LineFile
 from user_conversion.inputs.files import find_files
 from user_conversion.inputs.json_text import value_at
-from user_conversion.inputs.preparation import prepare
+from user_conversion.inputs.lines import LineFile
 from user_conversion.log_format import LogFormat, log_format
 
 ALL = frozenset({"gzip", "zstd"})
@@ -43,7 +43,9 @@ def found_in(record: Any, log_format: LogFormat, file: LineFile) -> Found:
 
 def events(folder: Path, log_format: LogFormat) -> list[Found]:
     """What is found in all files of a folder, in order."""
-    files = prepare(find_files([str(folder / "in")]), log_format, ALL, folder / "scratch").files
+    files = prepare_found(
+        find_files([str(folder / "in")]), log_format, ALL, folder / "scratch"
+    ).files
     found = []
     for file in files:
         packed = file.path.read_bytes()

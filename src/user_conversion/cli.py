@@ -87,7 +87,7 @@ def events_split(settings: Settings, format: Format = OutputFormat.TABLE) -> Non
         document = {
             "events": split.total.as_json(),
             "read": split.read.as_json(),
-            "files_read": len(split.plan.files),
+            "files_read": len(split.files),
         }
         print(json_text(document), end="")
     else:

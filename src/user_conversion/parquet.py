@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -29,6 +30,7 @@ SCHEMAS = """
     SELECT name, duckdb_type, min(file_name), count(*)
     FROM parquet_schema($1) WHERE duckdb_type IS NOT NULL GROUP BY ALL ORDER BY ALL
 """
+ROWS = "SELECT file_name, num_rows FROM parquet_file_metadata($1)"
 
 
 def require_columns(
@@ -38,12 +40,7 @@ def require_columns(
     session: duckdb.DuckDBPyConnection | None = None,
 ) -> None:
     """Raise `DatasetError` unless each file of a dataset has these columns."""
-    try:
-        paths = [glob.escape(str(file)) for file in files]
-        found = (session or duckdb.connect()).execute(SCHEMAS, [paths]).fetchall()
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0].rstrip(". ")
-        raise DatasetError(f"The Parquet of {table} cannot be read ({reason}); {ADVICE}.") from None
+    found = _footers(SCHEMAS, files, f"of {table} ", session or duckdb.connect())
     right = dict.fromkeys(columns, 0)
     for name, kind, file, count in found:
         kind = TYPES.get(kind, kind.lower())
@@ -54,6 +51,24 @@ def require_columns(
     for name, count in right.items():
         if count != len(files):
             raise _wrong(table, name, columns[name], f"none in {len(files) - count} files")
+
+
+def row_counts(files: Sequence[Path]) -> dict[Path, int]:
+    """The number of rows of each file. Raises `DatasetError` if one cannot be read."""
+    if not files:
+        return {}
+    return {Path(name): rows for name, rows in _footers(ROWS, files, "", duckdb.connect())}
+
+
+def _footers(
+    sql: str, files: Sequence[Path], of_what: str, session: duckdb.DuckDBPyConnection
+) -> list[tuple[Any, ...]]:
+    paths = [glob.escape(str(file)) for file in files]
+    try:
+        return session.execute(sql, [paths]).fetchall()
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0].rstrip(". ")
+        raise DatasetError(f"The Parquet {of_what}cannot be read ({reason}); {ADVICE}.") from None
 
 
 def _wrong(table: str, name: str, wanted: str, there: str) -> DatasetError:

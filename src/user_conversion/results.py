@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from user_conversion.definitions import Definition, definition
 from user_conversion.events import EventCounts
-from user_conversion.log_format import APP_LOADED, REGISTERED
+from user_conversion.finality import Gaps
+from user_conversion.forecast import Forecast, PastForecast
 from user_conversion.statistics import (
     IndependenceTest,
     independence_test,
@@ -79,11 +80,21 @@ class Figures:
 
 @dataclass(frozen=True)
 class WeekResult:
-    """One registration week; `complete` if no event can change its figures any more."""
+    """One registration week; `complete` if no event can change its figures any more.
+
+    `incomplete_because` is a reason of `finality`, None for a complete week. `logs_begin` says
+    that the logs begin within the week, so that registrations of its first days are missing.
+    `seen_before` counts users with loads before their registration. `forecast` is the rate that
+    an unfinished week will have, if it can be judged.
+    """
 
     registration_week: str
     figures: Figures
     complete: bool
+    incomplete_because: str | None = None
+    logs_begin: bool = False
+    seen_before: int = 0
+    forecast: Forecast | None = None
 
     @property
     def week_start(self) -> date:
@@ -97,6 +108,10 @@ class WeekResult:
             "week_start": self.week_start.isoformat(),
             **self.figures.as_json(),
             "complete": self.complete,
+            "incomplete_because": self.incomplete_because,
+            "logs_begin": self.logs_begin,
+            "forecast": self.forecast and self.forecast.as_json(),
+            "seen_before": self.seen_before,
             "small_sample": self.figures.small_sample,
         }
 
@@ -104,7 +119,15 @@ class WeekResult:
     def from_json(cls, document: Row) -> WeekResult:
         """The inverse of `as_json`."""
         figures = Figures.from_json(document)
-        return cls(document["registration_week"], figures, document["complete"])
+        names = ("complete", "incomplete_because", "logs_begin", "seen_before")
+        values = {name: document[name] for name in names}
+        expected = document["forecast"]
+        return cls(
+            document["registration_week"],
+            figures,
+            **values,
+            forecast=Forecast.from_json(expected) if expected else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -266,45 +289,6 @@ class FirstLoads:
 
 
 @dataclass(frozen=True)
-class Gaps:
-    """UTC days without events between the first and the last event, of any or of one kind."""
-
-    events: tuple[date, ...] = ()
-    registered: tuple[date, ...] = ()
-    app_loaded: tuple[date, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.events or self.registered or self.app_loaded)
-
-    @classmethod
-    def of(cls, daily: Daily) -> Gaps:
-        """The missing days of counts by day."""
-        if not daily:
-            return cls()
-        first, last = min(daily), max(daily)
-        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-        return cls(
-            tuple(day for day in days if day not in daily),
-            tuple(day for day in days if day in daily and REGISTERED not in daily[day]),
-            tuple(day for day in days if day in daily and APP_LOADED not in daily[day]),
-        )
-
-    def as_json(self) -> dict[str, list[str]]:
-        """The key `gaps`."""
-        return {
-            "no_events": [day.isoformat() for day in self.events],
-            "no_registered": [day.isoformat() for day in self.registered],
-            "no_app_loaded": [day.isoformat() for day in self.app_loaded],
-        }
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Sequence[str]]) -> Gaps:
-        """The inverse of `as_json`."""
-        kinds = ("no_events", "no_registered", "no_app_loaded")
-        return cls(*(tuple(map(date.fromisoformat, document[kind])) for kind in kinds))
-
-
-@dataclass(frozen=True)
 class Quality:
     """Counts of events that say how far the logs can be trusted."""
 
@@ -333,6 +317,7 @@ class ConversionResult:
     quality: Quality
     events: EventCounts | None
     daily: Daily = field(default_factory=dict)
+    past_forecasts: tuple[PastForecast, ...] = ()
 
     @property
     def counted_as(self) -> Definition:
@@ -374,6 +359,7 @@ class ConversionResult:
             "gaps": self.gaps.as_json(),
             "quality": asdict(self.quality),
             "events": self.events and self.events.as_json(),
+            "past_forecasts": [each.as_json() for each in self.past_forecasts],
             "daily": {day.isoformat(): counts for day, counts in self.daily.items()},
         }
 
@@ -396,12 +382,16 @@ class ConversionResult:
             gaps=Gaps.from_json(document["gaps"]),
             quality=Quality(**document["quality"]),
             events=EventCounts.from_json(document["events"]) if document["events"] else None,
+            past_forecasts=tuple(map(PastForecast.from_json, document["past_forecasts"])),
             daily={date.fromisoformat(day): counts for day, counts in document["daily"].items()},
         )
 
 
 def is_complete(registration_week: str, definition_name: str, observed_through: date) -> bool:
-    """Whether the last day that can change a week's figures has been observed."""
+    """Whether the last day that can change a week's figures has been observed.
+
+    It does not look for missing days; `finality.Finality` does.
+    """
     return definition(definition_name).last_day(registration_week) <= observed_through
 
 

@@ -1,4 +1,4 @@
-"""The table of docs/bad-input.md as test cases: what the documentation says is what is tested."""
+"""The tables of docs/bad-input.md as test cases."""
 
 from __future__ import annotations
 
@@ -39,14 +39,19 @@ def run_started() -> datetime:
 
 
 def cases() -> list[Case]:
-    """Every row of the table, in order. Raises ValueError where a row is not like the others."""
-    return [_case(cells) for cells in _rows()]
+    """Every row of the first table, in order. Raises ValueError if a row is not like the others."""
+    return [_case(cells) for cells in _rows(HEADER)]
 
 
-def _rows() -> Iterator[list[str]]:
+def parser_lines() -> list[bytes]:
+    """The lines of the second table, which each parser may accept or reject."""
+    return [_line(line) for _, line in _rows(HEADER[:2])]
+
+
+def _rows(header: list[str]) -> Iterator[list[str]]:
     lines = iter(DOCUMENT.read_text(encoding="utf-8").splitlines())
     for line in lines:
-        if _cells(line) == HEADER:
+        if _cells(line) == header:
             break
     next(lines)
     for line in lines:
@@ -64,9 +69,13 @@ def _case(cells: list[str]) -> Case:
     what, line, counted_as, time, initiator_id, text = cells
     return Case(
         what=what,
-        line=ast.literal_eval(f"b'{line}'"),
+        line=_line(line),
         counted_as=counted_as,
         time=datetime.fromisoformat(time) if time else None,
         initiator_id=int(initiator_id) if initiator_id else None,
         text=json.loads(text) if text else None,
     )
+
+
+def _line(text: str) -> bytes:
+    return bytes(ast.literal_eval(f"b'{text}'"))

@@ -13,8 +13,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Literal
 from zoneinfo import ZoneInfo
+
+from support.finality_oracle import missing_days, touches, utc_day_of_the_last_instant
 
 Definition = Literal["next-week", "same-week", "any-load-next-week"]
 DEFINITIONS: tuple[Definition, ...] = ("next-week", "same-week", "any-load-next-week")
@@ -31,17 +34,17 @@ REASONS = (
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND, DAY, WEEK = timedelta(microseconds=1), timedelta(days=1), timedelta(weeks=1)
-BOM = b"\xef\xbb\xbf"
 WHITESPACE = b" \t\r\n\v\f"
 LARGEST_OFFSET = timedelta(hours=18)
-# A string, or the end of any other value; then, perhaps, a comma before a closing bracket.
-TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*"|[\]}\w])(?:([ \t\r\n]*),(?=[ \t\r\n]*[\]}]))?')
 TIMESTAMP = re.compile(
-    r"(?P<year>\d{4})-(?P<month>\d\d?)-(?P<day>\d\d?)[Tt ](?P<hour>\d\d?):(?P<minute>\d\d?)"
-    r"(?::(?P<second>\d\d?)(?:[.,](?P<fraction>\d+))?)?"
-    r"(?:[Zz]|(?P<sign>[+-])(?P<offset_hours>\d\d)(?::?(?P<offset_minutes>\d\d))?)?",
+    r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)[T ](?P<hour>\d\d):(?P<minute>\d\d)"
+    r":(?P<second>\d\d)(?:\.(?P<fraction>\d+))?"
+    r"(?:Z| UTC|(?P<sign>[+-])(?P<offset_hours>\d\d)(?::?(?P<offset_minutes>\d\d))?)?",
     re.ASCII,
 )
+# Numbers count seconds, or a thousand, a million or a billion times as many smaller units.
+NUMBER = re.compile(r"\d+(\.\d+)?([eE]\+?\d+)?", re.ASCII)
+EPOCH_SECONDS = (10**8, 42 * 10**8)
 INTEGER_TEXT = re.compile(r"(-?)0*([0-9]{1,19})")
 
 
@@ -130,7 +133,7 @@ def read(lines: Iterable[bytes], run_started: datetime, attributes: Sequence[str
 
 def classify(line: bytes, run_started: datetime, attributes: Sequence[str] = ()) -> Line:
     """What one line is; the first check that fails, in the order of `REASONS`, is the reason."""
-    text = line.removeprefix(BOM).strip(WHITESPACE)
+    text = line.strip(WHITESPACE)
     if not text:
         return Line(BLANK)
     try:
@@ -152,11 +155,9 @@ def classify(line: bytes, run_started: datetime, attributes: Sequence[str] = ())
 
 
 def json_object(line: bytes) -> JsonObject:
-    """The one JSON object on the line. A trailing comma, NaN and Infinity are let pass."""
+    """The one JSON object on the line."""
     try:
-        text = TRAILING_COMMA.sub(r"\1\2", line.decode("utf-8"))
-        value = json.loads(text, object_pairs_hook=JsonObject, parse_constant=str)
-        compact_json(value).encode("utf-8")  # fails on the escape of a lone surrogate
+        value = json.loads(line.decode("utf-8"), object_pairs_hook=JsonObject, parse_float=Decimal)
     except (ValueError, RecursionError):
         raise NotAnEventError("invalid_json") from None
     if not isinstance(value, JsonObject):
@@ -178,13 +179,24 @@ def timestamp(value: object, run_started: datetime) -> datetime:
 
 
 def microseconds_since_epoch(value: object) -> int:
-    """Counted in whole numbers: an offset may lead out of the years that `datetime` knows.
+    """Of a timestamp as text, or of a number. Raises ValueError if the value is neither."""
+    if isinstance(value, str) and (match := TIMESTAMP.fullmatch(value)):
+        return microseconds_of_text(match)
+    if isinstance(value, str | int | Decimal) and NUMBER.fullmatch(str(value)):
+        return microseconds_of_number(Decimal(value))
+    raise ValueError("not a timestamp")
 
-    Raises ValueError where the text is not a timestamp, or the date or time is impossible.
-    """
-    match = TIMESTAMP.fullmatch(value.strip(" \t\n\v\f\r")) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("not a timestamp")
+
+def microseconds_of_number(number: Decimal) -> int:
+    """The unit is that in which the number lies between 1973 and 2103."""
+    for unit in (1, 10**3, 10**6, 10**9):
+        if EPOCH_SECONDS[0] * unit <= number <= EPOCH_SECONDS[1] * unit:
+            return int(number * 10**6 // unit)
+    raise ValueError("of no unit")
+
+
+def microseconds_of_text(match: re.Match[str]) -> int:
+    """Counted in whole numbers: an offset may lead out of the years that `datetime` knows."""
     year, month, day, hour, minute, second, offset_hours, offset_minutes = (
         int(match[name] or 0)
         for name in (
@@ -194,14 +206,10 @@ def microseconds_since_epoch(value: object) -> int:
     )
     microsecond = int((match["fraction"] or "")[:6].ljust(6, "0"))  # further digits are cut
     offset = timedelta(hours=offset_hours, minutes=offset_minutes)
-    if minute > 59 or second > 60 or offset_minutes > 59 or offset > LARGEST_OFFSET:
-        raise ValueError("impossible time")
-    if hour > 24 or (hour == 24 and (minute, second, microsecond) != (0, 0, 0)):
+    if hour > 23 or minute > 59 or second > 59 or offset_minutes > 59 or offset > LARGEST_OFFSET:
         raise ValueError("impossible time")
     days = date(year, month, day).toordinal() - EPOCH.toordinal()  # ValueError if impossible
-    clock = timedelta(hours=hour, minutes=minute, seconds=second)
-    if second < 60:  # second 60 is the first instant of the next minute, without its fraction
-        clock += microsecond * MICROSECOND
+    clock = timedelta(hours=hour, minutes=minute, seconds=second) + microsecond * MICROSECOND
     to_utc = offset if match["sign"] == "-" else -offset
     return days * (DAY // MICROSECOND) + (clock + to_utc) // MICROSECOND
 
@@ -224,6 +232,8 @@ def text_or_null(value: object) -> str | None:
 
 def compact_json(value: object) -> str:
     """JSON without whitespace; numbers with a fraction or exponent as their shortest decimal."""
+    if isinstance(value, Decimal):
+        value = float(value)
     if isinstance(value, JsonObject):
         members = (f"{compact_json(key)}:{compact_json(member)}" for key, member in value)
         return "{" + ",".join(members) + "}"
@@ -250,6 +260,7 @@ class User:
     week_offset: int | None
     loaded_next_week: bool
     converted: bool
+    seen_before: bool
 
 
 @dataclass(frozen=True)
@@ -261,7 +272,13 @@ class Week:
     total_registered: int
     total_converted: int
     conversion_rate: int
-    complete: bool
+    incomplete_because: str | None
+    seen_before: int
+
+    @property
+    def complete(self) -> bool:
+        """No event can change the figures any more."""
+        return self.incomplete_because is None
 
 
 @dataclass(frozen=True)
@@ -289,10 +306,7 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Gaps:
-    """UTC days between the first and the last event day on which logs may be missing.
-
-    A day without any event is in `no_events` only; the others had the other kind of event.
-    """
+    """UTC days that were probably not delivered, in each of the three series."""
 
     no_events: tuple[date, ...]
     no_registered: tuple[date, ...]
@@ -324,9 +338,11 @@ def measure(
     given = list(events)
     counted = [event for event in given if as_of is None or local_day(event.time, zone) <= as_of]
     latest = max((event.time for event in counted), default=None)
-    observed_through = as_of or (latest and local_day(latest, zone))
+    # The day of the latest event may have only begun.
+    observed_through = as_of or (latest and local_day(latest, zone) - DAY)
     users = registered_users(counted, zone, definition)
-    weeks = weekly_summary(users, definition, observed_through)
+    missing = gaps(counted, observed_through, zone)
+    weeks = weekly_summary(users, definition, observed_through, missing, zone)
     complete_weeks = {week.registration_week for week in weeks if week.complete}
     return Conversion(
         users=users,
@@ -336,7 +352,7 @@ def measure(
         observed_through=observed_through,
         events_after_as_of=len(given) - len(counted),
         cohorts=cohorts(users, observed_through),
-        gaps=gaps(counted),
+        gaps=missing,
     )
 
 
@@ -413,6 +429,7 @@ def user(own_events: Sequence[Event], zone: ZoneInfo, definition: Definition) ->
         week_offset=week_offset,
         loaded_next_week=loaded_next_week,
         converted=converted[definition],
+        seen_before=any(e.kind == APP_LOADED and e.time < registration.time for e in own_events),
     )
 
 
@@ -427,13 +444,26 @@ def whole_percent(part: int, whole: int) -> int:
 
 
 def weekly_summary(
-    users: Sequence[User], definition: Definition, observed_through: date | None
+    users: Sequence[User],
+    definition: Definition,
+    observed_through: date | None,
+    missing: Gaps,
+    zone: ZoneInfo,
 ) -> tuple[Week, ...]:
     """One row per week in which anybody registered."""
     weeks = []
     for start in sorted({user.week_start for user in users}):
         count = totals([user for user in users if user.week_start == start])
         last_day = sunday(start if definition == "same-week" else start + WEEK)
+        because = None
+        if observed_through is None or last_day > observed_through:
+            because = "unfinished"
+        elif (
+            touches(missing.no_events, start, last_day, zone)
+            or touches(missing.no_app_loaded, start, last_day, zone)
+            or touches(missing.no_registered, start, sunday(start), zone)
+        ):
+            because = "missing_days"
         weeks.append(
             Week(
                 registration_week=week_label(start),
@@ -441,7 +471,8 @@ def weekly_summary(
                 total_registered=count.total_registered,
                 total_converted=count.total_converted,
                 conversion_rate=whole_percent(count.total_converted, count.total_registered),
-                complete=observed_through is not None and last_day <= observed_through,
+                incomplete_because=because,
+                seen_before=sum(user.seen_before for user in users if user.week_start == start),
             )
         )
     return tuple(weeks)
@@ -463,19 +494,13 @@ def cohorts(users: Sequence[User], observed_through: date | None) -> tuple[Cohor
     return tuple(rows)
 
 
-def gaps(events: Sequence[Event]) -> Gaps:
-    """Days that the published partitions lack, hence UTC days."""
-    days = {
-        kind: {event.time.astimezone(UTC).date() for event in events if event.kind == kind}
-        for kind in (REGISTERED, APP_LOADED)
-    }
-    any_event = days[REGISTERED] | days[APP_LOADED]
-    if not any_event:
+def gaps(events: Sequence[Event], observed_through: date | None, zone: ZoneInfo) -> Gaps:
+    """Days that are missing in the published partitions, hence UTC days."""
+    if observed_through is None:
         return Gaps((), (), ())
-    first, last = min(any_event), max(any_event)
-    span = {first + number * DAY for number in range((last - first).days + 1)}
+    until = utc_day_of_the_last_instant(observed_through, zone)
     return Gaps(
-        no_events=tuple(sorted(span - any_event)),
-        no_registered=tuple(sorted(any_event - days[REGISTERED])),
-        no_app_loaded=tuple(sorted(any_event - days[APP_LOADED])),
+        no_events=missing_days([event.time for event in events], until),
+        no_registered=missing_days([e.time for e in events if e.kind == REGISTERED], until),
+        no_app_loaded=missing_days([e.time for e in events if e.kind == APP_LOADED], until),
     )

@@ -191,8 +191,6 @@ def event_line(event: Event, style: int = 0) -> bytes:
         return object_text(members, lambda: "").encode()
     members += random.sample(EXTRA_MEMBERS, random.choice((0, 0, 1, 3)))
     random.shuffle(members)
-    if random.random() < 0.2:  # the first of repeated keys counts
-        members += [(key, random.choice(('"other"', "null", "7"))) for key, _ in members]
     return surrounded(disguised_object(members, random), random)
 
 
@@ -204,22 +202,19 @@ EXTRA_MEMBERS = [
     ("initiator_id ", "{}"),
     ("", "[]"),
     ("},{", '"\\"},\\n]"'),
-    ("quota", "NaN"),
-    ("limit", "-Infinity"),
-    ("size", "1E+999"),
+    ("size", "1.5e-3"),
     ("flag", "false"),
 ]
 
 
 def disguised_object(members: Sequence[tuple[str, str]], random: Random) -> str:
-    """An object with random whitespace, escaped keys and, at times, a trailing comma."""
+    """An object with random whitespace and escaped keys."""
     sparse = random.random() < 0.5
 
     def whitespace() -> str:
         return "" if sparse or random.random() < 0.5 else random.choice(JSON_WHITESPACE)
 
-    text = object_text(members, whitespace, lambda key: json_text(key, random, plain=False))
-    return text[:-1] + "," + whitespace() + "}" if random.random() < 0.1 else text
+    return object_text(members, whitespace, lambda key: json_text(key, random, plain=False))
 
 
 def object_text(
@@ -234,11 +229,10 @@ def object_text(
 
 
 def surrounded(line: str, random: Random) -> bytes:
-    """The line with whitespace around it, a byte order mark before it, a CR LF behind it."""
-    mark = "\ufeff" if random.random() < 0.05 else ""
+    """The line with whitespace around it, or a CR LF behind it."""
     before = random.choice(JSON_WHITESPACE) if random.random() < 0.2 else ""
     after = random.choice(JSON_WHITESPACE) if random.random() < 0.2 else ""
-    return (mark + before + line + after).encode()
+    return (before + line + after).encode()
 
 
 def json_text(text: str, random: Random, plain: bool) -> str:
@@ -253,11 +247,8 @@ def json_text(text: str, random: Random, plain: bool) -> str:
 
 
 def id_text(number: int, random: Random, plain: bool) -> str:
-    """A JSON integer, or a string of digits, perhaps with leading zeros."""
-    if plain or random.random() < 0.6:
-        return str(number)
-    zeros = random.choice(("", "", "0", "0" * 30))
-    return f'"{"-" if number < 0 else ""}{zeros}{abs(number)}"'
+    """A JSON integer, or a string of digits."""
+    return str(number) if plain or random.random() < 0.6 else f'"{number}"'
 
 
 def timestamp_text(time: datetime, random: Random, plain: bool = False) -> str:
@@ -267,13 +258,7 @@ def timestamp_text(time: datetime, random: Random, plain: bool = False) -> str:
     offset = random.choice(OFFSETS) if random.random() < 0.5 else timedelta(0)
     local = time.astimezone(UTC).replace(tzinfo=None) + offset
     day, clock = local.date(), clock_text(local, random)
-    whole_minute = local.second == 0 and local.microsecond == 0
-    if whole_minute and random.random() < 0.2:  # as second 60 of the minute before
-        minute_before = local - timedelta(minutes=1)
-        day, clock = minute_before.date(), f"{minute_before:%H:%M}:60" + random.choice(("", ".0"))
-    elif whole_minute and local.hour == local.minute == 0 and random.random() < 0.4:
-        day, clock = day - DAY, random.choice(("24:00", "24:00:00", "24:00:00.0", "24:00:00,000"))
-    return f"{day}{random.choice('TTTt ')}{clock}{offset_text(offset, random)}"
+    return f"{day}{random.choice('TT ')}{clock}{offset_text(offset, random)}"
 
 
 def clock_text(local: datetime, random: Random) -> str:
@@ -281,20 +266,18 @@ def clock_text(local: datetime, random: Random) -> str:
     digits = f"{local.microsecond:06d}"
     beyond = "".join(random.choices("0123456789", k=random.choice((0, 1, 3, 6))))
     fraction = random.choice((digits.rstrip("0"), digits, digits + beyond))
-    if fraction:
-        return f"{local:%H:%M:%S}{random.choice('...,')}{fraction}"
-    return f"{local:%H:%M}" if local.second == 0 and random.random() < 0.3 else f"{local:%H:%M:%S}"
+    return f"{local:%H:%M:%S}" + (f".{fraction}" if fraction else "")
 
 
 def offset_text(offset: timedelta, random: Random) -> str:
-    """`Z`, nothing, or hours and minutes with or without a colon."""
+    """`Z`, ` UTC`, nothing, or hours and minutes with or without a colon."""
     hours, minutes = divmod(abs(offset) // timedelta(minutes=1), 60)
     sign = "-" if offset < timedelta(0) else "+"
     notations = [f"{sign}{hours:02d}:{minutes:02d}", f"{sign}{hours:02d}{minutes:02d}"]
     if minutes == 0:
         notations.append(f"{sign}{hours:02d}")
     if not offset:
-        notations += ["Z", "Z", "z", "", "-00:00"]
+        notations += ["Z", "Z", " UTC", "", "-00:00"]
     return random.choice(notations)
 
 
@@ -316,76 +299,39 @@ def _with_id(value: str) -> bytes:
 
 
 _INVALID_TIMESTAMPS = (
-    *("", " ", "yesterday", "2020-11-02", "2020-11-02T06", "06:21:14", "1604298074", "null"),
-    *("2020-11-02T06 :21:14Z", "2020-11- 2T06:21:14Z", "2020-11-02T06:21:14Z\u00a0"),
+    *("", " ", "yesterday", "2020-11-02", "2020-11-02T06", "06:21:14", "null", "7", "1e30"),
     *("20201102T062114Z", "2020-W45-1T06:21:14Z", "2020-307T06:21:14Z", "220-11-02T06:21:14Z"),
-    *("2020-11-02T06:21:14UTC", "2020-11-02T06:21:14 Z", "2020-11-02T06:21:14 +02:00"),
-    *("2020-11-02T06:21:14.Z", "2020-11-02T06:21.5Z", "2020-11-02_06:21:14Z", "2020/11/02 06:21"),
+    *("2020-11-02T06:21:14.Z", "2020-11-02T06:21.5Z", "2020-11-02_06:21:14Z"),
     *("2020-02-30T00:00:00Z", "2021-02-29T00:00:00Z", "2020-13-01T00:00:00Z"),
     *("2020-00-01T00:00:00Z", "2020-11-00T00:00:00Z", "2020-11-31T00:00:00Z"),
-    *("2020-11-02T25:00:00Z", "2020-11-02T24:00:01Z", "2020-11-02T24:01Z"),
-    *(
-        "0000-01-01T00:00:00Z",
-        "2020-11-02T24:00:00.000001Z",
-        "2020-11-02T06:60:00Z",
-        "2020-11-02T06:21:61Z",
-    ),
-    *("2020-11-02T06:21:14+19:00", "2020-11-02T06:21:14+18:01", "2020-11-02T06:21:14+02:60"),
+    *("2020-11-02T25:00:00Z", "2020-11-02T06:60:00Z", "2020-11-02T06:21:61Z"),
     *("2020-11-02T06:21:14+2", "2020-11-02T06:21:14+02:", "2020-11-02T06:21:14+020"),
-    *("12020-11-02T06:21:14Z", "-2020-11-02T06:21:14Z", "+2020-11-02T06:21:14Z", "NaN"),
-    *("２０２０-11-02T06:21:14Z", "2020-11-02T06:21:1４Z", "2020-11-02T06:21:14Z\x00"),
+    *("12020-11-02T06:21:14Z", "-2020-11-02T06:21:14Z", "99999999", "4200000001", "-1604298074"),
 )
 _OUT_OF_RANGE = (
-    *(
-        "0001-01-01T00:00:00Z",
-        "0001-01-01T00:00:00+14:00",
-        "1582-10-10T00:00:00Z",
-        "1969-12-31T23:59:59.999999Z",
-    ),
-    *("1970-01-01T00:59:59+01:00", "2025-06-16T12:00:00.000001Z", "2025-06-16T12:00:01Z"),
-    *("2262-04-12T00:00:00Z", "9999-12-31T23:59:60Z", "9999-12-31T24:00-18:00"),
+    *("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "1582-10-10T00:00:00Z"),
+    *("1969-12-31T23:59:59.999999Z", "1970-01-01T00:59:59+01:00", "2025-06-16T12:00:00.000001Z"),
+    *("2025-06-16T12:00:01Z", "2262-04-12T00:00:00Z", "9999-12-31T23:59:59Z"),
 )
 _INVALID_IDS = (
-    *("3.0", "3.5", "1e3", "-1E0", "true", "false", "[]", "[1]", "{}", '{"id":1}', "NaN"),
+    *("3.0", "3.5", "1e3", "-1E0", "true", "false", "[]", "[1]", "{}", '{"id":1}'),
     *("9223372036854775808", "-9223372036854775809", "123456789012345678901234567890"),
     *('""', '" 7"', '"7 "', '"+7"', '"--7"', '"-"', '"3.0"', '"1e3"', '"0x1F"', '"1_000"'),
     *('"9223372036854775808"', '"-9223372036854775809"', '"seven"', '"７"', '"null"', '"7\\n"'),
 )
 _NOT_OBJECTS = (
-    *("null", "true", "7", "-1.5e3", '"registered"', "[]", f"[{GOOD}]", "NaN", "event", "\0"),
-    *("{", "}", "{]", "{,}", '{"event"}', '{"event":}', '{"event":,}', "{event:1}", "{'event':1}"),
-    *(GOOD + GOOD, f"{GOOD} {GOOD}", GOOD + ",", GOOD + " x", GOOD + "\0", GOOD + "}", "x" + GOOD),
-    *(GOOD[:-1] + ",,}", GOOD[:-1] + ',"x":[,]}', GOOD[:-1] + ',"x":[1,,]}', "{," + GOOD[1:]),
-    *(GOOD[:-1] + f',"x":{value}}}' for value in ("01", "+1", ".5", "5.", "0x1", "1e", "-", "--1")),
-    *(GOOD[:-1] + f',"x":{value}}}' for value in ("True", "None", "undefined", "+NaN", "'a'")),
-    *(
-        GOOD[:-1] + f',"x":"{text}"}}'
-        for text in ("\t", "\x01", "\\x41", "\\'", "\\u12", "\\u12g4")
-    ),
-    *(
-        GOOD[:-1] + f',"x":"{text}"}}'
-        for text in ("\\ud800", "\\udc00", "\\ud800x", "\\udc00\\ud800")
-    ),
-    *(
-        GOOD[:-1] + "/* comment */}",
-        GOOD + "// comment",
-        GOOD.replace(",", ";", 1),
-        "\ufeff\ufeff{}",
-    ),
-    *(GOOD[:-1] + ',"\\ud800":1}', GOOD[:-1] + ',"x":{"y":["\\udfff"]}}', " \ufeff" + GOOD),
-)
-_NOT_UTF_8 = tuple(
-    GOOD.encode()[:-1] + b',"x":"' + bad + b'"}'
-    for bad in (b"\xff", b"\xc3", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"caf\xe9")
+    *("null", "true", "7", "-1.5e3", '"registered"', "[]", f"[{GOOD}]", "event"),
+    *("{", "}", "{]", '{"event"}', '{"event":}', '{"event":,}', GOOD[:-1]),
+    *(GOOD + GOOD, f"{GOOD} {GOOD}", GOOD + ",", GOOD + " x", GOOD + "}", "x" + GOOD),
 )
 
-BLANK_LINES = (b"", b" ", b"\t", b"\r", b" \t\r", b"\v\f", b"\xef\xbb\xbf", b"\xef\xbb\xbf\r")
+BLANK_LINES = (b"", b" ", b"\t", b"\r", b" \t\r", b"\v\f")
 OTHER_LINES = (
     *(
         _with_event(name)
         for name in (
             *('"page_viewed"', '"Registered"', '"APP_LOADED"', '" registered"', '"registered\\n"'),
-            *('"null"', '" "', "0", "1.5", "false", "true", "[]", "{}", '["registered"]', "NaN"),
+            *('"null"', '" "', "0", "1.5", "false", "true", "[]", "{}", '["registered"]'),
         )
     ),
     b'{"event":"page_viewed"}',
@@ -393,16 +339,14 @@ OTHER_LINES = (
     b'{"event":"other","timestamp":"0001-01-01T00:00:00Z","initiator_id":1}',
 )
 BAD_LINES: dict[str, tuple[bytes, ...]] = {
-    "invalid_json": (*(text.encode() for text in _NOT_OBJECTS), *_NOT_UTF_8),
+    "invalid_json": tuple(text.encode() for text in _NOT_OBJECTS),
     "missing_event": (
         b"{}",
         b"{ }",
-        b'{"id":0,}',
         _with_event("null"),
         _with_event('""'),
         GOOD.replace("event", "Event").encode(),
         GOOD.replace("event", "event ").encode(),
-        b'{"event":null,"event":"registered"}',
         b'{"payload":{"event":"registered"}}',
     ),
     "missing_timestamp": (
@@ -414,11 +358,12 @@ BAD_LINES: dict[str, tuple[bytes, ...]] = {
     ),
     "invalid_timestamp": (
         *(_with_timestamp(json.dumps(text)) for text in _INVALID_TIMESTAMPS),
-        *map(_with_timestamp, ("1604298074", "1604298074.5", "true", "{}", "[]", "Infinity")),
+        *map(_with_timestamp, ("7", "1.5", "1e30", "true", "{}", "[]")),
         b'{"event":"registered","timestamp":"yesterday"}',
     ),
     "timestamp_out_of_range": (
         *(_with_timestamp(json.dumps(text)) for text in _OUT_OF_RANGE),
+        _with_timestamp("4102444800"),
         b'{"event":"registered","timestamp":"1969-12-31T23:59:59Z"}',
     ),
     "missing_initiator_id": (
@@ -428,6 +373,29 @@ BAD_LINES: dict[str, tuple[bytes, ...]] = {
     ),
     "invalid_initiator_id": tuple(map(_with_id, _INVALID_IDS)),
 }
+# Decided by the parser of each engine: accepted or rejected, but never lost.
+PARSER_LINES = (
+    *(
+        GOOD[:-1] + f',"x":{value}}}'
+        for value in ("NaN", "-Infinity", "01", "+1", ".5", "5.", "0x1")
+    ),
+    *(GOOD[:-1] + f',"x":"{text}"}}' for text in ("\x01", "\\x41", "\\u12", "\\ud800", "\\udc00x")),
+    *(GOOD[:-1] + ",}", GOOD[:-1] + ",,}", "{event:1}", "{'event':1}", "\ufeff" + GOOD, "NaN"),
+    *(GOOD[:-1] + ',"event":"page_viewed"}', '{"event":"page_viewed",' + GOOD[1:]),
+    *(GOOD + "// comment", GOOD[:-1] + "/* comment */}", "\ufeff", GOOD + "\0"),
+    *(
+        GOOD.replace("2020-11-02T06:21:14Z", text)
+        for text in (
+            *("2020-11-02T24:00:00Z", "2020-11-02T23:59:60Z", "2020-11-02t06:21:14z"),
+            *("2020-11-02T06:21:14,5Z", "2020-11-02T06:21Z", "2020-1-2T6:21:14Z"),
+            *(" 2020-11-02T06:21:14Z ", "0000-01-01T00:00:00Z", "2020-11-02T06:21:14+19:00"),
+        )
+    ),
+)
+NOT_UTF_8 = tuple(
+    GOOD.encode()[:-1] + b',"x":"' + bad + b'"}'
+    for bad in (b"\xff", b"\xc3", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"caf\xe9")
+)
 
 
 def blank_lines() -> st.SearchStrategy[bytes]:
@@ -453,8 +421,9 @@ def truncated_lines(draw: st.DrawFn) -> bytes:
 
 
 def arbitrary_lines() -> st.SearchStrategy[bytes]:
-    """Bytes of any kind."""
-    return st.binary(max_size=12).map(lambda line: line.replace(b"\n", b""))
+    """Text of any kind that is no object."""
+    text = st.text(st.characters(min_codepoint=33, exclude_categories=["Cs"]), max_size=12)
+    return text.map(lambda line: ("x" + line).encode())
 
 
 @st.composite

@@ -1,4 +1,4 @@
-"""A file that holds events as newline-delimited JSON, which every engine reads."""
+"""Turns files of any kind into newline-delimited JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from user_conversion.errors import InputError, OutputError
@@ -15,25 +14,11 @@ from user_conversion.inputs.compression import LogStream
 from user_conversion.inputs.content import Content, Kind, NotALogError
 from user_conversion.inputs.files import InputFile, SkippedFile
 from user_conversion.inputs.kinds import recognise
+from user_conversion.inputs.lines import LineFile, bytes_between
 from user_conversion.inputs.records import lines_of_records
 from user_conversion.log_format import LogFormat
 
 CHUNK = 1 << 18
-
-
-@dataclass(frozen=True)
-class LineFile:
-    """A file of newline-delimited JSON, one record a line.
-
-    `path` is what the engine reads, `source` what people call the file, `event` the kind of event
-    that every record is, None if the records say it, `size` the bytes at `path`.
-    """
-
-    path: Path
-    source: str
-    compression: str
-    event: str | None
-    size: int
 
 
 def as_lines(
@@ -63,7 +48,7 @@ class Conversion:
         self._engine_compressions = engine_compressions
         self._scratch = scratch
 
-    def add(self, path: Path, source: str, is_member: bool = False) -> None:
+    def add(self, path: Path, source: str, is_member: bool = False) -> Content:
         """Add a file; raises `NotALogError` if it is of no kind that holds events."""
         event = self._format.kind_of_file(Path(source))
         content = recognise(path, self._format, event, source)
@@ -74,13 +59,25 @@ class Conversion:
             raise NotALogError(source, f"{content.kind.value} inside {packed_with}")
         if content.kind is Kind.ZIP:
             self._add_members(path, source)
-            return
+            return content
         if not _is_utf_8(path):
             path, original = self._new_file(), path
             path.symlink_to(original)
         if not self._is_read_as_it_is(path, content):
             path, packed_with = self._converted(path, source, content, event), compression.NONE
         self.files.append(LineFile(path, source, packed_with, event, path.stat().st_size))
+        return content
+
+    def add_lines(self, path: Path, source: str, start: int, end: int | None) -> None:
+        """Add the lines of a file, decompressed, that begin at a byte and end before another."""
+        event = self._format.kind_of_file(Path(source))
+        part = self._new_file()
+        with LogStream(path, name=source) as stream, _writing(part), part.open("wb") as out:
+            out.writelines(bytes_between(stream, start, end))
+        if self._format.embedded:
+            part = self._converted(part, source, Content(Kind.LINES), event)
+        size = part.stat().st_size
+        self.files.append(LineFile(part, source, compression.NONE, event, size, (path, start)))
 
     def _is_read_as_it_is(self, path: Path, content: Content) -> bool:
         if content.kind is not Kind.LINES or self._format.embedded:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from user_conversion.inputs.compression import LogStream
-from user_conversion.inputs.convert import LineFile
+from user_conversion.inputs.lines import LineFile
 from user_conversion.inspection import guesses
 from user_conversion.inspection.fields import fields
 from user_conversion.inspection.samples import FILES, RECORDS, parsed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -10,6 +10,9 @@ from user_conversion import datasets
 from user_conversion.datasets import WEEKLY_SUMMARY, Dataset
 from user_conversion.engines import Engine
 from user_conversion.errors import DatasetError, SettingsError
+from user_conversion.finality import Finality, Gaps, last_observed_day
+from user_conversion.forecast import PastForecast
+from user_conversion.jobs import forecasts
 from user_conversion.ledger import Ledger
 from user_conversion.log_format import APP_LOADED, CHANNEL, REGISTERED, LogFormat, did_you_mean
 from user_conversion.metric_sql import metric_sql
@@ -20,14 +23,25 @@ from user_conversion.results import (
     Daily,
     Figures,
     FirstLoads,
-    Gaps,
     Quality,
+    Row,
     Segmentation,
     WeekResult,
     cohort_triangle,
 )
+from user_conversion.row_counts import require_rows
 from user_conversion.settings import Settings
-from user_conversion.weeks import CALENDAR_COLUMNS, DAY, calendar_rows, start_of_day, time_zone
+from user_conversion.weeks import (
+    CALENDAR_COLUMNS,
+    DAY,
+    DAY_COLUMNS,
+    WEEK,
+    calendar_rows,
+    day_rows,
+    monday_of,
+    start_of_day,
+    time_zone,
+)
 
 
 def compute_conversion(
@@ -55,6 +69,9 @@ def compute_conversion(
             f"{settings.by}=PATH to keep another field."
         )
     with output.publication() as publication:
+        if ledger and not just_split:
+            events = datasets.event_datasets(ledger.attributes, ledger.id_type)
+            require_rows(events, output.path, ledger.rows)
         job = _Job(settings, output, publication, open_engine(), kept, just_split)
         return job.run()
 
@@ -79,11 +96,15 @@ class _Job:
 
     def run(self) -> ConversionResult:
         after_as_of = self._read_events()
-        daily, latest = self._daily()
-        observed = self.settings.as_of or (latest and latest.astimezone(self.zone).date())
+        daily, earliest, latest = self._daily()
+        observed = last_observed_day(self.settings.as_of, latest, self.zone)
+        gaps = Gaps.of(daily, observed, self.zone)
         self._compute_users(daily)
         self._write()
-        weeks = self._weeks(observed)
+        loads = {row["registration_week"]: row for row in self._rows("load_quality")}
+        finality = Finality(self.settings.counted_as, observed, gaps, self.zone)
+        weeks = self._weeks(finality, earliest and earliest.astimezone(self.zone).date(), loads)
+        weeks, past_forecasts = self._forecasts(weeks, observed, finality)
         complete = {week.registration_week for week in weeks if week.complete}
         by = self.settings.by
         channels = self._segmentation(CHANNEL, complete)
@@ -98,10 +119,11 @@ class _Job:
             else None,
             cohorts=cohort_triangle(self._rows("cohort_table"), observed) if observed else (),
             first_loads=self._first_loads(observed) if observed else FirstLoads(),
-            gaps=Gaps.of(daily),
-            quality=_quality(daily, weeks, self._rows("load_quality")[0], after_as_of),
+            gaps=gaps,
+            quality=_quality(daily, weeks, loads.values(), after_as_of),
             events=self.ledger.counts if self.ledger.batches else None,
             daily=daily,
+            past_forecasts=past_forecasts,
         )
 
     def _rows(self, statement: str) -> list[dict[str, Any]]:
@@ -155,14 +177,19 @@ class _Job:
             columns[name] = f"attributes.value_{number} AS {self.engine.quoted(name)}"
         return f"SELECT {', '.join(columns.values())}, {dataset.partition} FROM user_conversion"
 
-    def _daily(self) -> tuple[Daily, datetime | None]:
-        """Events by UTC day and kind, and the instant of the latest one."""
+    def _daily(self) -> tuple[Daily, datetime | None, datetime | None]:
+        """Events by UTC day and kind, and the instants of the earliest and the latest one."""
         rows = self._rows("daily_events")
         daily: Daily = {}
         for row in sorted(rows, key=lambda row: (row["day"], row["event"])):
             daily.setdefault(row["day"], {})[row["event"]] = row["events"]
+        earliest = min((row["earliest"] for row in rows), default=None)
         latest = max((row["latest"] for row in rows), default=None)
-        return daily, latest and latest.replace(tzinfo=UTC)
+        return (
+            daily,
+            earliest and earliest.replace(tzinfo=UTC),
+            latest and latest.replace(tzinfo=UTC),
+        )
 
     def _compute_users(self, daily: Daily) -> None:
         engine = self.engine
@@ -193,16 +220,32 @@ class _Job:
                 self.output.path, (before[week] for week in before if week not in written)
             )
 
-    def _weeks(self, observed: date | None) -> tuple[WeekResult, ...]:
-        rows = sorted(self._rows("weekly_summary"), key=lambda row: row["registration_week"])
-        last_day = self.settings.counted_as.last_day
-        return tuple(
-            WeekResult(
-                row["registration_week"],
-                Figures.from_json(row),
-                observed is not None and last_day(row["registration_week"]) <= observed,
-            )
-            for row in rows
+    def _weeks(
+        self, finality: Finality, first_day: date | None, loads: Mapping[str, Row]
+    ) -> tuple[WeekResult, ...]:
+        """`first_day` is the local day of the earliest event; `loads` has rows by week."""
+        weeks = []
+        for row in sorted(self._rows("weekly_summary"), key=lambda row: row["registration_week"]):
+            week = row["registration_week"]
+            reason = finality.incomplete_because(week)
+            begins = first_day is not None and monday_of(week) < first_day < monday_of(week) + WEEK
+            figures, seen = Figures.from_json(row), loads[week]["seen_before"]
+            weeks.append(WeekResult(week, figures, reason is None, reason, begins, seen))
+        return tuple(weeks)
+
+    def _forecasts(
+        self, weeks: tuple[WeekResult, ...], observed: date | None, finality: Finality
+    ) -> tuple[tuple[WeekResult, ...], tuple[PastForecast, ...]]:
+        window = self.settings.counted_as
+        if observed is None or not forecasts.can_be_judged(weeks, window):
+            return weeks, ()
+        days = day_rows(*forecasts.local_days(weeks, window), self.zone)
+        self.engine.create_table("local_days", DAY_COLUMNS, days)
+        rows = self._rows(f"conversion_days_{window.name}")
+        curves = forecasts.curves(weeks, rows, window)
+        return (
+            forecasts.with_forecasts(weeks, curves, observed, finality),
+            forecasts.past(weeks, curves),
         )
 
     def _segmentation(self, by: str, complete_weeks: set[str]) -> Segmentation:
@@ -223,14 +266,15 @@ class _Job:
 
 
 def _quality(
-    daily: Daily, weeks: tuple[WeekResult, ...], loads: dict[str, Any], after_as_of: int
+    daily: Daily, weeks: Sequence[WeekResult], loads: Iterable[Row], after_as_of: int
 ) -> Quality:
     registered = sum(day.get(REGISTERED, 0) for day in daily.values())
     loaded = sum(day.get(APP_LOADED, 0) for day in daily.values())
     users = sum(week.figures.total_registered for week in weeks)
+    rows = list(loads)
     return Quality(
         duplicate_registrations=registered - users,
-        loads_without_registration=loaded - loads["loads"],
-        loads_before_registration=loads["loads_before_registration"],
+        loads_without_registration=loaded - sum(row["loads"] for row in rows),
+        loads_before_registration=sum(row["loads_before_registration"] for row in rows),
         events_after_as_of=after_as_of,
     )

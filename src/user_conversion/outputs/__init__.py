@@ -46,13 +46,17 @@ def write(record: RunRecord, format: str, target: Path | None) -> None:  # noqa:
         print(text, end="")
         return
     with output_errors(target):
-        if target.exists() and not target.is_file():
-            # A device such as /dev/stdout must not be replaced by a file.
-            target.write_text(text, encoding="utf-8")
+        if _is_stream(target):
+            with target.open("a", encoding="utf-8") as stream:
+                stream.write(text)
             return
-        begun = target.with_name(f".{target.name}.begun")
-        try:
-            begun.write_text(text, encoding="utf-8")
-            begun.replace(target)
-        finally:
-            begun.unlink(missing_ok=True)
+        # A link stays, and what it leads to is replaced.
+        target = target.resolve()
+        unfinished = target.with_name(f".{target.name}.begun")
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(target)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path is a device, a pipe or an open stream, which must not be replaced."""
+    return path.absolute().parts[1] in ("dev", "proc") or (path.exists() and not path.is_file())

@@ -5,10 +5,11 @@ Users are added up; rates are never averaged. Charts and tables show the same ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from user_conversion.finality import Gaps
 from user_conversion.log_format import APP_LOADED, REGISTERED
 from user_conversion.outputs import words
 from user_conversion.results import Cohort, Daily, Figures, Segmentation
@@ -71,7 +72,7 @@ class CohortGrid:
 
 @dataclass(frozen=True)
 class Period:
-    """A UTC day, or seven from a Monday, with its events; gaps are days without any."""
+    """A UTC day, or seven from a Monday, with its events; gaps are missing days."""
 
     first: date
     length: int
@@ -139,30 +140,37 @@ def _level(share: float, highest: float) -> int:
     return -int(-share * HEAT_LEVELS // highest) if share else 0
 
 
-def fold_days(daily: Daily, most: int = MOST_DAYS) -> list[Period]:
-    """Every UTC day from the first to the last with events; calendar weeks if they are many."""
+def fold_days(daily: Daily, gaps: Gaps, most: int = MOST_DAYS) -> list[Period]:
+    """Every UTC day from the first with events to the last with events or missing.
+
+    Seven at a time where they are many.
+    """
     if not daily:
         return []
-    first, last = min(daily), max(daily)
+    missing = {
+        REGISTERED: {*gaps.events, *gaps.registered},
+        APP_LOADED: {*gaps.events, *gaps.app_loaded},
+    }
+    first, last = min(daily), max({*daily}.union(*missing.values()))
     length = 1 if (last - first).days < most else 7
     start = first if length == 1 else first - first.weekday() * DAY
     periods = []
     while start <= last:
         days = [start + timedelta(days=n) for n in range(length)]
-        periods.append(_period([day for day in days if first <= day <= last], start, length, daily))
+        days = [day for day in days if first <= day <= last]
+        periods.append(_period(days, start, length, daily, missing))
         start += timedelta(days=length)
     return periods
 
 
-def _period(days: Sequence[date], start: date, length: int, daily: Daily) -> Period:
+def _period(
+    days: Sequence[date], start: date, length: int, daily: Daily, missing: Mapping[str, set[date]]
+) -> Period:
     counts = {
         event: [daily.get(day, {}).get(event, 0) for day in days]
         for event in (REGISTERED, APP_LOADED)
     }
-    gaps = {
-        event: tuple(day for day, events in zip(days, each, strict=True) if not events)
-        for event, each in counts.items()
-    }
+    gaps = {event: tuple(day for day in days if day in missing[event]) for event in counts}
     return Period(
         start,
         length,

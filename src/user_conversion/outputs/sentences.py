@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from user_conversion.finality import MISSING_DAYS, UNFINISHED, Gaps
 from user_conversion.outputs import words
 from user_conversion.results import (
     DEVICE_TYPE,
     ConversionResult,
     Figures,
-    Gaps,
     Segmentation,
     WeekResult,
 )
@@ -47,8 +47,10 @@ def warnings(result: ConversionResult) -> Iterator[str]:
     asked = result.segmentation
     if asked and asked.segments and all(each.value is None for each in asked.segments):
         yield f"No user has a value for {asked.by}: check the name or path of the field."
-    if result.gaps:
-        yield " ".join([*gaps(result.gaps), "Missing logs can look like a drop in conversion."])
+    yield from missing_days(result)
+    if seen := sum(week.seen_before for week in result.weeks):
+        users = words.number_of(seen, "user")
+        yield f"{users} loaded the app before the registration: it may not be the first one."
     if result.quality.events_after_as_of and result.observed_through:
         events = words.number_of(result.quality.events_after_as_of, "event is", "events are")
         yield f"{events} not used: after {words.day(result.observed_through)} (--as-of)."
@@ -56,11 +58,11 @@ def warnings(result: ConversionResult) -> Iterator[str]:
 
 def unfinished(result: ConversionResult) -> str:
     """How many weeks are unfinished; empty if none is."""
-    weeks = sum(not week.complete for week in result.weeks)
+    weeks = sum(week.incomplete_because == UNFINISHED for week in result.weeks)
     if not weeks:
         return ""
     number = words.number_of(weeks, "week is", "weeks are")
-    return f"{number} {words.UNFINISHED}: {can_still_convert(weeks)}."
+    return f"{number} {UNFINISHED}: {can_still_convert(weeks)}."
 
 
 def can_still_convert(weeks: int) -> str:
@@ -77,15 +79,30 @@ def earlier(weeks: Sequence[WeekResult]) -> str:
     return f"{number}: {words.rate(figures.conversion_rate)}, {words.users(figures)}."
 
 
-def gaps(missing: Gaps) -> Iterator[str]:
-    """The missing days, one sentence per kind of event."""
+def missing_days(result: ConversionResult) -> Iterator[str]:
+    """Which days are missing, and which weeks they concern."""
+    missing = " ".join(gap_sentences(result.gaps))
+    if not missing:
+        return
+    weeks = [w.registration_week for w in result.weeks if w.incomplete_because == MISSING_DAYS]
+    if not weeks:
+        yield f"{missing} The logs of these days may be missing."
+    elif len(weeks) == 1:
+        yield f"{missing} The rate of week {weeks[0]} may be too low."
+    else:
+        yield f"{missing} The rates of weeks {words.week_names(weeks)} may be too low."
+
+
+def gap_sentences(gaps: Gaps) -> Iterator[str]:
+    """The missing days, by kind of event. Days without any event are named once."""
+    known = set(gaps.events)
     for what, days in (
-        ("any events", missing.events),
-        ("registrations", missing.registered),
-        ("loads of the app", missing.app_loaded),
+        ("events", gaps.events),
+        ("registrations", [day for day in gaps.registered if day not in known]),
+        ("loads of the app", [day for day in gaps.app_loaded if day not in known]),
     ):
         if days:
-            yield f"{words.number_of(len(days), 'day')} without {what}: {words.days(days)}."
+            yield f"No {what} on {words.days(days)}."
 
 
 def comparison(compared: Segmentation) -> str:

@@ -18,7 +18,11 @@ CSV_COLUMNS = (
     "interval_low",
     "interval_high",
     "complete",
+    "incomplete_because",
     "small_sample",
+    "forecast_rate",
+    "forecast_low",
+    "forecast_high",
 )
 
 
@@ -35,8 +39,9 @@ def json_text(document: Any) -> str:
 def as_csv(record: RunRecord) -> str:
     """One line per registration week under a header line of `CSV_COLUMNS`.
 
-    `week_start` is the Monday; rates and the ends of the 95 % interval are percent; `complete`
-    and `small_sample` are true or false.
+    Weeks are written like `2020-W45`, so that no sheet takes them for months. `week_start` is the
+    Monday; rates and the ends of the 95 % intervals are percent; `complete` and `small_sample` are
+    true or false. Columns of a forecast are empty without one.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
@@ -44,6 +49,11 @@ def as_csv(record: RunRecord) -> str:
     for week in record.conversion.weeks:
         document = week.as_json()
         low, high = document["interval"] or (None, None)
+        expected = document["forecast"] or {"conversion_rate": None, "interval": (None, None)}
+        forecast = [expected["conversion_rate"], *expected["interval"]]
         flags = {key: str(document[key]).lower() for key in ("complete", "small_sample")}
-        writer.writerow({**document, **flags, "interval_low": low, "interval_high": high})
+        name = week.registration_week.replace("-", "-W")
+        bounds = {"interval_low": low, "interval_high": high, "registration_week": name}
+        bounds |= dict(zip(CSV_COLUMNS[-3:], forecast, strict=True))
+        writer.writerow({**document, **flags, **bounds})
     return text.getvalue()

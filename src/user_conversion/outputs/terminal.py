@@ -46,10 +46,9 @@ def console() -> Console:
 
 def show_skipped(files: Sequence[SkippedFile]) -> None:
     """Name the files of input folders that are not logs, on standard error."""
-    if not files:
+    if not files or sys.stderr is None:
         return
-    number = words.number_of(len(files), "file that is not a log", "files that are not logs")
-    print(f"Skipped {number} of this format:", file=sys.stderr)
+    print(f"Skipped {words.number_of(len(files), 'file')}:", file=sys.stderr)
     for file in files[:FILES_NAMED]:
         print(f"  {words.printable(str(file.path))} ({file.reason})", file=sys.stderr)
     if len(files) > FILES_NAMED:
@@ -65,10 +64,10 @@ def show_events(out: Console, split: SplitResult) -> None:
         reasons = split.total.rejected_by_reason.items()
         listed = ", ".join(f"{name} {number:,}" for name, number in reasons)
         _print(out, f"Rejected: {listed} (kept in rejected_events)")
-    if not split.plan.files:
+    if not split.files:
         _print(out, "No new input; the published events are unchanged.")
-    elif split.plan.why != "nothing read before":
-        _print(out, f"Files read in this run: {len(split.plan.files):,} ({split.plan.why})")
+    elif split.why != "nothing read before":
+        _print(out, f"Files read in this run: {len(split.files):,} ({split.why})")
 
 
 def lines_sentence(counts: EventCounts) -> str:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from user_conversion.events import EventCounts, Reason
+from user_conversion.finality import MISSING_DAYS, UNFINISHED, runs
+from user_conversion.forecast import Forecast
 from user_conversion.results import Figures, WeekResult
+from user_conversion.weeks import WEEK, monday_of
 
-UNFINISHED = "unfinished"
 SMALL_SAMPLE = "small sample"
 INTERVAL = "95\N{NO-BREAK SPACE}% interval"
 
 LONGEST_NAME = 300
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+INCOMPLETE = {UNFINISHED: "unfinished", MISSING_DAYS: "missing days"}
 
 REASONS = {
     Reason.INVALID_JSON: "not one JSON object",
@@ -81,10 +86,31 @@ def month(when: date) -> str:
     return f"{MONTHS[when.month - 1]} {when.year}"
 
 
-def days(listed: tuple[date, ...], most: int = 5) -> str:
-    """The first few days, and the number of the others."""
-    named = ", ".join(day(each) for each in listed[:most])
-    return f"{named} and {len(listed) - most:,} more" if len(listed) > most else named
+def days(listed: Sequence[date], most: int = 5) -> str:
+    """The first few runs of days by name and how many more days there are."""
+    named = list(runs(listed))[:most]
+    more = len(listed) - sum((last - first).days + 1 for first, last in named)
+    text = ", ".join(day_range(first, last) for first, last in named)
+    return f"{text} and {more:,} more" if more else text
+
+
+def day_range(first: date, last: date) -> str:
+    """One or more consecutive days: 11 to 15 Nov 2020."""
+    if first == last:
+        return day(first)
+    if first.year != last.year:
+        return f"{day(first)} to {day(last)}"
+    start = str(first.day) if first.month == last.month else day_and_month(first)
+    return f"{start} to {day(last)}"
+
+
+def week_names(labels: Sequence[str]) -> str:
+    """One or two weeks by name, more than two consecutive ones as a range, else a few by name."""
+    if len(labels) < 3:
+        return " and ".join(labels)
+    if (monday_of(labels[-1]) - monday_of(labels[0])) == (len(labels) - 1) * WEEK:
+        return f"{labels[0]} to {labels[-1]}"
+    return ", ".join(labels[:4]) + (f" and {len(labels) - 4:,} more" if len(labels) > 4 else "")
 
 
 def weeks_after(offset: int) -> str:
@@ -115,10 +141,20 @@ def segment(by: str, value: str | None, longest: int = LONGEST_NAME) -> str:
     return f"(no {by})" if value is None else name(value, longest)
 
 
+def forecast(expected: Forecast | None) -> str:
+    """The rate that a week will have, with its interval; empty without a forecast."""
+    if expected is None:
+        return ""
+    return f"forecast {rate(expected.conversion_rate)} ({bounds(expected.interval)})"
+
+
 def notes(figures: Figures, week: WeekResult | None = None) -> str:
-    """The marks of a row: whether its week is unfinished and its sample small."""
-    unfinished = week is not None and not week.complete
-    return ", ".join([UNFINISHED] * unfinished + [SMALL_SAMPLE] * figures.small_sample)
+    """The marks of a row: why a week is not final, its forecast, and whether it is small."""
+    marks = [SMALL_SAMPLE] * figures.small_sample
+    if week is not None:
+        because = INCOMPLETE.get(week.incomplete_because or "", "")
+        marks = [because, forecast(week.forecast), *["logs begin"] * week.logs_begin, *marks]
+    return ", ".join(filter(None, marks))
 
 
 def reason(name: str) -> str:

@@ -23,6 +23,7 @@ from user_conversion.engines.duckdb.session import (
     create_table,
     first_line,
     insert,
+    is_disk_full,
     literal,
     memory_limit,
     move_to_disk,
@@ -30,8 +31,13 @@ from user_conversion.engines.duckdb.session import (
 from user_conversion.engines.duckdb.unclear import LineScan
 from user_conversion.errors import EngineError, InputError
 from user_conversion.events import Event, EventCounts, Rejected
-from user_conversion.inputs.convert import LineFile
-from user_conversion.inputs.lines import beginning, count_lines, longest_line
+from user_conversion.inputs.lines import (
+    LineFile,
+    beginning,
+    count_lines,
+    lines_before,
+    longest_line,
+)
 from user_conversion.log_format import APP_LOADED, REGISTERED, LogFormat
 from user_conversion.progress import watched
 
@@ -120,6 +126,8 @@ class LineReader:
             except duckdb.OutOfMemoryException:
                 raise
             except duckdb.Error as error:
+                if is_disk_full(error):
+                    raise
                 if largest_line > LARGEST_LINE or "maximum_object_size" not in str(error):
                     raise InputError(
                         f"The event logs cannot be read: {first_line(error)}."
@@ -178,6 +186,7 @@ class LineReader:
                     event = events.read_line(line, self._format, self._latest, file.event)
                 except Rejected as error:
                     text = quarantine.kept_text(line)
+                    number += lines_before(file)
                     rejected.append((file.source, number, str(error.reason), text))
                     verdicts[error.reason] += 1
                 else:

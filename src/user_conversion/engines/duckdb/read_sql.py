@@ -12,7 +12,7 @@ from string import Template
 
 from user_conversion import events
 from user_conversion.engines.duckdb.session import literal
-from user_conversion.inputs.convert import LineFile
+from user_conversion.inputs.lines import LineFile
 from user_conversion.log_format import APP_LOADED, REGISTERED, FieldPath, LogFormat
 
 # If the first timestamp has one of these forms, DuckDB parses them while it parses the JSON, which

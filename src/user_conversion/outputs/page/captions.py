@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from user_conversion.finality import MISSING_DAYS, UNFINISHED, Gaps
 from user_conversion.outputs import sentences, words
 from user_conversion.outputs.folding import CohortGrid
-from user_conversion.results import ConversionResult, FirstLoads, Gaps, WeekResult
+from user_conversion.results import ConversionResult, FirstLoads, WeekResult
 
 
 def complete(result: ConversionResult) -> str:
@@ -16,31 +17,44 @@ def complete(result: ConversionResult) -> str:
         return f"{sentences.no_rate(result)}: {sentences.can_still_convert(len(result.weeks))}."
     return (
         f"{words.users(result.complete)}, registered in {words.number_of(weeks, 'complete week')}. "
-        "These figures are final."
+        "No later event can change these figures."
     )
 
 
 def all_registrations(result: ConversionResult) -> str:
     """The users behind the figure of all registrations."""
-    unfinished = sum(not week.complete for week in result.weeks)
+    unfinished = sum(week.incomplete_because == UNFINISHED for week in result.weeks)
+    missing = sum(week.incomplete_because == MISSING_DAYS for week in result.weeks)
     weeks = words.number_of(len(result.weeks), "week")
     text = f"{words.users(result.total)}, registered in {weeks}."
-    if not unfinished:
-        return f"{text} All weeks are complete, so this is also the rate of complete weeks."
-    number = words.number_of(unfinished, "week is", "weeks are")
-    can_convert = sentences.can_still_convert(unfinished)
-    return f"{text} {number} {words.UNFINISHED}: {can_convert}, so this rate can rise."
+    if unfinished:
+        number = words.number_of(unfinished, "week is", "weeks are")
+        can_convert = sentences.can_still_convert(unfinished)
+        text += f" {number} {UNFINISHED}: {can_convert}, so this rate can still rise."
+    if missing:
+        text += f" In {words.number_of(missing, 'week')} the logs of some days are missing."
+    if not unfinished and not missing:
+        text += " All weeks are complete, so this is also the rate of complete weeks."
+    return text
 
 
 def unfinished(result: ConversionResult) -> str:
-    """Which weeks are unfinished."""
-    left = [week.registration_week for week in result.weeks if not week.complete]
-    if not left:
-        return "All weeks are complete: these figures are final."
-    named = f"{left[0]} to {left[-1]}" if len(left) > 2 else " and ".join(left)
-    verb = "is" if len(left) == 1 else "are"
-    can_convert = sentences.can_still_convert(len(left))
-    return f"{named} {verb} {words.UNFINISHED} (hatched): {can_convert}."
+    """Which weeks are not complete, and why."""
+    found = []
+    for reason in (UNFINISHED, MISSING_DAYS):
+        left = [w.registration_week for w in result.weeks if w.incomplete_because == reason]
+        if left:
+            verb = "is" if len(left) == 1 else "are"
+            found.append(f"{words.week_names(left)} {verb} {_why(reason, len(left))}.")
+    if not found:
+        return "All weeks are complete: no later event can change these figures."
+    return " ".join(["Hatched weeks are not complete.", *found])
+
+
+def _why(reason: str, weeks: int) -> str:
+    if reason == UNFINISHED:
+        return f"{UNFINISHED}: {sentences.can_still_convert(weeks)}"
+    return "incomplete: the logs of some days are missing"
 
 
 def rejected(result: ConversionResult) -> Iterator[str]:
@@ -66,15 +80,9 @@ def charted(weeks: Sequence[WeekResult], most: int) -> str:
 def days(gaps: Gaps, length: int) -> str:
     """The gaps in the chart of events."""
     if not gaps:
-        return "No gaps: every day between the first and the last event has both kinds."
-    counts = {
-        "without any events": len(gaps.events),
-        "without registrations": len(gaps.registered),
-        "without loads": len(gaps.app_loaded),
-    }
-    named = [f"{words.number_of(n, 'day')} {what}" for what, n in counts.items() if n]
+        return "No days are missing."
     where = "Hatched" if length == 1 else "Within the hatched weeks"
-    return f"{where}: {', '.join(named)}."
+    return f"{where}: {' '.join(sentences.gap_sentences(gaps))}"
 
 
 def cohorts(grid: CohortGrid) -> str:

@@ -88,7 +88,7 @@ def _about_users(result: ConversionResult) -> Iterator[Section]:
 
 
 def _days(result: ConversionResult) -> Section:
-    periods = folding.fold_days(result.daily)
+    periods = folding.fold_days(result.daily, result.gaps)
     length = periods[0].length if periods else 1
     return Section(
         "days",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from user_conversion.finality import MISSING_DAYS, UNFINISHED
 from user_conversion.outputs import sentences, words
 from user_conversion.outputs.folding import Period, SegmentRow
 from user_conversion.results import Figures, FirstLoadDay, WeekResult
@@ -14,9 +15,13 @@ BETWEEN_LINES = " · "
 
 def week(result: WeekResult) -> str:
     """A registration week."""
-    note = "" if result.complete else f"{words.UNFINISHED}: {sentences.can_still_convert(1)}"
+    notes = {
+        UNFINISHED: f"{UNFINISHED}: {sentences.can_still_convert(1)}",
+        MISSING_DAYS: "missing days: may be too low",
+    }
+    note = notes.get(result.incomplete_because or "", "")
     label = f"{result.registration_week}, from {words.day(result.week_start)}"
-    return _lines(label, *_of(result.figures), note)
+    return _lines(label, *_of(result.figures), note, words.forecast(result.forecast))
 
 
 def no_week(monday: date) -> str:
