@@ -50,7 +50,10 @@ def warnings(result: ConversionResult) -> Iterator[str]:
     yield from missing_days(result)
     if seen := sum(week.seen_before for week in result.weeks):
         users = words.number_of(seen, "user")
-        yield f"{users} loaded the app before the registration: it may not be the first one."
+        yield (
+            f"{users} loaded the app before the registration in these logs: "
+            "an earlier one may be missing."
+        )
     if result.quality.events_after_as_of and result.observed_through:
         events = words.number_of(result.quality.events_after_as_of, "event is", "events are")
         yield f"{events} not used: after {words.day(result.observed_through)} (--as-of)."
