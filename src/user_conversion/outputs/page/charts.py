@@ -86,7 +86,7 @@ def _stretches(estimates: Sequence[Estimate]) -> list[list[Estimate]]:
 
 def segments(rows: Sequence[SegmentRow], all_users: Figures) -> Markup:
     """The rate of each segment with its interval, and the overall rate as a line."""
-    highest = scales.top([row.figures for row in rows])
+    highest = scales.top([all_users, *(row.figures for row in rows)])
     drawn = [
         Row(
             words.cut(row.label, LONGEST_LABEL),
