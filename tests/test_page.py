@@ -128,7 +128,8 @@ def test_page_and_json_have_the_same_figures(tmp_path: Path, by: str | None) -> 
         (each["value"] or "(no channel)") + "small sample" * each["small_sample"]: as_cells(each)
         for each in with_channels["segments"]
     }
-    assert "Too few users to test whether segments differ." in page.texts
+    differ = "Conversion differs between segments (chi-squared test, p < 0.001). "
+    assert differ + "Small samples are left out." in page.texts
     assert ("Conversion by device_type over complete weeks" in page.tables) == (by == "device_type")
 
 
