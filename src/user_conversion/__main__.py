@@ -12,7 +12,10 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line and exit with 0 done, 1 the run failed, 2 wrong usage."""
+    """Run the command line and exit with a status.
+
+    0 done, 1 the run failed, 2 wrong usage, 3 `check` saw a change.
+    """
     if sys.argv[1:] == ["--version"]:
         from user_conversion import __version__
 

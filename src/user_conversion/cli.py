@@ -23,6 +23,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
+# The exit status of `check` if the rate has changed.
+CHANGED = 3
+
 
 class OutputFormat(StrEnum):
     """How a result is printed."""
@@ -102,6 +105,23 @@ def conversion_rate(settings: Settings, format: Format = OutputFormat.TABLE) -> 
     with Run(CONVERSION, settings) as this:
         this.convert()
     _print(_record(this), format)
+
+
+@command(app, "check", CONVERSION)
+def check(settings: Settings, format: Format = OutputFormat.TABLE) -> None:  # noqa: A002
+    """Has the rate changed? Compares the newest complete week; exit status 3 if it has."""
+    from user_conversion.outputs import changes, terminal
+    from user_conversion.outputs.tables import json_text
+    from user_conversion.runs import Run
+
+    with Run("check", settings) as this:
+        result = this.convert()
+    if format == "json":
+        print(json_text(changes.as_json(result)), end="")
+    else:
+        terminal.show_change(terminal.console(), result)
+    if result.change.changed:
+        raise typer.Exit(CHANGED)
 
 
 def _record(run: Any) -> Any:

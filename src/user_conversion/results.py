@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
+from user_conversion.change import Change
 from user_conversion.definitions import Definition, definition
 from user_conversion.events import EventCounts
 from user_conversion.finality import Gaps
@@ -142,7 +143,8 @@ class Segment:
 class Segmentation:
     """All segments by one field, the largest first, and the test of whether they differ.
 
-    There is no test by device type: it splits the converted users, not the registered ones.
+    Small samples are left out of the test. There is no test by device type: it splits the
+    converted users, not the registered ones.
     """
 
     by: str
@@ -165,8 +167,11 @@ class Segmentation:
             }
         segments = [Segment(value, each) for value, each in pooled.items()]
         segments.sort(key=_largest_first)
+        # A segment of a few users would make the test impossible for all the others.
         counts = [
-            (each.figures.total_converted, each.figures.total_registered) for each in segments
+            (each.figures.total_converted, each.figures.total_registered)
+            for each in segments
+            if not each.figures.small_sample
         ]
         return cls(by, tuple(segments), None if by == DEVICE_TYPE else independence_test(counts))
 
@@ -281,9 +286,13 @@ class FirstLoads:
             not_yet=sum(row["users"] for row in rows if row["day"] is None),
         )
 
+    def as_json(self) -> dict[str, Any]:
+        """The key `first_loads`."""
+        return {**asdict(self), "days": [asdict(day) for day in self.days]}
+
     @classmethod
     def from_json(cls, document: Row) -> FirstLoads:
-        """The inverse of `dataclasses.asdict`."""
+        """The inverse of `as_json`."""
         days = tuple(FirstLoadDay(**day) for day in document["days"])
         return cls(days, document["later"], document["not_yet"])
 
@@ -318,6 +327,7 @@ class ConversionResult:
     events: EventCounts | None
     daily: Daily = field(default_factory=dict)
     past_forecasts: tuple[PastForecast, ...] = ()
+    change: Change = field(default_factory=Change)
 
     @property
     def counted_as(self) -> Definition:
@@ -355,10 +365,11 @@ class ConversionResult:
             "channels": self.channels.as_json(),
             "channel_test": asdict(self.channels.test) if self.channels.test else None,
             "cohorts": [cohort.as_json() for cohort in self.cohorts],
-            "first_loads": asdict(self.first_loads),
+            "first_loads": self.first_loads.as_json(),
             "gaps": self.gaps.as_json(),
             "quality": asdict(self.quality),
             "events": self.events and self.events.as_json(),
+            "change": self.change.as_json(),
             "past_forecasts": [each.as_json() for each in self.past_forecasts],
             "daily": {day.isoformat(): counts for day, counts in self.daily.items()},
         }
@@ -382,6 +393,7 @@ class ConversionResult:
             gaps=Gaps.from_json(document["gaps"]),
             quality=Quality(**document["quality"]),
             events=EventCounts.from_json(document["events"]) if document["events"] else None,
+            change=Change.from_json(document["change"]),
             past_forecasts=tuple(map(PastForecast.from_json, document["past_forecasts"])),
             daily={date.fromisoformat(day): counts for day, counts in document["daily"].items()},
         )

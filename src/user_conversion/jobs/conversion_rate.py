@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from user_conversion import datasets
+from user_conversion.change import change
 from user_conversion.datasets import WEEKLY_SUMMARY, Dataset
 from user_conversion.engines import Engine
 from user_conversion.errors import DatasetError, SettingsError
@@ -105,16 +106,21 @@ class _Job:
         finality = Finality(self.settings.counted_as, observed, gaps, self.zone)
         weeks = self._weeks(finality, earliest and earliest.astimezone(self.zone).date(), loads)
         weeks, past_forecasts = self._forecasts(weeks, observed, finality)
-        complete = {week.registration_week for week in weeks if week.complete}
+        complete = [week.registration_week for week in weeks if week.complete]
         by = self.settings.by
-        channels = self._segmentation(CHANNEL, complete)
+        by_channel = self._segment_rows(CHANNEL)
+        channels = Segmentation.of(CHANNEL, _of_weeks(complete, by_channel))
         return ConversionResult(
             definition=self.settings.definition,
             timezone=self.settings.timezone,
             observed_through=observed,
             weeks=weeks,
             channels=channels,
-            segmentation=(channels if by == CHANNEL else self._segmentation(by, complete))
+            segmentation=(
+                channels
+                if by == CHANNEL
+                else Segmentation.of(by, _of_weeks(complete, self._segment_rows(by)))
+            )
             if by
             else None,
             cohorts=cohort_triangle(self._rows("cohort_table"), observed) if observed else (),
@@ -124,6 +130,7 @@ class _Job:
             events=self.ledger.counts if self.ledger.batches else None,
             daily=daily,
             past_forecasts=past_forecasts,
+            change=change(complete, CHANNEL, by_channel),
         )
 
     def _rows(self, statement: str) -> list[dict[str, Any]]:
@@ -248,7 +255,8 @@ class _Job:
             forecasts.past(weeks, curves),
         )
 
-    def _segmentation(self, by: str, complete_weeks: set[str]) -> Segmentation:
+    def _segment_rows(self, by: str) -> list[dict[str, Any]]:
+        """The figures by registration week and value of a field."""
         value = DEVICE_TYPE
         if by != DEVICE_TYPE:
             value = f"attributes.value_{self.ledger.attributes.index(by)}"
@@ -256,13 +264,17 @@ class _Job:
             "segmented_users",
             f"SELECT registration_week, {value} AS value, converted FROM user_conversion",
         )
-        rows = self._rows("segment_counts")
-        return Segmentation.of(by, [r for r in rows if r["registration_week"] in complete_weeks])
+        return self._rows("segment_counts")
 
     def _first_loads(self, observed: date) -> FirstLoads:
         until = start_of_day(observed + DAY, self.zone).replace(tzinfo=None)
         self.engine.create_table("observation", {"until": "timestamp"}, [(until,)])
         return FirstLoads.of(self._rows("first_load_days"))
+
+
+def _of_weeks(weeks: Sequence[str], rows: Iterable[Row]) -> list[Row]:
+    wanted = set(weeks)
+    return [row for row in rows if row["registration_week"] in wanted]
 
 
 def _quality(

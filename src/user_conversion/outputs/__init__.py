@@ -53,10 +53,14 @@ def write(record: RunRecord, format: str, target: Path | None) -> None:  # noqa:
         # A link stays, and what it leads to is replaced.
         target = target.resolve()
         unfinished = target.with_name(f".{target.name}.begun")
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(target)
+        try:
+            unfinished.write_text(text, encoding="utf-8")
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 def _is_stream(path: Path) -> bool:
     """Whether a path is a device, a pipe or an open stream, which must not be replaced."""
-    return path.absolute().parts[1] in ("dev", "proc") or (path.exists() and not path.is_file())
+    in_dev = path.absolute().parts[1:2] in (("dev",), ("proc",))
+    return in_dev or (path.exists() and not path.is_file())

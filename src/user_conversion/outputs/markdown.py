@@ -47,10 +47,7 @@ def _weeks(result: ConversionResult) -> Iterator[str]:
     earlier, latest = result.weeks[:-WEEKS_SHOWN], result.weeks[-WEEKS_SHOWN:]
     yield from _table(("Week", "Starts"), map(_week, latest))
     if earlier:
-        figures = Figures.pooled(week.figures for week in earlier)
-        weeks = words.number_of(len(earlier), "earlier week")
-        rate = words.rate(figures.conversion_rate)
-        yield from ["", f"{weeks}: {rate}, {words.users(figures)}."]
+        yield from ["", sentences.earlier(earlier)]
 
 
 def _segments(compared: Segmentation) -> Iterator[str]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from user_conversion.finality import MISSING_DAYS, UNFINISHED, Gaps
 from user_conversion.outputs import words
-from user_conversion.results import DEVICE_TYPE, ConversionResult, Segmentation
+from user_conversion.results import (
+    DEVICE_TYPE,
+    ConversionResult,
+    Figures,
+    Segmentation,
+    WeekResult,
+)
 from user_conversion.statistics import SMALL_SAMPLE, describe
 
 
@@ -24,7 +30,7 @@ def no_rate(result: ConversionResult) -> str:
 
 
 def context(result: ConversionResult) -> str:
-    """What the figures depend on: definition, time zone and last day."""
+    """What the figures depend on."""
     through = f", observed through {result.observed_through}" if result.observed_through else ""
     return f"definition {result.definition}, weeks in {result.timezone}{through}"
 
@@ -44,7 +50,10 @@ def warnings(result: ConversionResult) -> Iterator[str]:
     yield from missing_days(result)
     if seen := sum(week.seen_before for week in result.weeks):
         users = words.number_of(seen, "user")
-        yield f"{users} loaded the app before the registration: it may not be the first one."
+        yield (
+            f"{users} loaded the app before the registration in these logs: "
+            "an earlier one may be missing."
+        )
     if result.quality.events_after_as_of and result.observed_through:
         events = words.number_of(result.quality.events_after_as_of, "event is", "events are")
         yield f"{events} not used: after {words.day(result.observed_through)} (--as-of)."
@@ -64,18 +73,27 @@ def can_still_convert(weeks: int) -> str:
     return f"{'its' if weeks == 1 else 'their'} users can still convert"
 
 
+def earlier(weeks: Sequence[WeekResult]) -> str:
+    """The rate of the weeks that an output leaves out; empty without any."""
+    if not weeks:
+        return ""
+    figures = Figures.pooled(week.figures for week in weeks)
+    number = words.number_of(len(weeks), "earlier week")
+    return f"{number}: {words.rate(figures.conversion_rate)}, {words.users(figures)}."
+
+
 def missing_days(result: ConversionResult) -> Iterator[str]:
     """Which days are missing, and which weeks they concern."""
-    holes = " ".join(gap_sentences(result.gaps))
-    if not holes:
+    missing = " ".join(gap_sentences(result.gaps))
+    if not missing:
         return
     weeks = [w.registration_week for w in result.weeks if w.incomplete_because == MISSING_DAYS]
     if not weeks:
-        yield f"{holes} The logs of these days may be missing."
+        yield f"{missing} The logs of these days may be missing."
     elif len(weeks) == 1:
-        yield f"{holes} The rate of week {weeks[0]} may be too low."
+        yield f"{missing} The rate of week {weeks[0]} may be too low."
     else:
-        yield f"{holes} The rates of weeks {words.week_names(weeks)} may be too low."
+        yield f"{missing} The rates of weeks {words.week_names(weeks)} may be too low."
 
 
 def gap_sentences(gaps: Gaps) -> Iterator[str]:
@@ -99,4 +117,6 @@ def comparison(compared: Segmentation) -> str:
         )
     if not compared.segments or compared.test is None:
         return "Segments are compared over complete weeks, and there are none yet."
-    return describe(compared.test)
+    left_out = any(each.figures.small_sample for each in compared.segments)
+    more = " Small samples are left out." if left_out and compared.test.p_value is not None else ""
+    return describe(compared.test) + more

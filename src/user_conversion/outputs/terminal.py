@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from user_conversion.log_format import DEFAULT
-from user_conversion.outputs import sentences, words
+from user_conversion.outputs import changes, sentences, words
 from user_conversion.outputs.columns import Column, fitting_table
 from user_conversion.results import ConversionResult, Figures, Segmentation
 
@@ -91,6 +91,24 @@ def show_conversion(out: Console, result: ConversionResult) -> None:
         _print(out, sentence, "yellow")
     _print(out, total_line(result.total), "bold")
     _print(out, complete_line(result.complete))
+
+
+def show_change(out: Console, result: ConversionResult) -> None:
+    """Print whether the newest complete week differs from those before."""
+    compared = result.change.segments
+    if compared:
+        _print(out, f"Compared with earlier weeks  {sentences.context(result)}")
+        names = ["All users", *(words.segment(e.by or "", e.value) for e in compared[1:])]
+        columns = [
+            Column(f"Week {result.change.registration_week}", names, folded_at=NAME_WIDTH),
+            Column("Registered", [words.count(e.total_registered) for e in compared], 2, "right"),
+            Column("Converted", [words.count(e.total_converted) for e in compared], 2, "right"),
+            Column("Rate", [words.rate(e.conversion_rate) for e in compared], 0, "right"),
+            Column("Usual", [words.bounds(e.usual) for e in compared], 0, "right"),
+            Column("", ["changed" if e.changed else "" for e in compared]),
+        ]
+        out.print(fitting_table(columns, out.width))
+    _print(out, changes.sentence(result), "bold")
 
 
 def show_segments(out: Console, compared: Segmentation) -> None:

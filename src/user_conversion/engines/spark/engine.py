@@ -66,7 +66,7 @@ class SparkEngine:
         self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
     ) -> EventCounts:
         """See `Engine.read_events`."""
-        # This module is imported before it is known whether PySpark is installed.
+        # It imports PySpark, whose absence is reported by `open_session`.
         from user_conversion.engines.spark.lines import read_lines
 
         try:

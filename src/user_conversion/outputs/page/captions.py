@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from user_conversion.finality import MISSING_DAYS, UNFINISHED, Gaps
 from user_conversion.outputs import sentences, words
 from user_conversion.outputs.folding import CohortGrid
-from user_conversion.results import ConversionResult, Figures, FirstLoads, WeekResult
+from user_conversion.results import ConversionResult, FirstLoads, WeekResult
 
 
 def complete(result: ConversionResult) -> str:
@@ -28,30 +28,35 @@ def all_registrations(result: ConversionResult) -> str:
     weeks = words.number_of(len(result.weeks), "week")
     text = f"{words.users(result.total)}, registered in {weeks}."
     if unfinished:
-        open_weeks = words.number_of(unfinished, "unfinished week")
-        text += f" It includes {open_weeks}, whose users can still convert, so it reads low."
+        number = words.number_of(unfinished, "week is", "weeks are")
+        can_convert = sentences.can_still_convert(unfinished)
+        text += f" {number} {UNFINISHED}: {can_convert}, so this rate can still rise."
     if missing:
         text += f" In {words.number_of(missing, 'week')} the logs of some days are missing."
     if not unfinished and not missing:
-        text += " All of them are complete, so both figures agree."
+        text += " All weeks are complete, so this is also the rate of complete weeks."
     return text
 
 
 def unfinished(result: ConversionResult) -> str:
     """Which weeks are not complete, and why."""
-    reasons = {
-        UNFINISHED: "unfinished. Their users can still convert.",
-        MISSING_DAYS: "incomplete, because the logs of some days are missing.",
-    }
     found = []
-    for reason, text in reasons.items():
+    for reason in (UNFINISHED, MISSING_DAYS):
         left = [w.registration_week for w in result.weeks if w.incomplete_because == reason]
         if left:
             verb = "is" if len(left) == 1 else "are"
-            found.append(f"{words.week_names(left)} {verb} {text}")
+            found.append(f"{words.week_names(left)} {verb} {_why(reason, len(left))}.")
     if not found:
         return "All weeks are complete: no later event can change these figures."
-    return "Hatched: " + " ".join(found)
+    if any(week.forecast for week in result.weeks):
+        found.append("Diamonds with dashed lines are forecasts.")
+    return " ".join(["Hatched weeks are not complete.", *found])
+
+
+def _why(reason: str, weeks: int) -> str:
+    if reason == UNFINISHED:
+        return f"{UNFINISHED}: {sentences.can_still_convert(weeks)}"
+    return "incomplete: the logs of some days are missing"
 
 
 def rejected(result: ConversionResult) -> Iterator[str]:
@@ -68,16 +73,10 @@ def lines(result: ConversionResult) -> str:
     return f"{words.number_of(result.events.lines, 'line')} read; each is counted once."
 
 
-def charted(results: Sequence[WeekResult], most: int) -> str:
-    """The weeks before those in the chart."""
-    earlier = results[:-most]
-    if not earlier:
-        return ""
-    figures = Figures.pooled(week.figures for week in earlier)
-    return (
-        f"The chart shows the latest {most:,} weeks. The {words.number_of(len(earlier), 'week')} "
-        f"before them together: {words.rate(figures.conversion_rate)}, {words.users(figures)}."
-    )
+def charted(weeks: Sequence[WeekResult], most: int) -> str:
+    """The weeks before those in the chart, if any."""
+    left_out = sentences.earlier(weeks[:-most])
+    return f"The chart shows the latest {most:,} weeks. {left_out}" if left_out else ""
 
 
 def days(gaps: Gaps, length: int) -> str:

@@ -35,12 +35,18 @@ def weekly(weeks: Sequence[WeekResult]) -> Markup:
         for place, monday in enumerate(mondays)
     ]
     chart = PanelChart([_rates(known), _sizes(known)], scales.dates(mondays), tooltips)
-    return _draw("panels.svg", chart)
+    return draw("panels.svg", chart)
 
 
 def _rates(weeks: Weeks) -> Panel:
-    """Complete weeks as a line in a ribbon; unfinished ones as hatched points."""
+    """Complete weeks as a line in a ribbon; others as hatched points, with their forecasts."""
+    forecasts = [
+        Estimate.forecast(place, week.forecast, "forecast")
+        for place, week in weeks.items()
+        if week.forecast
+    ]
     highest = scales.top([week.figures for week in weeks.values()])
+    highest = max([highest, *(min(100.0, scales.room(each.high)) for each in forecasts)])
     estimates = [Estimate.of(place, week.figures, _style(week)) for place, week in weeks.items()]
     complete = [each for each in estimates if weeks[each.place].complete]
     unfinished = [each for each in estimates if not weeks[each.place].complete]
@@ -56,6 +62,7 @@ def _rates(weeks: Weeks) -> Panel:
         hatched=[each.place for each in unfinished],
         stretches=stretches,
         intervals=estimates if len(estimates) <= MOST_INTERVALS else [],
+        forecasts=forecasts,
         points=complete + unfinished,
     )
 
@@ -79,7 +86,7 @@ def _stretches(estimates: Sequence[Estimate]) -> list[list[Estimate]]:
 
 def segments(rows: Sequence[SegmentRow], all_users: Figures) -> Markup:
     """The rate of each segment with its interval, and the overall rate as a line."""
-    highest = scales.top([row.figures for row in rows])
+    highest = scales.top([all_users, *(row.figures for row in rows)])
     drawn = [
         Row(
             words.cut(row.label, LONGEST_LABEL),
@@ -90,7 +97,7 @@ def segments(rows: Sequence[SegmentRow], all_users: Figures) -> Markup:
         for place, row in enumerate(rows)
     ]
     overall = all_users.conversion_rate or 0.0
-    return _draw("rows.svg", RowChart(drawn, highest, scales.percents(highest), overall))
+    return draw("rows.svg", RowChart(drawn, highest, scales.percents(highest), overall))
 
 
 def first_loads(days: Sequence[FirstLoadDay]) -> Markup:
@@ -104,7 +111,7 @@ def first_loads(days: Sequence[FirstLoadDay]) -> Markup:
         (place, str(days[place].day)) for place in scales.every(len(days), MOST_DAY_LABELS)
     ]
     tooltips = [tips.first_load(each) for each in days]
-    return _draw("panels.svg", PanelChart([panel], labels, tooltips))
+    return draw("panels.svg", PanelChart([panel], labels, tooltips))
 
 
 def daily(periods: Sequence[Period]) -> Markup:
@@ -118,7 +125,7 @@ def daily(periods: Sequence[Period]) -> Markup:
     ]
     labels = scales.dates([period.first for period in periods])
     tooltips = [tips.period(period) for period in periods]
-    return _draw("panels.svg", PanelChart(panels, labels, tooltips))
+    return draw("panels.svg", PanelChart(panels, labels, tooltips))
 
 
 def _events(title: str, periods: Sequence[tuple[int, Sequence[date]]], style: str) -> Panel:
@@ -129,5 +136,6 @@ def _events(title: str, periods: Sequence[tuple[int, Sequence[date]]], style: st
     return Panel(title, 100, highest, scales.counts(highest), hatched=gaps, bars=bars)
 
 
-def _draw(template: str, chart: PanelChart | RowChart) -> Markup:
+def draw(template: str, chart: PanelChart | RowChart) -> Markup:
+    """A chart by its template."""
     return Markup(TEMPLATES.get_template(template).render(chart=chart))

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from user_conversion.outputs import folding, sentences, words
 from user_conversion.outputs.folding import MOST_CHARTED
-from user_conversion.outputs.page import captions, charts, tables
+from user_conversion.outputs.page import captions, charts, forecasts, tables
 from user_conversion.outputs.page.tables import Table
 from user_conversion.outputs.page.templating import TEMPLATES
 from user_conversion.results import ConversionResult, Segmentation
@@ -52,7 +52,11 @@ def render(record: RunRecord) -> str:
         parameters=tables.parameters(record),
         grid=folding.fold_cohorts(result.cohorts),
         weekly=_weekly(result) if result.weeks else None,
-        more=[*(_about_users(result) if result.weeks else ()), _days(result)],
+        more=[
+            *_forecasts(result),
+            *(_about_users(result) if result.weeks else ()),
+            _days(result),
+        ],
         quality=[
             *(tables.lines(result.events) if result.events else ()),
             tables.unused(result.quality),
@@ -85,6 +89,19 @@ def _about_users(result: ConversionResult) -> Iterator[Section]:
         tables.first_loads(loads),
         captions.later_loads(loads),
     )
+
+
+def _forecasts(result: ConversionResult) -> Iterator[Section]:
+    found = result.past_forecasts
+    if found:
+        yield Section(
+            "forecasts",
+            "How good forecasts were",
+            forecasts.lead(found),
+            forecasts.chart(found),
+            forecasts.table(found),
+            forecasts.note(found),
+        )
 
 
 def _days(result: ConversionResult) -> Section:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from user_conversion.forecast import Forecast
 from user_conversion.outputs.page import scales
 from user_conversion.results import Figures
 
@@ -44,6 +45,11 @@ class Estimate:
         low, high = figures.interval or (0.0, 0.0)
         return cls(place, figures.conversion_rate or 0.0, low, high, style)
 
+    @classmethod
+    def forecast(cls, place: int, expected: Forecast, style: str) -> Estimate:
+        """A forecast with its interval."""
+        return cls(place, expected.conversion_rate, *expected.interval, style)
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -58,6 +64,8 @@ class Panel:
     # Each is drawn as a line of rates in a ribbon of intervals.
     stretches: Iterable[Sequence[Estimate]] = ()
     intervals: Iterable[Estimate] = ()
+    # Drawn as diamonds, a little beside the points of the same places.
+    forecasts: Iterable[Estimate] = ()
     points: Iterable[Estimate] = ()
 
     def y(self, value: float) -> float:

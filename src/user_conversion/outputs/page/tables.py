@@ -131,22 +131,12 @@ def lines(counts: EventCounts) -> Iterator[Table]:
 
 def unused(counts: Quality) -> Table:
     """One row per kind of registrations and loads that the metric does not use."""
+    duplicates = counts.duplicate_registrations
+    unknown, early = counts.loads_without_registration, counts.loads_before_registration
     rows = [
-        (
-            "Duplicate registrations",
-            counts.duplicate_registrations,
-            "later registrations of a registered user",
-        ),
-        (
-            "Loads without registration",
-            counts.loads_without_registration,
-            "the user's registration is not in these logs",
-        ),
-        (
-            "Loads before registration",
-            counts.loads_before_registration,
-            "earlier than the user's registration",
-        ),
+        ("Duplicate registrations", duplicates, "later registrations of a registered user"),
+        ("Loads without registration", unknown, "the user's registration is not in these logs"),
+        ("Loads before registration", early, "earlier than the user's registration"),
     ]
     if counts.events_after_as_of:
         rows.append(("Events after the last day", counts.events_after_as_of, "set by --as-of"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from user_conversion.finality import MISSING_DAYS, UNFINISHED
+from user_conversion.forecast import PastForecast
 from user_conversion.outputs import sentences, words
 from user_conversion.outputs.folding import Period, SegmentRow
 from user_conversion.results import Figures, FirstLoadDay, WeekResult
@@ -22,6 +23,15 @@ def week(result: WeekResult) -> str:
     note = notes.get(result.incomplete_because or "", "")
     label = f"{result.registration_week}, from {words.day(result.week_start)}"
     return _lines(label, *_of(result.figures), note, words.forecast(result.forecast))
+
+
+def past_forecast(each: PastForecast) -> str:
+    """A forecast of a week that is complete by now."""
+    return _lines(
+        each.registration_week,
+        words.forecast(each.forecast),
+        f"came: {words.rate(each.conversion_rate)}",
+    )
 
 
 def no_week(monday: date) -> str:
