@@ -1,4 +1,4 @@
-"""What went wrong in Spark, in one sentence."""
+"""Turns the errors of Spark into one sentence each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from user_conversion.errors import DatasetError, EngineError, OutputError, UserConversionError
 
-# Frames of what reads Parquet, as opposed to writing it.
+# In the stack trace if Spark was reading Parquet, not writing it.
 READS_PARQUET = re.compile(r"Parquet(?:File|Record)Reader|Parquet column cannot be converted")
 
 
@@ -41,13 +41,13 @@ def _translated(error: Exception, scratch: Path) -> UserConversionError:
     if "StatusCode.UNAVAILABLE" in text:
         return EngineError(
             f"Spark Connect's server is gone or cannot be reached ({cause}): "
-            "see that it is running."
+            "check that it is running."
         )
     if READS_PARQUET.search(text):
         return DatasetError(
             f"The Parquet cannot be read ({cause}); run events-split --full-refresh."
         )
-    return EngineError(f"Spark gave up: {cause}.")
+    return EngineError(f"Spark failed: {cause}.")
 
 
 def _is_java_gone(error: Exception) -> bool:
@@ -59,7 +59,7 @@ def _is_java_gone(error: Exception) -> bool:
 
 
 def root_cause(error: Exception) -> str:
-    """The innermost message of an error that came from Java, or by gRPC, without its class."""
+    """The innermost message of an error from Java or gRPC, without its class."""
     causes = re.findall(r"Caused by: (.+)", str(error))
     causes = causes or re.findall(r'^\s*details = "(.+)"$', str(error), re.MULTILINE)
     message = causes[-1] if causes else first_line(error)

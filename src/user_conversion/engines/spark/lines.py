@@ -35,12 +35,9 @@ def read_lines(lines: DataFrame, log_format: LogFormat, latest: datetime) -> Dat
     """
     record = Record(lines, log_format.paths)
     # Each call is a projection, so that Spark computes its columns once.
+    texts = {"name": "event", "timestamp_text": "timestamp", "id_text": "initiator_id"}
     rows = record.rows.withColumns(
-        {
-            "name": _field(record, log_format, "event"),
-            "timestamp_text": _field(record, log_format, "timestamp"),
-            "id_text": _field(record, log_format, "initiator_id"),
-        }
+        {column: _field(record, log_format, name) for column, name in texts.items()}
     )
     rows = rows.withColumns(
         {
