@@ -1,4 +1,4 @@
-"""Write docs/cli.md from the command line's own help.
+"""Write docs/reference/cli.md from the command line's own help.
 
 python scripts/cli_reference.py           write it
 python scripts/cli_reference.py --check   fail if it is not what it would write
@@ -12,15 +12,28 @@ from typer.testing import CliRunner
 
 from user_conversion.cli import app
 
-REFERENCE = Path(__file__).parent.parent / "docs" / "cli.md"
+REFERENCE = Path(__file__).parent.parent / "docs" / "reference" / "cli.md"
 PREFACE = """\
 # Command line
 
-Made by `task cli-reference` from the commands' own help; a test keeps it so.
+`task cli-reference` writes this page from the help of the commands; a test keeps it up to date.
 
-Every option can also be set in the environment: `--max-rejected` is `USER_CONVERSION_MAX_REJECTED`.
-Results go to standard output, everything else to standard error. Exit status: 0 done, 1 the run
-failed and left the output as it was, 2 wrong usage.
+**Environment.** Every option also reads a variable: `--max-rejected` reads
+`USER_CONVERSION_MAX_REJECTED`. For `--registered`, `--app-loaded`, `--field` and `--conf`, write
+one value per line in the variable. The command line has precedence.
+
+**Output.** Results go to standard output, messages and progress to standard error.
+
+**Exit status.**
+
+| Status | Meaning |
+|---|---|
+| 0 | done |
+| 1 | the run failed; one sentence says why, the previous output is unchanged |
+| 2 | an option cannot be used |
+| 130 | interrupted (Ctrl-C or SIGTERM); the previous output is unchanged |
+
+`./task run -- OPTIONS` and its siblings pass options to these commands.
 """
 
 
@@ -43,7 +56,7 @@ def _page(words: tuple[str, ...]) -> str:
 def main() -> int:
     if "--check" in sys.argv:
         if not REFERENCE.exists() or REFERENCE.read_text() != reference():
-            print("docs/cli.md is not what the help says; run: task cli-reference")
+            print("docs/reference/cli.md is not what the help says; run: task cli-reference")
             return 1
         return 0
     REFERENCE.write_text(reference())

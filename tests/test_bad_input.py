@@ -1,6 +1,7 @@
 """Every line is an event, another event, blank or rejected with a reason, on every engine.
 
-A file without any line that can be read fails the run, so each file here begins with `GOOD`.
+A file none of whose lines can be read fails the run, so files here begin with a good line. It
+differs from file to file, because files with the same content are the same file.
 """
 
 from __future__ import annotations
@@ -44,10 +45,14 @@ from user_conversion.events import Event, Rejected, Skipped, read_line
 from user_conversion.log_format import LogFormat as Product
 
 CASES = bad_input_table.cases()
-FIRST = GOOD.encode()
 DATASETS = {"registered": "user_registration", "app_loaded": "app_loaded"}
 
 # ---------------------------------------------------------------- the lines of a run, judged
+
+
+def good(number: int) -> bytes:
+    """A line for the beginning of a file."""
+    return registered("2020-11-02T06:21:14Z", 10_000 + number).encode()
 
 
 def assert_judged(
@@ -148,33 +153,44 @@ def test_documented_line_in_plain_python(case: Case) -> None:
         assert str(found) == case.counted_as
 
 
-def test_documented_lines(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
-    """Each line in a file of its own, so that a wrong verdict can be told by its source."""
+def test_documented_lines_are_read_as_documented(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    """Each in a file of its own, so that its verdict is known by its file."""
     for number, case in enumerate(CASES):
-        write_log(tmp_path / "logs" / f"{number:03}.json", [FIRST, case.line])
-    result = engine.split(output, tmp_path / "logs", now=bad_input_table.run_started())
-    rejected = {Path(row.source).name: row for row in read_dataset(output, "rejected_events")}
-    assert {name: row.reason for name, row in rejected.items()} == {
-        f"{number:03}.json": case.counted_as
+        write_log(tmp_path / "logs" / f"{number:03}.json", [good(number), case.line])
+    read = engine.split(output, tmp_path / "logs", now=bad_input_table.run_started()).read
+    found = {
+        int(Path(row.source).stem): row.reason for row in read_dataset(output, "rejected_events")
+    }
+    assert found == {
+        number: case.counted_as
         for number, case in enumerate(CASES)
         if case.counted_as in oracle.REASONS
     }
-    good, _ = oracle.read([FIRST] * len(CASES), RUN_STARTED)
-    assert published_events(output) == Counter(
-        (each.counted_as, each.time, each.initiator_id, each.text, f"{each.time:%Y-%m-%d}")
-        for each in CASES
-        if each.time
-    ) + Counter(("registered", e.time, 1, None, f"{e.time:%Y-%m-%d}") for e in good)
-    assert (result.read.other, result.read.blank) == tuple(
+    assert Counter(
+        (row.event, row.time, row.initiator_id, text)
+        for dataset, text_column in (
+            ("user_registration", "channel"),
+            ("app_loaded", "device_type"),
+        )
+        for row in read_dataset(output, dataset)
+        if not 10_000 <= row.initiator_id < 11_000
+        for text in [getattr(row, text_column)]
+    ) == Counter(
+        (case.counted_as, case.time, case.initiator_id, case.text) for case in CASES if case.time
+    )
+    assert (read.other, read.blank) == tuple(
         sum(case.counted_as == kind for case in CASES) for kind in ("other", "blank")
     )
 
 
-def test_documented_lines_in_one_file(engine: EngineUnderTest, tmp_path: Path) -> None:
-    """A bad line does not touch its neighbours, and no line is lost."""
-    cases = [case.line for case in CASES] + bad_input_table.undecided_lines()
-    lines = [line for each in cases for line in (FIRST, each)]
-    assert_judged(engine, tmp_path, [lines], now=bad_input_table.run_started())
+def test_documented_lines_in_one_file_leave_their_neighbours_alone(
+    engine: EngineUnderTest, tmp_path: Path
+) -> None:
+    lines = [case.line for case in CASES] + bad_input_table.parser_lines()
+    mixed = [line for number, each in enumerate(lines) for line in (good(number), each)]
+    assert_judged(engine, tmp_path, [mixed], now=bad_input_table.run_started())
 
 
 # ---------------------------------------------------------------- any mixture of lines
@@ -188,7 +204,8 @@ def test_any_lines_in_any_files_are_read_as_the_oracle_says(engine: EngineUnderT
         lines = data.draw(raw_logs()) + data.draw(st.lists(undecided_lines(), max_size=3))
         contents = data.draw(file_splits(lines))
         with scratch_folder() as name:
-            assert_judged(engine, Path(name), [*map(oracle.split_lines, contents)])
+            files = [[good(n), *oracle.split_lines(each)] for n, each in enumerate(contents)]
+            assert_judged(engine, Path(name), files)
 
     check()
 
@@ -213,7 +230,7 @@ def test_listed_lines_are_read_as_listed(engine: EngineUnderTest, tmp_path: Path
     """Each in a file of its own, and none is lost."""
     lines = [line for each in BAD_LINES.values() for line in each]
     lines += [*OTHER_LINES, *BLANK_LINES, *UNDECIDED_LINES]
-    assert_judged(engine, tmp_path, [[FIRST, line] for line in lines])
+    assert_judged(engine, tmp_path, [[good(number), line] for number, line in enumerate(lines)])
 
 
 NEARLY_PLAIN = (
@@ -245,8 +262,8 @@ def test_small_changes_of_good_lines_are_read_as_the_oracle_says(
         for gone in (0, 1)
     ]
     decided = [line for line in lines if oracle.classify(line, RUN_STARTED).counted_as != UNDECIDED]
-    assert_judged(engine, tmp_path / "decided", [[FIRST, *decided]])
-    assert_judged(engine, tmp_path / "all", [[FIRST, *lines]])
+    assert_judged(engine, tmp_path / "decided", [[good(0), *decided]])
+    assert_judged(engine, tmp_path / "all", [[good(0), *lines]])
 
 
 # ---------------------------------------------------------------- the quarantine
@@ -288,7 +305,8 @@ def test_bad_lines_far_into_large_files_keep_their_numbers(tmp_path: Path, outpu
     odd = {150_000: "", 150_001: '{"event":"page_viewed"}'}
     for name in ("a.json", "b.json"):
         lines = [
-            odd.get(n) or ("bad" if n in bad else text % (n, "p" * 150)) for n in range(200_000)
+            odd.get(n) or (f"bad {name}" if n in bad else text % (n, "p" * 150))
+            for n in range(200_000)
         ]
         lines[150_000] = ""
         write_log(tmp_path / name, lines)
@@ -356,6 +374,7 @@ def test_the_run_says_how_the_lines_add_up(tmp_path: Path, output: Path) -> None
         "registered": 1,
         "app_loaded": 2,
         "other": 1,
+        "anonymous": 0,
         "blank": 1,
         "rejected": 1,
         "rejected_by_reason": {"missing_event": 1},

@@ -1,20 +1,21 @@
-"""Whatever files hold the events, and whatever they are called: all of them, once."""
+"""Files of any name, form and place are read once, or refused by name."""
 
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import threading
 from pathlib import Path
 
 import pytest
-import zstandard
+from backports import zstd
 from support.command import Finished, command, process
 from support.datasets import assert_no_litter, read_dataset
 from support.engines import EngineUnderTest
 from support.logs import app_loaded, registered, write_log
 
-from user_conversion import inputs
+from user_conversion.inputs.lines import LineFile, count_lines, has_more_lines
 
 TIME = "2020-11-02T06:21:14Z"
 
@@ -81,18 +82,26 @@ def test_forms_of_a_log(engine: EngineUnderTest, tmp_path: Path, output: Path) -
     assert result.read.lines == 2 * len(FORMS) + 3 + 7
 
 
-def test_files_of_one_byte(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
-    contents = [b"x", b"{", b"7", b"\x00", b"\xff", b" ", b"\n"]
-    for number, byte in enumerate(contents):
-        write_log(tmp_path / "logs" / f"{number}a.json", [line(number), "", "bad"])
-        (tmp_path / "logs" / f"{number}b.json").write_bytes(byte)
+def test_blank_files_of_one_byte_are_read(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    write_log(tmp_path / "logs" / "a.json", [line(1), "", "bad"])
+    for number, byte in enumerate([b" ", b"\n"]):
+        (tmp_path / "logs" / f"{number}.json").write_bytes(byte)
     result = engine.split(output, tmp_path / "logs")
-    assert (result.read.lines, result.read.blank, result.read.rejected) == (28, 7 + 2, 7 + 5)
-    rejected = read_dataset(output, "rejected_events")
-    names = sorted(Path(row.source).name for row in rejected)
-    assert names == sorted([f"{n}a.json" for n in range(7)] + [f"{n}b.json" for n in range(5)])
-    assert {row.line_number for row in rejected if row.raw == "bad"} <= {3, None}
-    assert users(output) == list(range(7))
+    assert (result.read.lines, result.read.blank, result.read.rejected) == (5, 3, 1)
+    assert users(output) == [1]
+
+
+@pytest.mark.parametrize("byte", [b"{", b"7", b"x", b"\x00", b"\xff"])
+def test_other_files_of_one_byte_are_refused_or_skipped_by_name(
+    engine: EngineUnderTest, tmp_path: Path, output: Path, byte: bytes
+) -> None:
+    write_log(tmp_path / "logs" / "a.json", [line(1)])
+    (tmp_path / "logs" / "b.json").write_bytes(byte)
+    done = engine.command("events-split", "--input", tmp_path / "logs", "--output", output)
+    assert "b.json" in done.err
+    assert users(output) == ([1] if done.status == 0 else [])
 
 
 def test_names_of_a_log(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
@@ -109,11 +118,14 @@ def test_names_of_a_log(engine: EngineUnderTest, tmp_path: Path, output: Path) -
 def test_names_of_a_log_with_a_bad_line(
     engine: EngineUnderTest, tmp_path: Path, output: Path
 ) -> None:
-    logs = [write_log(tmp_path / "logs" / name, [line(1), b"{}", line(2)]) for name in NAMES]
+    logs = [
+        write_log(tmp_path / "logs" / name, [line(number), b"{}", line(-number - 1)])
+        for number, name in enumerate(NAMES)
+    ]
     engine.split(output, tmp_path / "logs")
     rejected = read_dataset(output, "rejected_events")
     assert {row.source for row in rejected} == {str(log) for log in logs}
-    assert {row.line_number for row in rejected} <= {2, None}
+    assert {row.line_number for row in rejected} == {2 if engine.can.line_numbers else None}
 
 
 def test_each_name_given_by_itself(tmp_path: Path, output: Path) -> None:
@@ -144,15 +156,15 @@ def test_name_of_the_output(engine: EngineUnderTest, tmp_path: Path) -> None:
     assert_no_litter(output)
 
 
-def test_a_name_that_is_not_utf_8(tmp_path: Path, output: Path) -> None:
+def test_name_that_is_not_utf_8_is_read(tmp_path: Path, output: Path) -> None:
     log = os.fsencode(tmp_path) + b"/caf\xe9.json"
     with open(log, "wb") as file:  # noqa: PTH123 - Path would need the name as text
         file.write(line(1))
     done = process("run", b"--input", log, b"--output", os.fsencode(output))
-    assert "Traceback" not in done.err
-    assert done.status in {0, 1}
-    if done.status == 0:
-        assert users(output) == [1]
+    assert (done.status, done.err) == (0, "")
+    assert users(output) == [1]
+    again = process("run", b"--input", log, b"--output", os.fsencode(output))
+    assert "No new input" in again.out
 
 
 def test_control_characters_in_a_name_do_not_reach_the_terminal(
@@ -169,41 +181,30 @@ def test_control_characters_in_a_name_do_not_reach_the_terminal(
 # ---------------------------------------------------------------- compression
 
 
-def test_zstandard(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
-    """Read, or refused with a sentence that names the file."""
-    compress = zstandard.ZstdCompressor().compress
+def test_zstandard_is_read(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
     one = tmp_path / "logs" / "one.json.zst"
     one.parent.mkdir()
-    one.write_bytes(compress(line(1) + b"\n"))
-    (tmp_path / "logs" / "two-frames.json.zst").write_bytes(
-        compress(line(2) + b"\n") + compress(b"{}\n") + compress(line(3))
-    )
-    done = engine.command(
-        "events-split", "--input", tmp_path / "logs", "--output", output, "--max-rejected", 1
-    )
-    if done.status == 0:
-        assert users(output) == [1, 2, 3]
-        (row,) = read_dataset(output, "rejected_events")
-        assert (row.line_number, row.raw) == (2, "{}")
-    else:
-        assert_refused(done, ".zst")
-        assert users(output) == []
+    one.write_bytes(zstd.compress(line(1) + b"\n"))
+    frames = [zstd.compress(line(2) + b"\n"), zstd.compress(b"{}\n"), zstd.compress(line(3))]
+    (tmp_path / "logs" / "frames.zst").write_bytes(b"".join(frames))
+    engine.split(output, tmp_path / "logs")
+    assert users(output) == [1, 2, 3]
+    (row,) = read_dataset(output, "rejected_events")
+    assert (row.line_number, row.raw) == (2 if engine.can.line_numbers else None, "{}")
 
 
 def damaged() -> dict[str, bytes]:
     lines = b"".join(line(number) + b"\n" for number in range(20_000))
-    gz, zst = gzip.compress(lines), zstandard.ZstdCompressor().compress(lines)
+    gz, zst = gzip.compress(lines), zstd.compress(lines)
     wrong_byte = bytearray(gz)
     wrong_byte[len(gz) // 2] ^= 0xFF
     return {
         "truncated.json.gz": gz[: len(gz) // 2],
         "without its last byte.json.gz": gz[:-1],
         "one wrong byte.json.gz": bytes(wrong_byte),
-        "not compressed.json.gz": lines,
         "rest behind it.json.gz": gz + b"rest",
         "truncated.json.zst": zst[: len(zst) // 2],
         "without its last byte.json.zst": zst[:-1],
-        "not compressed.json.zst": lines,
     }
 
 
@@ -229,36 +230,22 @@ def test_a_damaged_file_fails_the_run(
 # ---------------------------------------------------------------- content that is no log
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"[" + line(1) + b"," + line(2) + b"]",
-        b"[\n" + line(1) + b",\n" + line(2) + b"\n]\n",
-        b'\xef\xbb\xbf[\n  {\n    "event": "registered"\n  }\n]\n',
-    ],
-    ids=["one line", "one event a line", "indented"],
-)
-def test_a_json_array(tmp_path: Path, output: Path, content: bytes) -> None:
-    """Read as events, or refused with the way to convert it."""
-    log = tmp_path / "array.json"
-    log.write_bytes(content)
-    done = command("run", "--input", log, "--output", output)
-    assert done.status == 1
-    assert "jq -c '.[]'" in done.err
-    assert "Traceback" not in done.err
-    assert not (output / "user_registration").exists()
-
-
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
-def test_another_encoding(
-    engine: EngineUnderTest, tmp_path: Path, output: Path, encoding: str
-) -> None:
+def test_another_encoding_is_refused(tmp_path: Path, output: Path, encoding: str) -> None:
     log = tmp_path / "log.json"
     log.write_bytes("".join(registered(TIME, user) + "\n" for user in range(20)).encode(encoding))
-    done = engine.command("run", "--input", log, "--output", output)
-    assert done.status == 1
-    assert "invalid_json" in done.err
-    assert "Traceback" not in done.err
+    assert_refused(command("run", "--input", log, "--output", output), log)
+
+
+def test_content_decides_and_not_the_ending(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    logs = tmp_path / "logs"
+    for number, name in enumerate(("a.json.gz", "b.zst", "c.csv", "part-00003", "log", "f.log.1")):
+        write_log(logs / name, [line(number)])
+    (logs / "plain.json").write_bytes(gzip.compress(line(6)))
+    engine.split(output, logs)
+    assert users(output) == list(range(7))
 
 
 def test_a_line_of_20_mb(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
@@ -269,24 +256,30 @@ def test_a_line_of_20_mb(engine: EngineUnderTest, tmp_path: Path, output: Path) 
     assert users(output) == [1, 2, 3, 4]
     assert (result.read.lines, result.read.rejected) == (5, 1)
     (row,) = read_dataset(output, "rejected_events")
-    assert row.line_number in {4, None}
+    assert row.line_number == (4 if engine.can.line_numbers else None)
     assert len(row.raw) < 65_600
 
 
 # ---------------------------------------------------------------- which files
 
 
-def test_a_folder_with_other_files_in_it(
+def test_other_files_of_a_folder_are_skipped_by_name(
     engine: EngineUnderTest, tmp_path: Path, output: Path
 ) -> None:
     logs = tmp_path / "logs"
     write_log(logs / "a.json", [line(1)])
     write_log(logs / "folder.json" / "b.ndjson", [line(2)])
-    for other in ("notes.txt", "a.json.bak", "a.csv", "json", "_SUCCESS", ".hidden.json"):
+    for other in ("notes.txt", "a.json.bak", "a.csv", "json"):
         write_log(logs / other, ["nothing to read"])
-    write_log(logs / ".git" / "a.json", ["nothing to read"])
-    engine.split(output, logs, max_rejected=0)
+    for hidden in ("_SUCCESS", ".hidden.json", ".git/a.json", "_temporary/0/b.json"):
+        write_log(logs / hidden, [line(3)])
+    done = engine.command("events-split", "--input", logs, "--output", output)
+    assert done.status == 0, done.err
     assert users(output) == [1, 2]
+    skipped = {str(logs / name) for name in ("notes.txt", "a.json.bak", "a.csv", "json")}
+    assert all(path in done.err for path in skipped)
+    record = json.loads((output / "run.json").read_text())["jobs"]["events-split"]
+    assert {each["path"] for each in record["skipped"]} == skipped
 
 
 @pytest.mark.parametrize(
@@ -297,6 +290,7 @@ def test_a_folder_with_other_files_in_it(
         (["?.*"], [1, 2]),
         (["**/*.json"], [1, 3, 4]),
         (["d*"], [3, 4]),
+        (["*"], [1, 2, 3, 4]),
         (["deep", "a.json", "deep/c.json", "*.json"], [1, 3, 4]),
         (["deep/er/[a-f].json"], [4]),
     ],
@@ -360,8 +354,9 @@ def test_a_link_to_nothing(tmp_path: Path, output: Path) -> None:
     assert_refused(command("run", "--input", tmp_path / "logs", "--output", output), "nothing.json")
 
 
-def test_the_output_inside_the_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the run writes there are no logs."""
+def test_output_inside_the_input_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for name, expected in (("a.json", [1]), ("a.json", [1]), ("b.json", [1, 2])):
         write_log(tmp_path / name, [line(expected[-1])])
@@ -373,10 +368,10 @@ def test_the_output_inside_the_input(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_many_small_files(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
     for number in range(2_000):
         write_log(tmp_path / "logs" / f"{number % 40}" / f"{number}.json", [line(number)])
-    write_log(tmp_path / "logs" / "7" / "bad.json", ["", "{}"])
+    write_log(tmp_path / "logs" / "7" / "bad.json", ["", "{}", line(2_000)])
     result = engine.split(output, tmp_path / "logs")
-    assert users(output) == list(range(2_000))
-    assert (result.read.lines, result.read.blank, result.read.rejected) == (2_002, 1, 1)
+    assert users(output) == list(range(2_001))
+    assert (result.read.lines, result.read.blank, result.read.rejected) == (2_003, 1, 1)
     (row,) = read_dataset(output, "rejected_events")
     assert (row.source, row.reason) == (str(tmp_path / "logs/7/bad.json"), "missing_event")
 
@@ -384,10 +379,19 @@ def test_many_small_files(engine: EngineUnderTest, tmp_path: Path, output: Path)
 # ---------------------------------------------------------------- files that change
 
 
-def test_a_file_that_grows_while_it_is_read(
+def test_log_without_any_readable_line_fails_the_run(
     engine: EngineUnderTest, tmp_path: Path, output: Path
 ) -> None:
-    """The run fails by name or takes what was there; the next one has every line, once."""
+    write_log(tmp_path / "logs" / "good.json", [line(user) for user in range(1_000)])
+    bad = write_log(tmp_path / "logs" / "bad.json", [b'{"event":"registered"}', b"{}"])
+    options = ["--input", tmp_path / "logs", "--output", output, "--max-rejected", 1]
+    assert_refused(engine.command("run", *options), bad, "missing_timestamp 1")
+    assert users(output) == []
+
+
+def test_file_that_grows_is_read_up_to_its_length_at_the_start(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
     log = write_log(tmp_path / "log.json", [line(number) for number in range(50_000)])
     stop, written = threading.Event(), [50_000]
 
@@ -406,25 +410,26 @@ def test_a_file_that_grows_while_it_is_read(
     finally:
         stop.set()
         writer.join()
-    if done.status:
-        assert_refused(done, log)
-        assert users(output) == []
-    else:
-        published = users(output)
-        assert published == list(range(len(published)))
-    assert engine.command("events-split", "--input", log, "--output", output).status == 0
+    assert done.status == 0, done.err
+    published = users(output)
+    assert published == list(range(len(published)))
+    assert len(published) >= 50_000
+    again = engine.command("events-split", "--input", log, "--output", output, "--format", "json")
+    assert again.json()["events"]["registered"] == written[0]
     assert users(output) == list(range(written[0]))
 
 
-@pytest.mark.parametrize("numpy_pays", [0, 1 << 60])
 @pytest.mark.parametrize(
-    ("text", "lines"), [(b"", 0), (b"\n", 1), (b"a", 1), (b"a\n", 1), (b"a\n\nb", 3), (b"a\r", 1)]
+    ("text", "lines", "not_blank"),
+    [
+        *((b"", 0, 0), (b"\n", 1, 0), (b"a", 1, 1), (b"a\n", 1, 1)),
+        *((b"a\n\nb", 3, 2), (b"a\r", 1, 1), (b" \t\na", 2, 1)),
+    ],
 )
-def test_lines_are_counted_either_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, numpy_pays: int, text: bytes, lines: int
-) -> None:
-    monkeypatch.setattr(inputs, "NUMPY_PAYS", numpy_pays)
-    monkeypatch.setattr(inputs, "CHUNK", 2)
-    (tmp_path / "log.json").write_bytes(text)
-    file = inputs.InputFile.at(tmp_path / "log.json")
-    assert inputs.count_lines([file, file]) == [lines, lines]
+def test_lines_are_counted(tmp_path: Path, text: bytes, lines: int, not_blank: int) -> None:
+    path = tmp_path / "log.json"
+    path.write_bytes(text)
+    file = LineFile(path, "log.json", "none", None, len(text))
+    assert count_lines([file, file]) == [lines, lines]
+    assert not has_more_lines(file, not_blank)
+    assert not not_blank or has_more_lines(file, not_blank - 1)

@@ -1,4 +1,4 @@
-"""docs/library.md: its examples run as they stand and print what it says they print."""
+"""docs/how-to/notebook-and-library.md: its examples run and print what it shows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ibis import ir
 import user_conversion
 
 ROOT = Path(__file__).parents[1]
-DOCUMENT = (ROOT / "docs" / "library.md").read_text()
+DOCUMENT = (ROOT / "docs" / "how-to" / "notebook-and-library.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", DOCUMENT, re.DOTALL)
 
 
@@ -33,7 +33,7 @@ def test_the_examples(
     monkeypatch.chdir(tmp_path)
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        exec(compile(code, "docs/library.md", "exec"), {})
+        exec(compile(code, "docs/how-to/notebook-and-library.md", "exec"), {})
     assert out.getvalue() == printed
 
 

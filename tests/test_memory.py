@@ -1,4 +1,4 @@
-"""Memory: how much DuckDB may take, and that nothing depends on it but where the rest goes."""
+"""The memory limit of DuckDB, and that tables on disk give the same answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.datasets import CONTRACT, assert_no_litter, row_counts
 from support.engines import DUCKDB
 from support.logs import app_loaded, registered, write_log
 
-from user_conversion.engines import duckdb, duckdb_events
+from user_conversion.engines.duckdb import engine, lines
 
 SAMPLE = Path(__file__).parents[1] / "data-input" / "dataset.json"
 
@@ -24,7 +24,7 @@ def published(output: Path) -> dict[str, Counter[tuple[Any, ...]]]:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """Sixty days, out of order, with a bad line and some that need a second look."""
+    """Sixty days, out of order, with a bad line and times in several forms."""
     days = [date(2020, 1, 1) + timedelta(days=n * 37 % 60) for n in range(60)]
     lines = [registered(f"{day}T06:00:00Z", n, "invite") for n, day in enumerate(days)]
     lines += [app_loaded(f"{day}T08:00:00.5Z", n, "phone") for n, day in enumerate(days)]
@@ -36,16 +36,16 @@ def test_tables_on_disk_give_the_same_answer(
     tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved = []
-    move_to_disk = duckdb_events.move_to_disk
+    move_to_disk = lines.move_to_disk
     monkeypatch.setattr(
-        duckdb_events, "move_to_disk", lambda *args: (moved.append(args), move_to_disk(*args))
+        lines, "move_to_disk", lambda *args: (moved.append(args), move_to_disk(*args))
     )
     for log_file, name in ((log, "small"), (SAMPLE, "sample")):
         options = ("--input", log_file, "--no-report", "--format", "json")
         in_memory = command("run", *options, "--output", tmp_path / name, "--max-rejected", 1)
         assert not moved
         with monkeypatch.context() as patched:
-            patched.setattr(duckdb_events, "SHARE_FOR_TABLES", 0)
+            patched.setattr(lines, "SHARE_FOR_TABLES", 0)
             output = tmp_path / f"{name} on disk"
             on_disk = command("run", *options, "--output", output, "--max-rejected", 1)
         assert moved.pop()
@@ -58,21 +58,21 @@ def test_portions_give_the_same_files(
     tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     DUCKDB.run(tmp_path / "at once", log)
-    monkeypatch.setattr(duckdb, "ROWS_WRITTEN_AT_ONCE", 7)
+    monkeypatch.setattr(engine, "ROWS_WRITTEN_AT_ONCE", 7)
     DUCKDB.run(tmp_path / "in portions", log)
     assert published(tmp_path / "in portions") == published(tmp_path / "at once")
     days = tmp_path / "in portions" / "app_loaded" / "format=parquet"
     assert all(len(list(day.iterdir())) == 1 for day in days.iterdir())
 
 
-@pytest.mark.parametrize("size", ["3", "-1GB", "2 apples", "", "80%"])
-def test_a_size_that_is_none(tmp_path: Path, log: Path, size: str) -> None:
+@pytest.mark.parametrize("size", ["3", "-1GB", "2 apples", "80%"])
+def test_impossible_memory_limit_is_wrong_usage(tmp_path: Path, log: Path, size: str) -> None:
     done = command("run", "--input", log, "--output", tmp_path / "o", "--memory-limit", size)
     assert (done.status, done.out) == (2, "")
     assert "--memory-limit" in done.err and "2GiB" in done.err
 
 
-def test_the_limit_is_duckdbs(tmp_path: Path, log: Path) -> None:
+def test_memory_limit_is_an_option_of_duckdb_only(tmp_path: Path, log: Path) -> None:
     options = ("--input", log, "--output", tmp_path / "o", "--memory-limit", "2GiB")
     done = command("run", *options, "--engine", "spark")
     assert done.status == 2

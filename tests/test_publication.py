@@ -17,6 +17,17 @@ from support.command import Finished, command, command_line, process
 from support.datasets import assert_no_litter, read_dataset
 from support.engines import EngineUnderTest
 from support.logs import app_loaded, registered, write_log
+from support.publishing import (
+    FAULT,
+    NEW,
+    NEW_STATE,
+    OLD,
+    OLD_STATE,
+    killed_at,
+    make_steps,
+    publish,
+    published,
+)
 
 from user_conversion.errors import OutputError
 from user_conversion.publication import OutputFolder
@@ -42,119 +53,10 @@ def assert_refused(done: Finished, *named: object) -> None:
 
 # ---------------------------------------------------------------- a failure at every single step
 
-# Partitions as they are before and after: name of each file, and in it which run it is from.
-OLD = {
-    "stays": {"part-0.parquet": "old"},
-    "changes": {"part-0.parquet": "old"},
-    "several": {"part-0.parquet": "old", "part-1.parquet": "old"},
-    "several to one": {"part-0.parquet": "old", "part-1.parquet": "old"},
-    "one to several": {"part-0.parquet": "old"},
-    "goes": {"part-0.parquet": "old"},
-    "several go": {"part-0.parquet": "old", "part-1.parquet": "old"},
-}
-NEW = {
-    "stays": {"part-0.parquet": "old"},
-    "changes": {"part-0.parquet": "new"},
-    "several": {"part-0.parquet": "new", "part-1.parquet": "new"},
-    "several to one": {"part-0.parquet": "new"},
-    "one to several": {"part-0.parquet": "new", "part-1.parquet": "new"},
-    "comes": {"part-0.parquet": "new"},
-    "several come": {"part-0.parquet": "new", "part-1.parquet": "new"},
-}
-# What is in the files of a partition, not what they are called.
-State = dict[str, list[str]]
-OLD_STATE, NEW_STATE = (
-    {name: sorted(files.values()) for name, files in state.items()} | {"ledger.json": [run]}
-    for state, run in ((OLD, "old"), (NEW, "new"))
-)
-
-
-def publish(output: OutputFolder, state: dict[str, dict[str, str]], run: str) -> None:
-    """Publish the partitions that differ, as a job does."""
-    with output.publication() as publication:
-        folder = output.path / "dataset" / "format=parquet"
-        for name, files in state.items():
-            staged = publication.folder / "dataset" / "format=parquet" / name
-            for file, content in files.items():
-                if content == run:
-                    staged.mkdir(parents=True, exist_ok=True)
-                    (staged / file).write_text(content)
-        there = list(folder.iterdir()) if folder.exists() else []
-        publication.drop(output.path, (path for path in there if path.name not in state))
-        (publication.folder / "ledger.json").write_text(run)
-
-
-def published(output: Path) -> State:
-    partitions = (output / "dataset" / "format=parquet").iterdir()
-    found = {path.name: sorted(each.read_text() for each in path.iterdir()) for path in partitions}
-    state = {name: contents for name, contents in found.items() if contents}
-    return state | {"ledger.json": [(output / "ledger.json").read_text()]}
-
-
-class Killed(BaseException):
-    """The process is gone: nothing after this runs."""
-
-
-class Fault:
-    """Makes one of the next file operations fail: that with the given number, from 0.
-
-    It listens to the interpreter's own audit events, so it does not matter by which function a
-    file is opened, renamed or removed; only swapping folders is no such event.
-    """
-
-    EVENTS = frozenset(
-        {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.scandir", "os.listdir"}
-    )
-
-    def __init__(self) -> None:
-        self.countdown: int | None = None
-        self.error: BaseException = Killed()
-        self.happened = False
-        sys.addaudithook(lambda event, _: self.step() if event in self.EVENTS else None)
-
-    def step(self) -> None:
-        if self.countdown is not None:
-            self.countdown -= 1
-            if self.countdown < 0:
-                self.countdown, self.happened = None, True
-                raise self.error
-
-    @contextlib.contextmanager
-    def at(self, number: int, error: BaseException) -> Iterator[None]:
-        self.countdown, self.error, self.happened = number, error, False
-        try:
-            yield
-        finally:
-            self.countdown = None
-
-
-FAULT = Fault()
-
 
 @pytest.fixture(autouse=True)
-def swapping_is_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    from user_conversion import publication
-
-    exchange = publication.exchange
-
-    def step_and_exchange(one: Path, other: Path) -> None:
-        FAULT.step()
-        exchange(one, other)
-
-    monkeypatch.setattr(publication, "exchange", step_and_exchange)
-
-
-def killed_at(number: int, output: Path, work: Callable[[OutputFolder], None]) -> bool:
-    """Do some work in an output folder and die at a step; whether there was such a step."""
-    folder = OutputFolder(output, "test")
-    with FAULT.at(number, Killed()), contextlib.suppress(Killed):
-        folder.__enter__()
-        work(folder)
-        folder.__exit__()
-    # As the system does with a process that is gone; no other tidying up takes place.
-    with contextlib.suppress(AttributeError):
-        folder._lock.close()
-    return FAULT.happened
+def swapping_and_syncing_are_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_steps(monkeypatch)
 
 
 def failed_at(
@@ -174,6 +76,8 @@ def publish_new(folder: OutputFolder) -> None:
 FAILURES: dict[str, Callable[[int, Path, Callable[[OutputFolder], None]], bool]] = {
     "killed": killed_at,
     "disk full": partial(failed_at, error=OSError(28, "No space left on device")),
+    "disk broken": partial(failed_at, error=OSError(5, "Input/output error")),
+    "system call interrupted": partial(failed_at, error=InterruptedError(4, "Interrupted")),
     "lost rights": partial(failed_at, error=PermissionError(13, "Permission denied")),
     "interrupted": partial(failed_at, error=KeyboardInterrupt()),
 }
@@ -306,7 +210,7 @@ def test_stopped_by_hand(tmp_path: Path, output: Path, stop: signal.Signals) -> 
         run.send_signal(stop)
         error = run.communicate(timeout=20)[1].decode()
     assert run.returncode == 130, error
-    assert error == "user-conversion: stopped; the output is as it was.\n"
+    assert error == "user-conversion: interrupted; the previous output is unchanged.\n"
     assert users(output) == [1]
     assert_no_litter(output)
 
@@ -406,7 +310,8 @@ def test_a_full_disk(engine: EngineUnderTest, tmp_path: Path, small_disk: Path, 
     filler.write_bytes(b"x" * max(0, left.f_bavail * left.f_frsize - free))
     again = ["run", "--input", first, second, "--output", output]
     done = engine.command(*again)
-    assert_refused(done, output)
+    assert_refused(done, output, "space")
+    assert "exception_type" not in done.err
     assert users(output) == [1]
     assert len(read_dataset(output, "weekly_summary")) == 1
     filler.unlink()

@@ -10,21 +10,28 @@ from pathlib import Path
 import pytest
 import yaml
 from support.command import command
+from support.logs import write_log
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
     line
     for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-    for line in block.splitlines()
+    for line in block.replace("\\\n", " ").splitlines()
+]
+SEGMENT = [
+    '{"event":"Signed Up","timestamp":"2020-11-02T07:00:14.000Z","userId":"u-2"}',
+    '{"type":"identify","timestamp":"2020-11-02T07:00:14.000Z","userId":"u-2"}',
+    '{"event":"Application Opened","timestamp":"2020-11-11T10:13:42.000Z","userId":"u-2"}',
 ]
 OURS = [shlex.split(line)[1:] for line in COMMANDS if line.startswith("user-conversion ")]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder as a clone is: with the sample log in data-input."""
+    """A folder as a clone is, with the sample log in data-input, and a log of Segment's."""
     shutil.copytree(ROOT / "data-input", tmp_path / "data-input")
+    write_log(tmp_path / "segment-logs" / "1.json", SEGMENT)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -55,7 +62,7 @@ def test_the_commands_run_one_after_the_other(folder: Path) -> None:
         finished = command(*arguments)
         assert finished.status == 0, finished.err
     assert (folder / "my-output" / "report.html").exists()
-    assert (folder / "my-sample.json").exists()
+    assert (folder / "segment-output" / "report.html").exists()
 
 
 def test_the_definitions_give_the_rates_that_the_readme_names(folder: Path) -> None:

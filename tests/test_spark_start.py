@@ -9,8 +9,8 @@ from time import monotonic
 import pytest
 from support.command import process
 from support.logs import registered, write_log
-from user_conversion.engines.spark_errors import spark_errors
 
+from user_conversion.engines.spark.errors import spark_errors
 from user_conversion.errors import EngineError
 
 pytestmark = pytest.mark.spark

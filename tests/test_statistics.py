@@ -224,7 +224,7 @@ def test_p_values_are_written_without_crossing_the_level(p_value: float, text: s
         ),
         (
             IndependenceTest(None, None, None, 0),
-            "Nothing to test: fewer than two segments have users, or all users did the same.",
+            "Nothing to test: fewer than two segments are large enough, or all users did the same.",
         ),
     ],
 )

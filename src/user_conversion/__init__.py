@@ -1,8 +1,9 @@
 """Raw event logs in, weekly user conversion out.
 
 `run` does what the command does and returns the answer. The metric itself is functions over Ibis
-tables, for any backend of Ibis (see `user_conversion.conversion` and docs/library.md). All names
-are imported on first use, so that `import user_conversion` stays fast.
+tables, for any backend of Ibis (see `user_conversion.conversion` and
+docs/how-to/notebook-and-library.md). All names are imported on first use, so that
+`import user_conversion` stays fast.
 """
 
 from __future__ import annotations

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
+from contextlib import suppress
 
 INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line and exit with 0 done, 1 the run failed, 2 wrong usage."""
+    """Run the command line and exit with a status.
+
+    0 done, 1 the run failed, 2 wrong usage, 3 `check` saw a change.
+    """
     if sys.argv[1:] == ["--version"]:
         from user_conversion import __version__
 
@@ -26,16 +31,36 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     try:
         app(prog_name="user-conversion")
+        if sys.stdout:
+            sys.stdout.flush()
     except UserConversionError as error:
-        print(f"user-conversion: {_printable(str(error))}", file=sys.stderr)
+        _complain(str(error))
         sys.exit(2 if isinstance(error, SettingsError) else 1)
+    except OSError as error:
+        # Files have errors of their own, so this is a stream.
+        _leave_stdout()
+        _complain(f"Cannot write to standard output: {error.strerror}.")
+        sys.exit(1)
     except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):
+            # The reader has seen enough; the run itself is done.
+            _leave_stdout()
+            sys.exit(0)
         # Typer turns a KeyboardInterrupt into this.
         if ended.code == INTERRUPTED:
-            print(
-                "user-conversion: interrupted; the previous output is unchanged.", file=sys.stderr
-            )
+            _complain("interrupted; the previous output is unchanged.")
         raise
+
+
+def _complain(text: str) -> None:
+    if sys.stderr:
+        print(f"user-conversion: {_printable(text)}", file=sys.stderr)
+
+
+def _leave_stdout() -> None:
+    """Have Python not try to write the rest at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _printable(text: str) -> str:

@@ -23,6 +23,12 @@ CONVERTED: dict[str, Callable[[ir.Table], ir.BooleanValue]] = {
     SAME_WEEK.name: lambda users: users.week_offset == 0,
     ANY_LOAD_NEXT_WEEK.name: lambda users: users.loaded_next_week,
 }
+# When a converted user converted.
+CONVERTED_AT: dict[str, Callable[[ir.Table], ir.TimestampValue]] = {
+    NEXT_WEEK.name: lambda users: users.first_loaded_at,
+    SAME_WEEK.name: lambda users: users.first_loaded_at,
+    ANY_LOAD_NEXT_WEEK.name: lambda users: users.next_week_loaded_at,
+}
 MICROSECONDS_PER_DAY = 86_400_000_000
 
 
@@ -66,8 +72,8 @@ def load_history(registrations: ir.Table, app_loaded: ir.Table) -> ir.Table:
 
     Columns: initiator_id; first_load, the earliest load at or after the registration (a struct
     of loaded_at and device_type, null if there is none; at the same instant the device type that
-    comes first alphabetically is used, no value comes last); loaded_next_week; loads and
-    loads_before_registration, counts of events.
+    comes first alphabetically is used, no value comes last); next_week_loaded_at, the earliest
+    load in the week directly after; loads and loads_before_registration, counts of events.
     """
     loads = app_loaded.rename(loaded_at="time").inner_join(registrations, "initiator_id")
     load = ibis.struct(
@@ -83,7 +89,7 @@ def load_history(registrations: ir.Table, app_loaded: ir.Table) -> ir.Table:
     )
     return loads.group_by("initiator_id").aggregate(
         first_load=load.min(where=counts),
-        loaded_next_week=is_next_week.any(),
+        next_week_loaded_at=loads.loaded_at.min(where=is_next_week),
         loads=loads.count(),
         loads_before_registration=loads.count(where=~counts),
     )
@@ -100,8 +106,8 @@ def registered_users(
     `registrations` is what `earliest_registrations` returns. Columns: initiator_id,
     registered_at, the registration's attributes, first_loaded_at and device_type of the first
     load (null without one), week_offset (whole calendar weeks from the registration week to that
-    of the first load), loaded_next_week, registration_week, and the counts of events loads and
-    loads_before_registration.
+    of the first load), loaded_next_week, next_week_loaded_at (the earliest load in that week),
+    registration_week, and the counts of events loads and loads_before_registration.
     """
     history = load_history(registrations, app_loaded)
     users = registrations.left_join(history, "initiator_id")
@@ -125,7 +131,8 @@ def registered_users(
         "first_loaded_at",
         "device_type",
         week_offset=users.load_week_number - users.week_number,
-        loaded_next_week=users.loaded_next_week.fill_null(False),
+        loaded_next_week=users.next_week_loaded_at.notnull(),
+        next_week_loaded_at=users.next_week_loaded_at,
         loads=users.loads.fill_null(0),
         loads_before_registration=users.loads_before_registration.fill_null(0),
         registration_week=users.registration_week,
@@ -172,6 +179,27 @@ def weekly_summary(users: ir.Table) -> ir.Table:
     return weeks.mutate(conversion_rate=rate.cast("int64"))
 
 
+def conversion_days(users: ir.Table, days: ir.Table, definition: str = NEXT_WEEK.name) -> ir.Table:
+    """One row per registration week and local day on which users converted.
+
+    `users` is what `registered_users` returns, `days` the local days (`weeks.day_rows`); other
+    days are left out. Columns: registration_week, day (date), conversions (users).
+    """
+    converted = users.filter(CONVERTED[definition](users))
+    converted = converted.select(
+        "registration_week", converted_at=CONVERTED_AT[definition](converted)
+    )
+    on_day = converted.join(
+        days,
+        [
+            converted.converted_at.date() == days.utc_day,
+            converted.converted_at >= days.starts_at,
+            converted.converted_at < days.ends_at,
+        ],
+    )
+    return on_day.group_by("registration_week", "day").aggregate(conversions=on_day.count())
+
+
 def cohort_table(users: ir.Table) -> ir.Table:
     """One row per registration week and week offset of the first load.
 
@@ -211,10 +239,16 @@ def _full_days(start: ir.TimestampColumn, end: ir.TimestampColumn, horizon: int)
 
 
 def daily_events(user_registration: ir.Table, app_loaded: ir.Table) -> ir.Table:
-    """One row per UTC day and event name with events. Columns: day, event, events, latest."""
+    """One row per UTC day and event name with events.
+
+    Columns: day, event, events (their number), earliest, latest (instants).
+    """
     days = [
         events.group_by(day=events.time.date()).aggregate(
-            event=ibis.literal(name), events=events.count(), latest=events.time.max()
+            event=ibis.literal(name),
+            events=events.count(),
+            earliest=events.time.min(),
+            latest=events.time.max(),
         )
         for name, events in (("registered", user_registration), ("app_loaded", app_loaded))
     ]
@@ -222,8 +256,14 @@ def daily_events(user_registration: ir.Table, app_loaded: ir.Table) -> ir.Table:
 
 
 def load_quality(users: ir.Table) -> ir.Table:
-    """One row: loads (events of registered users) and loads_before_registration among them."""
-    return users.aggregate(
-        loads=users.loads.sum().fill_null(0),
-        loads_before_registration=users.loads_before_registration.sum().fill_null(0),
+    """One row per registration week: what the loads of its users say about the logs.
+
+    `users` is what `registered_users` returns. Columns: registration_week, loads (events),
+    loads_before_registration (those of them before the user's registration), seen_before (users
+    with such a load: they probably registered before these logs begin).
+    """
+    return users.group_by("registration_week").aggregate(
+        loads=users.loads.sum(),
+        loads_before_registration=users.loads_before_registration.sum(),
+        seen_before=users.count(where=users.loads_before_registration > 0),
     )

@@ -70,6 +70,11 @@ def app_loaded(ids: str = "bigint") -> Dataset:
     return Dataset("app_loaded", columns, "derived_tstamp_day", "time")
 
 
+def event_datasets(attributes: Attributes, ids: str) -> tuple[Dataset, Dataset]:
+    """The datasets of events, by day."""
+    return user_registration(attributes, ids), app_loaded(ids)
+
+
 def user_conversion(attributes: Attributes = ("channel",), ids: str = "bigint") -> Dataset:
     """One row per registered user. `ids` is the type of initiator_id."""
     columns = {"initiator_id": ids, "registered_at": "timestamp"}

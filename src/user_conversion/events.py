@@ -23,7 +23,8 @@ from user_conversion.log_format import APP_LOADED, REGISTERED, FieldPath, LogFor
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCK_TOLERANCE = timedelta(days=1)
 
-INTEGER = re.compile(r"-?[0-9]+")
+# Python refuses to convert texts of more than 4,300 digits.
+INTEGER = re.compile(r"-?[0-9]{1,999}")
 # RFC 3339, but a space may stand for the T, the offset may lack its colon or minutes, and
 # without one the time is local to the log format's zone. Engines use the same pattern.
 TIMESTAMP = (
@@ -31,10 +32,9 @@ TIMESTAMP = (
     r"(Z| UTC|[+-](?:0[0-9]|1[0-7])(?::?[0-5][0-9])?|[+-]18(?::?00)?)?"
 )
 # A number of seconds, milliseconds, microseconds or nanoseconds since 1970, told by its size.
-EPOCH_NUMBER = r"[0-9]+(\.[0-9]+)?([eE][+]?[0-9]+)?"
+EPOCH_NUMBER = r"[0-9]+(\.[0-9]+)?([eE][+]?[0-9]{1,2})?"
 SMALLEST_EPOCH, LARGEST_EPOCH = 100_000_000, 4_200_000_000
 EPOCH_UNITS = (1, 10**3, 10**6, 10**9)
-DIGITS = 1_000
 
 BOM = b"\xef\xbb\xbf"
 
@@ -93,10 +93,13 @@ class EventCounts:
     rejected_by_reason: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, verdicts: Mapping[str, int]) -> EventCounts:
-        """The counts from the number of lines by verdict: a kind, `Skipped` or `Reason`."""
+    def of(cls, lines: int, verdicts: Mapping[str, int]) -> EventCounts:
+        """The counts from the number of lines by verdict: a kind, `Skipped` or `Reason`.
+
+        `lines` is counted independently of the verdicts.
+        """
         return cls(
-            lines=sum(verdicts.values()),
+            lines=lines,
             **{
                 name: verdicts.get(name, 0) for name in (REGISTERED, APP_LOADED, *map(str, Skipped))
             },
@@ -120,10 +123,15 @@ class EventCounts:
         return self.lines - self.recognised - self.blank - self.rejected
 
     def __add__(self, more: EventCounts) -> EventCounts:
-        return EventCounts(
-            *(getattr(self, name) + getattr(more, name) for name in COUNTS),
-            _sums(self.rejected_by_reason, more.rejected_by_reason),
-        )
+        counts = {name: getattr(self, name) + getattr(more, name) for name in COUNTS}
+        reasons = Counter(self.rejected_by_reason) + Counter(more.rejected_by_reason)
+        return EventCounts(**counts, rejected_by_reason=dict(sorted(reasons.items())))
+
+    def __sub__(self, less: EventCounts) -> EventCounts:
+        counts = {name: getattr(self, name) - getattr(less, name) for name in COUNTS}
+        reasons = Counter(self.rejected_by_reason)
+        reasons.subtract(less.rejected_by_reason)
+        return EventCounts(**counts, rejected_by_reason=dict(sorted(reasons.items())))
 
     def as_json(self) -> dict[str, Any]:
         """The key `events` of the JSON."""
@@ -136,10 +144,6 @@ class EventCounts:
         """The inverse of `as_json`."""
         counts = {name: int(document[name]) for name in COUNTS}
         return cls(**counts, rejected_by_reason=dict(document["rejected_by_reason"]))
-
-
-def _sums(one: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
-    return dict(sorted((Counter(one) + Counter(more)).items()))
 
 
 COUNTS = ("lines", "registered", "app_loaded", "other", "anonymous", "blank")
@@ -203,15 +207,19 @@ def parse_timestamp(text: str, zone: ZoneInfo | None = None) -> datetime | None:
     """The instant of a timestamp in the form `TIMESTAMP`, None if it has another.
 
     Without an offset it is local to `zone`, by default UTC. Digits beyond microseconds are cut.
+    Instants that are outside of the years 1 to 9999 in UTC become the first or last of them.
     """
     match = re.fullmatch(TIMESTAMP, text)
     if not match:
         return None
     try:
         time = datetime.fromisoformat(text.replace(" UTC", "Z"))
-        return (time if match[2] else time.replace(tzinfo=zone or UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
+    try:
+        return (time if match[2] else time.replace(tzinfo=zone or UTC)).astimezone(UTC)
+    except OverflowError:
+        return (datetime.min if time.year == 1 else datetime.max).replace(tzinfo=UTC)
 
 
 def parse_epoch(number: Decimal, zone: ZoneInfo | None = None) -> datetime | None:
@@ -255,7 +263,7 @@ def _read_time(value: Any, log_format: LogFormat, latest: datetime) -> datetime:
 
 
 def _integer_id(value: Any) -> int:
-    if isinstance(value, str) and len(value) < DIGITS and INTEGER.fullmatch(value):
+    if isinstance(value, str) and INTEGER.fullmatch(value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
         raise Rejected(Reason.INVALID_INITIATOR_ID)
@@ -274,7 +282,7 @@ def _parse_object(line: bytes) -> dict[str, Any]:
         value = json.loads(text, parse_float=Decimal)
         if "\\u" in text:  # a lone surrogate cannot be written as UTF-8
             json.dumps(value, ensure_ascii=False, default=float).encode()
-    except (ValueError, RecursionError):
+    except (ValueError, ArithmeticError, RecursionError):  # Decimal refuses some exponents
         raise Rejected(Reason.INVALID_JSON) from None
     if not isinstance(value, dict):
         raise Rejected(Reason.INVALID_JSON)

@@ -1,8 +1,8 @@
 """Log formats: what the two events are called in a log, and where their fields are.
 
 A log format comes from a preset (a TOML file in `log_formats/`), a TOML file of the user, and
-options; options override the file, the file overrides its preset. `docs/log-formats.md` is the
-reference.
+options; options override the file, the file overrides its preset. `docs/reference/log-format.md`
+is the reference.
 """
 
 from __future__ import annotations
@@ -193,6 +193,7 @@ def log_format(
     name = DEFAULT
     if name_or_file:
         name, document = _named_document(name_or_file)
+        _check_shape(name, document)
     options = {
         "events": {
             kind: _texts(names)
@@ -244,9 +245,6 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
             merged[key] = _merged(merged[key], value) if key != "where" else dict(value)
         else:
             merged[key] = value
-    fields = over.get("fields")
-    if isinstance(fields, Mapping) and "initiator_id" in fields and "ids" not in over:
-        merged["ids"] = "text"
     return merged
 
 
@@ -264,11 +262,11 @@ SHAPE: dict[str, set[str] | None] = {
 
 
 def _from_document(name: str, document: Mapping[str, Any]) -> LogFormat:
-    _check_shape(name, document)
     events = {kind: (kind,) for kind in KINDS} | {
         kind: _texts(names) for kind, names in document.get("events", {}).items()
     }
-    ids = document.get("ids", "integer")
+    has_path = "initiator_id" in document.get("fields", {})
+    ids = document.get("ids", "text" if has_path else "integer")
     if ids not in ("integer", "text"):
         raise SettingsError(f'Log format {name}: ids must be "integer" or "text".')
     _check_events(name, events)

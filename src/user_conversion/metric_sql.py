@@ -3,8 +3,9 @@
 Importing and running Ibis takes as long as a small run. So the statements are compiled ahead
 (`task compile-metric`) into the folder `sql/`, where they can be read; a test keeps them equal to
 the expressions. The statements name these tables: user_registration, app_loaded and calendar;
-earliest_registrations; registered_users; user_conversion; observation. A column `attributes` has
-all attributes of a registration as one struct, so that no statement depends on their names.
+earliest_registrations; registered_users; user_conversion; observation; local_days. A column
+`attributes` has all attributes of a registration as one struct, so that no statement depends on
+their names.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from user_conversion import datasets
 from user_conversion.definitions import DEFINITIONS
 from user_conversion.engines import ENGINES
 from user_conversion.results import HORIZON
-from user_conversion.weeks import CALENDAR_COLUMNS
+from user_conversion.weeks import CALENDAR_COLUMNS, DAY_COLUMNS
 
 if TYPE_CHECKING:
     from ibis import ir
@@ -61,7 +62,7 @@ def statements() -> dict[str, Callable[[], ir.Table]]:
     converted = _table(datasets.user_conversion(ATTRIBUTES))
     columns = datasets.user_conversion(ATTRIBUTES).columns
     columns |= {"loads": "bigint", "loads_before_registration": "bigint"}
-    columns |= {"registration_week": "string"}
+    columns |= {"registration_week": "string", "next_week_loaded_at": "timestamp"}
     del columns["converted"]
     users = _unbound("registered_users", columns)
     found: dict[str, Callable[[], Any]] = {
@@ -85,6 +86,9 @@ def statements() -> dict[str, Callable[[], ir.Table]]:
     for name in DEFINITIONS:
         found[f"user_conversion_{name}"] = partial(
             conversion.user_conversion, users, name, ATTRIBUTES
+        )
+        found[f"conversion_days_{name}"] = partial(
+            conversion.conversion_days, users, _unbound("local_days", DAY_COLUMNS), name
         )
     by_value = _unbound("segmented_users", {"value": "string"} | _counted())
     found["segment_counts"] = partial(conversion.segment_counts, by_value, "value")

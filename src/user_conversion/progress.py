@@ -13,7 +13,7 @@ SECONDS_BETWEEN_LOOKS = 0.1
 @contextmanager
 def watched(what: str, size: int, percent: Callable[[], float]) -> Iterator[None]:
     """Show how far the work in the block is: `percent` of `size` bytes, asked now and then."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield
         return
     from rich.console import Console

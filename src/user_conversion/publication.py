@@ -3,40 +3,46 @@
 A run writes below `.staging/new`, which mirrors the output folder. `publish.json` beside it is
 the commit point: without it the staged files are discarded; with it they are moved into place,
 and the next run finishes a publication that was killed. Readers see each partition either as it
-was or as it will be, never in between. Only one run at a time holds the folder: the lock is the
-operating system's, so it ends with the process that holds it.
+was or as it will be, never in between. After each of these steps everything is synced to disk, so
+that a power cut leaves the steps in their order. Only one run at a time holds the folder: the lock
+is the operating system's, so it ends with the process that holds it.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import shutil
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from user_conversion.documents import write_document
 from user_conversion.errors import OutputError
-from user_conversion.renaming import exchange
+from user_conversion.manifest import Manifest
+from user_conversion.roll_forward import require_possible, roll_forward
+from user_conversion.sync import sync
 
 STAGING = ".staging"
 LOCK = ".lock"
 LEDGER, RUN_RECORD = "ledger.json", "run.json"
-SINGLE_FILE = "part-0.parquet"
 
 
 class OutputFolder:
-    """The output folder while one run holds it. Raises `OutputError` if another run does."""
+    """The output folder while one run holds it. Raises `OutputError` if another run does.
 
-    def __init__(self, path: Path, command: str) -> None:
+    A run that does not rebuild everything also needs the last publication to be finished.
+    """
+
+    def __init__(self, path: Path, command: str, *, rebuild: bool = False) -> None:
         self.path = path
         self.staging = path / STAGING
         self._command = command
+        self._rebuild = rebuild
         self._created = not path.exists()
 
     def __enter__(self) -> OutputFolder:
@@ -80,16 +86,31 @@ class OutputFolder:
         self._lock.flush()
 
     def _recover(self) -> None:
+        """Finish a publication that was committed, or discard what was staged."""
         if self._manifest.exists():
-            self._move_into_place(json.loads(self._manifest.read_text("utf-8")))
-            self._discard()
+            # The run that was killed may not have got to this.
+            sync(self.path)
+            try:
+                self._finish(Manifest.load(self._manifest))
+            except (FileNotFoundError, ValueError):
+                # Until a rebuild is committed, the output may be a mix of two runs.
+                if not self._rebuild:
+                    raise self._cannot_finish() from None
+                return
         shutil.rmtree(self.staging, ignore_errors=True)
+
+    def _cannot_finish(self) -> OutputError:
+        return OutputError(
+            f"A publication in '{self.path}' was interrupted and cannot be finished, because "
+            f"'{self._manifest}' or a file that it names is damaged or of another version; "
+            "rebuild with events-split --full-refresh."
+        )
 
     @contextmanager
     def publication(self) -> Iterator[Publication]:
         """Stage files, and publish them when the block ends without an error."""
         with output_errors(self.path):
-            self._discard()
+            self._discard_staged()
             publication = Publication(self.staging / "new")
             publication.folder.mkdir(parents=True)
             yield publication
@@ -110,70 +131,26 @@ class OutputFolder:
         return self.staging / "scratch"
 
     def _commit(self, publication: Publication) -> None:
-        folders = {
-            str(Path(folder).relative_to(publication.folder)): sorted(names)
-            for folder, _, names in sorted(os.walk(publication.folder, onerror=_fail))
-            if names
-        }
-        for folder, names in folders.items():
-            if folder != "." and len(names) > 1:
-                folders[folder] = _rename_apart(publication.folder / folder, names)
-        manifest = {"folders": folders, "drops": sorted(publication.drops)}
+        manifest = Manifest.of(publication.folder, self.path, publication.drops)
+        require_possible(manifest, self.staging, self.path)
         begun = self.staging / "publish.json.begun"
-        begun.write_text(json.dumps(manifest), "utf-8")
+        manifest.save(begun)
+        sync(self.path)
         begun.rename(self._manifest)
-        self._move_into_place(manifest)
-        self._discard()
+        sync(self.path)
+        self._finish(manifest)
 
-    def _discard(self) -> None:
+    def _finish(self, manifest: Manifest) -> None:
+        roll_forward(manifest, self.staging, self.path)
+        sync(self.path)
         # The manifest goes first: without it staged files are discarded.
-        self._manifest.unlink(missing_ok=True)
+        self._manifest.unlink()
+        sync(self.path)
+        self._discard_staged()
+
+    def _discard_staged(self) -> None:
         for folder in ("new", "dropped"):
             shutil.rmtree(self.staging / folder, ignore_errors=True)
-
-    def _move_into_place(self, manifest: dict[str, Any]) -> None:
-        """Carry out a manifest. Idempotent."""
-        self._move_new_folders(self.staging / "new", self.path)
-        for folder, names in manifest["folders"].items():
-            staged, live = self.staging / "new" / folder, self.path / folder
-            if names == [SINGLE_FILE] or folder == ".":
-                self._replace_files(staged, live, names)
-            else:
-                self._replace_folder(staged, live, names)
-        dropped = self.staging / "dropped"
-        dropped.mkdir(exist_ok=True)
-        for folder in manifest["drops"]:
-            # In one step, so that no reader finds half of a partition.
-            with suppress(FileNotFoundError):
-                (self.path / folder).rename(dropped / folder.replace("/", "."))
-
-    def _move_new_folders(self, staged: Path, live: Path) -> None:
-        """Move folders that were not there before whole: a new dataset takes one step."""
-        for folder in [path for path in staged.iterdir() if path.is_dir()]:
-            target = live / folder.name
-            if target.exists():
-                self._move_new_folders(folder, target)
-            else:
-                folder.rename(target)
-
-    def _replace_files(self, staged: Path, live: Path, names: list[str]) -> None:
-        there = set(os.listdir(live)) if live.exists() else set()  # noqa: PTH208
-        if live != self.path and there - {SINGLE_FILE}:
-            self._replace_folder(staged, live, names)
-            return
-        live.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            if (staged / name).exists():
-                (staged / name).replace(live / name)
-
-    def _replace_folder(self, staged: Path, live: Path, names: list[str]) -> None:
-        if live.exists() and sorted(os.listdir(live)) == names:  # noqa: PTH208
-            return
-        live.parent.mkdir(parents=True, exist_ok=True)
-        if live.exists():
-            exchange(staged, live)
-        else:
-            staged.rename(live)
 
 
 class Publication:
@@ -189,21 +166,7 @@ class Publication:
 
     def write_json(self, name: str, document: Any) -> None:
         """Stage a JSON document for the top of the output folder."""
-        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-        (self.folder / name).write_text(text, "utf-8")
-
-
-def _rename_apart(folder: Path, names: list[str]) -> list[str]:
-    """Give the files unique names, so that a half-finished swap can be recognised after a crash."""
-    token = os.urandom(8).hex()
-    new_names = [f"part-{number:05}-{token}.parquet" for number in range(len(names))]
-    for old, new in zip(names, new_names, strict=True):
-        (folder / old).rename(folder / new)
-    return new_names
-
-
-def _fail(error: OSError) -> None:
-    raise error
+        write_document(self.folder / name, document)
 
 
 @contextmanager

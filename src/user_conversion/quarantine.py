@@ -11,7 +11,7 @@ from user_conversion.inputs.lines import has_more_lines
 
 if TYPE_CHECKING:
     from user_conversion.engines import Engine
-    from user_conversion.inputs.convert import LineFile
+    from user_conversion.inputs.lines import LineFile
 
 RAW_LIMIT = 65_536
 CUT_MARK = "… [cut]"

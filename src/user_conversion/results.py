@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
+from user_conversion.change import Change
 from user_conversion.definitions import Definition, definition
 from user_conversion.events import EventCounts
-from user_conversion.log_format import APP_LOADED, REGISTERED
+from user_conversion.finality import Gaps
+from user_conversion.forecast import Forecast, PastForecast
 from user_conversion.statistics import (
     IndependenceTest,
     independence_test,
@@ -79,11 +81,21 @@ class Figures:
 
 @dataclass(frozen=True)
 class WeekResult:
-    """One registration week; `complete` if no event can change its figures any more."""
+    """One registration week; `complete` if no event can change its figures any more.
+
+    `incomplete_because` is a reason of `finality`, None for a complete week. `logs_begin` says
+    that the logs begin within the week, so that registrations of its first days are missing.
+    `seen_before` counts users with loads before their registration. `forecast` is the rate that
+    an unfinished week will have, if it can be judged.
+    """
 
     registration_week: str
     figures: Figures
     complete: bool
+    incomplete_because: str | None = None
+    logs_begin: bool = False
+    seen_before: int = 0
+    forecast: Forecast | None = None
 
     @property
     def week_start(self) -> date:
@@ -97,6 +109,10 @@ class WeekResult:
             "week_start": self.week_start.isoformat(),
             **self.figures.as_json(),
             "complete": self.complete,
+            "incomplete_because": self.incomplete_because,
+            "logs_begin": self.logs_begin,
+            "forecast": self.forecast and self.forecast.as_json(),
+            "seen_before": self.seen_before,
             "small_sample": self.figures.small_sample,
         }
 
@@ -104,7 +120,15 @@ class WeekResult:
     def from_json(cls, document: Row) -> WeekResult:
         """The inverse of `as_json`."""
         figures = Figures.from_json(document)
-        return cls(document["registration_week"], figures, document["complete"])
+        names = ("complete", "incomplete_because", "logs_begin", "seen_before")
+        values = {name: document[name] for name in names}
+        expected = document["forecast"]
+        return cls(
+            document["registration_week"],
+            figures,
+            **values,
+            forecast=Forecast.from_json(expected) if expected else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -119,7 +143,8 @@ class Segment:
 class Segmentation:
     """All segments by one field, the largest first, and the test of whether they differ.
 
-    There is no test by device type: it splits the converted users, not the registered ones.
+    Small samples are left out of the test. There is no test by device type: it splits the
+    converted users, not the registered ones.
     """
 
     by: str
@@ -142,8 +167,11 @@ class Segmentation:
             }
         segments = [Segment(value, each) for value, each in pooled.items()]
         segments.sort(key=_largest_first)
+        # A segment of a few users would make the test impossible for all the others.
         counts = [
-            (each.figures.total_converted, each.figures.total_registered) for each in segments
+            (each.figures.total_converted, each.figures.total_registered)
+            for each in segments
+            if not each.figures.small_sample
         ]
         return cls(by, tuple(segments), None if by == DEVICE_TYPE else independence_test(counts))
 
@@ -258,50 +286,15 @@ class FirstLoads:
             not_yet=sum(row["users"] for row in rows if row["day"] is None),
         )
 
+    def as_json(self) -> dict[str, Any]:
+        """The key `first_loads`."""
+        return {**asdict(self), "days": [asdict(day) for day in self.days]}
+
     @classmethod
     def from_json(cls, document: Row) -> FirstLoads:
-        """The inverse of `dataclasses.asdict`."""
+        """The inverse of `as_json`."""
         days = tuple(FirstLoadDay(**day) for day in document["days"])
         return cls(days, document["later"], document["not_yet"])
-
-
-@dataclass(frozen=True)
-class Gaps:
-    """UTC days without events between the first and the last event, of any or of one kind."""
-
-    events: tuple[date, ...] = ()
-    registered: tuple[date, ...] = ()
-    app_loaded: tuple[date, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.events or self.registered or self.app_loaded)
-
-    @classmethod
-    def of(cls, daily: Daily) -> Gaps:
-        """The missing days of counts by day."""
-        if not daily:
-            return cls()
-        first, last = min(daily), max(daily)
-        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-        return cls(
-            tuple(day for day in days if day not in daily),
-            tuple(day for day in days if day in daily and REGISTERED not in daily[day]),
-            tuple(day for day in days if day in daily and APP_LOADED not in daily[day]),
-        )
-
-    def as_json(self) -> dict[str, list[str]]:
-        """The key `gaps`."""
-        return {
-            "no_events": [day.isoformat() for day in self.events],
-            "no_registered": [day.isoformat() for day in self.registered],
-            "no_app_loaded": [day.isoformat() for day in self.app_loaded],
-        }
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Sequence[str]]) -> Gaps:
-        """The inverse of `as_json`."""
-        kinds = ("no_events", "no_registered", "no_app_loaded")
-        return cls(*(tuple(map(date.fromisoformat, document[kind])) for kind in kinds))
 
 
 @dataclass(frozen=True)
@@ -333,6 +326,8 @@ class ConversionResult:
     quality: Quality
     events: EventCounts | None
     daily: Daily = field(default_factory=dict)
+    past_forecasts: tuple[PastForecast, ...] = ()
+    change: Change = field(default_factory=Change)
 
     @property
     def counted_as(self) -> Definition:
@@ -370,10 +365,12 @@ class ConversionResult:
             "channels": self.channels.as_json(),
             "channel_test": asdict(self.channels.test) if self.channels.test else None,
             "cohorts": [cohort.as_json() for cohort in self.cohorts],
-            "first_loads": asdict(self.first_loads),
+            "first_loads": self.first_loads.as_json(),
             "gaps": self.gaps.as_json(),
             "quality": asdict(self.quality),
             "events": self.events and self.events.as_json(),
+            "change": self.change.as_json(),
+            "past_forecasts": [each.as_json() for each in self.past_forecasts],
             "daily": {day.isoformat(): counts for day, counts in self.daily.items()},
         }
 
@@ -396,12 +393,17 @@ class ConversionResult:
             gaps=Gaps.from_json(document["gaps"]),
             quality=Quality(**document["quality"]),
             events=EventCounts.from_json(document["events"]) if document["events"] else None,
+            change=Change.from_json(document["change"]),
+            past_forecasts=tuple(map(PastForecast.from_json, document["past_forecasts"])),
             daily={date.fromisoformat(day): counts for day, counts in document["daily"].items()},
         )
 
 
 def is_complete(registration_week: str, definition_name: str, observed_through: date) -> bool:
-    """Whether the last day that can change a week's figures has been observed."""
+    """Whether the last day that can change a week's figures has been observed.
+
+    It does not look for missing days; `finality.Finality` does.
+    """
     return definition(definition_name).last_day(registration_week) <= observed_through
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from user_conversion.documents import read_document
 from user_conversion.errors import DatasetError
 from user_conversion.publication import RUN_RECORD, Publication
 from user_conversion.results import ConversionResult
 from user_conversion.settings import CONVERSION
+
+VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class RunRecord:
         """The record of an output folder. Raises `DatasetError` without a readable one."""
         path = output / RUN_RECORD
         try:
-            return cls.of(json.loads(path.read_text("utf-8")))
+            return cls.of(read_document(path, VERSION))
         except (FileNotFoundError, NotADirectoryError):
             raise DatasetError(
                 f"No run in '{output}' yet: run user-conversion run first."
@@ -41,6 +43,13 @@ class RunRecord:
             raise DatasetError(
                 f"'{path}' is not a readable record of a run: run {CONVERSION} again."
             ) from None
+
+    @property
+    def conversion(self) -> ConversionResult:
+        """The last conversion. Raises `DatasetError` if there is none."""
+        if self.result is None:
+            raise DatasetError(f"No conversion has been computed here yet: run {CONVERSION} first.")
+        return self.result
 
     def save(self, publication: Publication) -> None:
         """Stage the record for publication."""

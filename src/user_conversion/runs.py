@@ -12,13 +12,14 @@ from functools import cached_property
 from typing import Any, ParamSpec, TypeVar
 
 from user_conversion import __version__
-from user_conversion.engines import Engine, open_engine
+from user_conversion.engines import Engine
+from user_conversion.engines.opening import open_engine
 from user_conversion.errors import DatasetError
 from user_conversion.jobs.conversion_rate import compute_conversion
 from user_conversion.jobs.events_split import SplitResult, split_events
 from user_conversion.publication import OutputFolder
 from user_conversion.results import ConversionResult
-from user_conversion.run_record import RunRecord
+from user_conversion.run_record import VERSION, RunRecord
 from user_conversion.settings import CONVERSION, SPLIT, Settings
 
 
@@ -33,7 +34,7 @@ class Run:
         self._command = command
         self._settings = settings
         self._stack = ExitStack()
-        self._output = OutputFolder(settings.folder, command)
+        self._output = OutputFolder(settings.folder, command, rebuild=settings.full_refresh)
         self._started = datetime.now(UTC)
         self._jobs: dict[str, Any] = {}
         self._just_split = False
@@ -61,9 +62,9 @@ class Run:
         with self._recorded(SPLIT) as record:
             result = split_events(self._settings, self._output, lambda: self._engine, self._started)
             self._just_split = result.is_everything
-            record["files_read"] = len(result.plan.files)
-            record["passed_over"] = [
-                {"path": str(each.path), "reason": each.reason} for each in result.passed_over
+            record["files_read"] = len(result.files)
+            record["skipped"] = [
+                {"path": str(each.path), "reason": each.reason} for each in result.skipped
             ]
             record["counts"] = result.read.as_json()
         return result
@@ -89,8 +90,11 @@ class Run:
 
     def _save(self) -> None:
         """Write `run.json`: this run, and the last run of each job."""
+        jobs = self._previous_jobs() | self._jobs
+        conversion = jobs.get(CONVERSION, {}).get("parameters", {})
         self.record = RunRecord.of(
             {
+                "version": VERSION,
                 "command": self._command,
                 "run_at": self._started.isoformat(timespec="seconds"),
                 "engine": self._settings.engine,
@@ -99,8 +103,10 @@ class Run:
                     "python": platform.python_version(),
                     **self._versions,
                 },
+                "definition": conversion.get("definition"),
+                "timezone": conversion.get("timezone"),
                 "seconds": round((datetime.now(UTC) - self._started).total_seconds(), 3),
-                "jobs": self._previous_jobs() | self._jobs,
+                "jobs": jobs,
             }
         )
         with self._output.publication() as publication:

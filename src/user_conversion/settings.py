@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
@@ -46,7 +46,11 @@ class Settings:
 
     input: Annotated[
         Paths,
-        Option("Files, folders (read recursively) or globs of event logs.", "PATH...", (SPLIT,)),
+        Option(
+            "Files, folders (read recursively) or globs of event logs. [default: data-input]",
+            "PATH...",
+            (SPLIT,),
+        ),
     ] = "data-input"
     output: Annotated[
         str | Path,
@@ -166,7 +170,7 @@ class Settings:
     def inputs(self) -> tuple[str, ...]:
         """The inputs as texts."""
         single = isinstance(self.input, str | Path)
-        return tuple(map(str, [self.input] if single else self.input))  # type: ignore[list-item, arg-type]
+        return tuple(map(str, [self.input] if single else self.input))  # type: ignore[arg-type]
 
     @property
     def folder(self) -> Path:
@@ -208,10 +212,11 @@ class Settings:
         return recorded
 
 
+@cache
 def options() -> dict[str, tuple[Any, Option]]:
     """The type and the option of each setting, by name."""
     hints = get_type_hints(Settings, include_extras=True)
-    return {name: get_args(hint)[:2] for name, hint in hints.items()}  # type: ignore[misc]
+    return {name: get_args(hint)[:2] for name, hint in hints.items()}
 
 
 def check_paths(*paths: Path | str) -> None:

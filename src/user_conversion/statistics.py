@@ -112,7 +112,9 @@ def chi_squared_p_value(statistic: float, degrees_of_freedom: int) -> float:
 def describe(test: IndependenceTest) -> str:
     """Return the outcome of `independence_test` as one sentence."""
     if test.groups < 2:
-        return "Nothing to test: fewer than two segments have users, or all users did the same."
+        return (
+            "Nothing to test: fewer than two segments are large enough, or all users did the same."
+        )
     if test.p_value is None:
         return "Too few users to test whether segments differ."
     finding = (

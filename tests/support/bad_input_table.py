@@ -12,7 +12,6 @@ from pathlib import Path
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "bad-input.md"
 HEADER = ["what", "line", "counted as", "time (UTC)", "id", "channel or device type"]
-UNDECIDED_HEADER = ["line", "why"]
 RUN_BEGAN = re.compile(r"run of these examples began at `([^`]+)`")
 
 
@@ -40,13 +39,13 @@ def run_started() -> datetime:
 
 
 def cases() -> list[Case]:
-    """Every row of the table, in order. Raises ValueError where a row is not like the others."""
+    """Every row of the first table, in order. Raises ValueError if a row is not like the others."""
     return [_case(cells) for cells in _rows(HEADER)]
 
 
-def undecided_lines() -> list[bytes]:
-    """The lines of the table of what the parser decides."""
-    return [_line(line) for line, _ in _rows(UNDECIDED_HEADER)]
+def parser_lines() -> list[bytes]:
+    """The lines of the second table, which each parser may accept or reject."""
+    return [_line(line) for _, line in _rows(HEADER[:2])]
 
 
 def _rows(header: list[str]) -> Iterator[list[str]]:
@@ -66,11 +65,6 @@ def _cells(row: str) -> list[str]:
     return [cell.strip().strip("`") for cell in row.strip().strip("|").split("|")]
 
 
-def _line(cell: str) -> bytes:
-    line: bytes = ast.literal_eval(f"b'{cell}'")
-    return line
-
-
 def _case(cells: list[str]) -> Case:
     what, line, counted_as, time, initiator_id, text = cells
     return Case(
@@ -81,3 +75,7 @@ def _case(cells: list[str]) -> Case:
         initiator_id=int(initiator_id) if initiator_id else None,
         text=json.loads(text) if text else None,
     )
+
+
+def _line(text: str) -> bytes:
+    return bytes(ast.literal_eval(f"b'{text}'"))

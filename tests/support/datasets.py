@@ -75,7 +75,7 @@ def _rows(
         columns = columns | {"initiator_id": ids}
     if attributes and "channel" in columns:
         at = list(columns).index("channel") + 1
-        named = dict.fromkeys(attributes, TEXT)
+        named = dict.fromkeys(sorted(attributes), TEXT)
         columns = dict([*[*columns.items()][:at], *named.items(), *[*columns.items()][at:]])
     folder = output / name / "format=parquet"
     for path in sorted(folder.rglob("*")) if folder.exists() else []:

@@ -17,6 +17,8 @@ from decimal import Decimal
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from support.finality_oracle import missing_days, touches, utc_day_of_the_last_instant
+
 Definition = Literal["next-week", "same-week", "any-load-next-week"]
 DEFINITIONS: tuple[Definition, ...] = ("next-week", "same-week", "any-load-next-week")
 REGISTERED, APP_LOADED = "registered", "app_loaded"
@@ -36,7 +38,7 @@ REASONS = (
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND, DAY, WEEK = timedelta(microseconds=1), timedelta(days=1), timedelta(weeks=1)
 WHITESPACE = b" \t\r"
-# Whitespace to some parsers, and marks that some of them remove.
+# Some parsers remove them around an object.
 ODD_EDGES = (b"\v", b"\f", b"\xef\xbb\xbf")
 TIMESTAMP = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)[T ](?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
@@ -138,7 +140,7 @@ def read(
 def classify(line: bytes, run_started: datetime, log_format: LogFormat = DEFAULT) -> Line:
     """What one line is; the first check that fails, in the order of `REASONS`, is the reason."""
     text = line.strip(WHITESPACE)
-    if not text:
+    if not line.strip():
         return Line(BLANK)
     try:
         record = json_object(text)
@@ -253,7 +255,7 @@ def timestamp(value: object, run_started: datetime, log_format: LogFormat) -> da
         since_epoch = microseconds_of_number(Decimal(value), number_zone)
     elif match := TIMESTAMP.fullmatch(value):
         since_epoch = microseconds_of_text(match, zone)
-    elif any(character.isdigit() for character in value):
+    elif any(map(str.isdigit, value)) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
         raise UndecidedError
     else:
         raise NotAnEventError("invalid_timestamp")
@@ -275,7 +277,7 @@ def microseconds_of_number(number: Decimal, zone: Any) -> int:
 def microseconds_of_text(match: re.Match[str], zone: ZoneInfo) -> int:
     """Counted in whole numbers: an offset may lead out of the years that `datetime` knows."""
     hour, minute, second = (int(match[name]) for name in ("hour", "minute", "second"))
-    if hour == 24 or second == 60:
+    if hour == 24 or second == 60 or match["day"].startswith("0000"):
         raise UndecidedError
     micros = int((match["fraction"] or "")[:6].ljust(6, "0"))  # further digits are cut
     try:
@@ -346,6 +348,7 @@ class User:
     week_offset: int | None
     loaded_next_week: bool
     converted: bool
+    seen_before: bool
 
 
 @dataclass(frozen=True)
@@ -357,7 +360,13 @@ class Week:
     total_registered: int
     total_converted: int
     conversion_rate: int
-    complete: bool
+    incomplete_because: str | None
+    seen_before: int
+
+    @property
+    def complete(self) -> bool:
+        """No event can change the figures any more."""
+        return self.incomplete_because is None
 
 
 @dataclass(frozen=True)
@@ -385,10 +394,7 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Gaps:
-    """UTC days between the first and the last event day on which logs may be missing.
-
-    A day without any event is in `no_events` only; the others had the other kind of event.
-    """
+    """UTC days that were probably not delivered, in each of the three series."""
 
     no_events: tuple[date, ...]
     no_registered: tuple[date, ...]
@@ -420,9 +426,11 @@ def measure(
     given = list(events)
     counted = [event for event in given if as_of is None or local_day(event.time, zone) <= as_of]
     latest = max((event.time for event in counted), default=None)
-    observed_through = as_of or (latest and local_day(latest, zone))
+    # The day of the latest event may have only begun.
+    observed_through = as_of or (latest and local_day(latest, zone) - DAY)
     users = registered_users(counted, zone, definition)
-    weeks = weekly_summary(users, definition, observed_through)
+    missing = gaps(counted, observed_through, zone)
+    weeks = weekly_summary(users, definition, observed_through, missing, zone)
     complete_weeks = {week.registration_week for week in weeks if week.complete}
     return Conversion(
         users=users,
@@ -432,7 +440,7 @@ def measure(
         observed_through=observed_through,
         events_after_as_of=len(given) - len(counted),
         cohorts=cohorts(users, observed_through),
-        gaps=gaps(counted),
+        gaps=missing,
     )
 
 
@@ -509,6 +517,7 @@ def user(own_events: Sequence[Event], zone: ZoneInfo, definition: Definition) ->
         week_offset=week_offset,
         loaded_next_week=loaded_next_week,
         converted=converted[definition],
+        seen_before=any(e.kind == APP_LOADED and e.time < registration.time for e in own_events),
     )
 
 
@@ -523,13 +532,26 @@ def whole_percent(part: int, whole: int) -> int:
 
 
 def weekly_summary(
-    users: Sequence[User], definition: Definition, observed_through: date | None
+    users: Sequence[User],
+    definition: Definition,
+    observed_through: date | None,
+    missing: Gaps,
+    zone: ZoneInfo,
 ) -> tuple[Week, ...]:
     """One row per week in which anybody registered."""
     weeks = []
     for start in sorted({user.week_start for user in users}):
         count = totals([user for user in users if user.week_start == start])
         last_day = sunday(start if definition == "same-week" else start + WEEK)
+        because = None
+        if observed_through is None or last_day > observed_through:
+            because = "unfinished"
+        elif (
+            touches(missing.no_events, start, last_day, zone)
+            or touches(missing.no_app_loaded, start, last_day, zone)
+            or touches(missing.no_registered, start, sunday(start), zone)
+        ):
+            because = "missing_days"
         weeks.append(
             Week(
                 registration_week=week_label(start),
@@ -537,7 +559,8 @@ def weekly_summary(
                 total_registered=count.total_registered,
                 total_converted=count.total_converted,
                 conversion_rate=whole_percent(count.total_converted, count.total_registered),
-                complete=observed_through is not None and last_day <= observed_through,
+                incomplete_because=because,
+                seen_before=sum(user.seen_before for user in users if user.week_start == start),
             )
         )
     return tuple(weeks)
@@ -559,19 +582,13 @@ def cohorts(users: Sequence[User], observed_through: date | None) -> tuple[Cohor
     return tuple(rows)
 
 
-def gaps(events: Sequence[Event]) -> Gaps:
-    """Days that the published partitions lack, hence UTC days."""
-    days = {
-        kind: {event.time.astimezone(UTC).date() for event in events if event.kind == kind}
-        for kind in (REGISTERED, APP_LOADED)
-    }
-    any_event = days[REGISTERED] | days[APP_LOADED]
-    if not any_event:
+def gaps(events: Sequence[Event], observed_through: date | None, zone: ZoneInfo) -> Gaps:
+    """Days that are missing in the published partitions, hence UTC days."""
+    if observed_through is None:
         return Gaps((), (), ())
-    first, last = min(any_event), max(any_event)
-    span = {first + number * DAY for number in range((last - first).days + 1)}
+    until = utc_day_of_the_last_instant(observed_through, zone)
     return Gaps(
-        no_events=tuple(sorted(span - any_event)),
-        no_registered=tuple(sorted(any_event - days[REGISTERED])),
-        no_app_loaded=tuple(sorted(any_event - days[APP_LOADED])),
+        no_events=missing_days([event.time for event in events], until),
+        no_registered=missing_days([e.time for e in events if e.kind == REGISTERED], until),
+        no_app_loaded=missing_days([e.time for e in events if e.kind == APP_LOADED], until),
     )

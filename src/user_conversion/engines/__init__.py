@@ -7,22 +7,16 @@ metric and the tests take it from there.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
 from user_conversion.engines.base import Engine, EngineDescription
 from user_conversion.errors import SettingsError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from user_conversion.settings import Settings
+__all__ = ["ENGINES", "Engine", "EngineDescription", "engine_description"]
 
 DUCKDB = EngineDescription(
     name="duckdb",
     home="user_conversion.engines.duckdb.engine:DuckDBEngine",
     dialect="duckdb",
-    compressions=frozenset({"none", "gzip", "zstd"}),
+    compressions=frozenset({"gzip", "zstd"}),
     line_numbers=True,
     options={
         "memory_limit": "on Spark set --conf spark.driver.memory=4g, and on a cluster "
@@ -33,7 +27,7 @@ SPARK = EngineDescription(
     name="spark",
     home="user_conversion.engines.spark.engine:SparkEngine",
     dialect="spark",
-    compressions=frozenset({"none", "gzip"}),
+    compressions=frozenset({"gzip"}),
     line_numbers=False,
     options={"master": "add --engine spark", "conf": "add --engine spark"},
 )
@@ -47,13 +41,3 @@ def engine_description(name: str) -> EngineDescription:
     if name not in ENGINES:
         raise SettingsError(f"Unknown engine '{name}': choose one of {', '.join(ENGINES)}.")
     return ENGINES[name]
-
-
-def open_engine(settings: Settings, scratch: Path | None = None) -> Engine:
-    """Start the engine of the settings; it keeps temporary files below `scratch`.
-
-    Raises `EngineError` if it is not installed or cannot be reached.
-    """
-    module, name = engine_description(settings.engine).home.split(":")
-    engine: Any = getattr(importlib.import_module(module), name)
-    return engine(settings, scratch)  # type: ignore[no-any-return]

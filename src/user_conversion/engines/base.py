@@ -14,7 +14,7 @@ from user_conversion.events import EventCounts
 from user_conversion.log_format import LogFormat
 
 if TYPE_CHECKING:
-    from user_conversion.inputs.convert import LineFile
+    from user_conversion.inputs.lines import LineFile
 
 
 @dataclass(frozen=True)

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from user_conversion.errors import InputError
 from user_conversion.inputs.files import is_hidden
 
 CHUNK = 1 << 18
+BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError),
+    NotImplementedError,  # a compression that Python does not know
+)
 ENCRYPTED = 1
 # Logs compress to a tenth or a hundredth, zeros to a thousandth.
 BOMB_RATIO = 1_000
 BOMB_SIZE = 1 << 30
 
 
-@contextmanager
-def opened(path: Path, source: str) -> Iterator[zipfile.ZipFile]:
-    """The zip file at a path; raises `InputError` if it or a file in it cannot be read."""
+def opened(path: Path, source: str) -> zipfile.ZipFile:
+    """The zip file at a path; raises `InputError` if it cannot be read."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise InputError(
-            f"'{source}' is corrupt or truncated ({error}); replace it or exclude it."
-        ) from None
+        return zipfile.ZipFile(path)
+    except BROKEN as error:
+        raise _corrupt(source, error) from None
 
 
 def members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
@@ -57,9 +56,19 @@ def extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, sou
         problem = f"needs {size >> 20:,} MiB of disk, and {free >> 20:,} are free; free some space"
     if problem:
         raise InputError(f"'{source}' {problem}.")
-    with archive.open(member) as packed, target.open("wb") as unpacked:
-        _copy(packed, unpacked)
+    with target.open("wb") as unpacked:
+        for chunk in _chunks(archive, member, source):
+            unpacked.write(chunk)
 
 
-def _copy(packed: IO[bytes], unpacked: IO[bytes]) -> None:
-    shutil.copyfileobj(packed, unpacked, CHUNK)
+def _chunks(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: str) -> Iterator[bytes]:
+    try:
+        with archive.open(member) as packed:
+            while chunk := packed.read(CHUNK):
+                yield chunk
+    except BROKEN as error:
+        raise _corrupt(source, error) from None
+
+
+def _corrupt(source: str, error: Exception) -> InputError:
+    return InputError(f"'{source}' is corrupt or truncated ({error}); replace it or exclude it.")

@@ -52,6 +52,12 @@ def compression_of(head: bytes) -> str:
     return next((name for magic, name in MAGIC_NUMBERS if magic.match(head)), NONE)
 
 
+def is_compressed(path: Path) -> bool:
+    """Whether a file is compressed in a way that can be read."""
+    with path.open("rb") as file:
+        return compression_of(file.read(64)) in (GZIP, ZSTD, BZIP2)
+
+
 def is_plain(path: Path, compression: str) -> bool:
     """Whether every reader of the compression can be expected to read the file.
 

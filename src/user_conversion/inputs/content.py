@@ -34,7 +34,7 @@ class Content:
     kind: Kind
     compression: str = "none"
     records: FieldPath | None = None
-    delimiter: str = ","
+    delimiter: str = ""
     reason: str = ""
     is_certain: bool = True
 

@@ -1,4 +1,4 @@
-"""A file that holds events as newline-delimited JSON, which every engine reads."""
+"""Turns files of any kind into newline-delimited JSON."""
 
 from __future__ import annotations
 
@@ -6,37 +6,19 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from user_conversion.errors import InputError, OutputError
 from user_conversion.inputs import archives, compression, tables
 from user_conversion.inputs.compression import LogStream
 from user_conversion.inputs.content import Content, Kind, NotALogError
-from user_conversion.inputs.files import InputFile, PassedOver
+from user_conversion.inputs.files import InputFile, SkippedFile
 from user_conversion.inputs.kinds import recognise
+from user_conversion.inputs.lines import LineFile, bytes_between
 from user_conversion.inputs.records import lines_of_records
 from user_conversion.log_format import LogFormat
 
 CHUNK = 1 << 18
-# Spark chooses how to decompress a file by its ending, whatever its content is.
-ENDINGS = {".gz": compression.GZIP, ".zst": compression.ZSTD, ".bz2": compression.BZIP2}
-OTHER_ENDINGS = (".deflate", ".lz4", ".lzo", ".snappy")
-
-
-@dataclass(frozen=True)
-class LineFile:
-    """A file of newline-delimited JSON, one record a line.
-
-    `path` is what the engine reads, `source` what people call the file, `event` the kind of event
-    that every record is, None if the records say it, `size` the bytes at `path`.
-    """
-
-    path: Path
-    source: str
-    compression: str
-    event: str | None
-    size: int
 
 
 def as_lines(
@@ -54,19 +36,19 @@ def as_lines(
 class Conversion:
     """Files of newline-delimited JSON, made from files of any kind that are added in order.
 
-    `passed_over` has the files in zip files that are of no kind that holds events.
+    `skipped` has the files in zip files that are of no kind that holds events.
     """
 
     def __init__(
         self, log_format: LogFormat, engine_compressions: frozenset[str], scratch: Path
     ) -> None:
         self.files: list[LineFile] = []
-        self.passed_over: list[PassedOver] = []
+        self.skipped: list[SkippedFile] = []
         self._format = log_format
         self._engine_compressions = engine_compressions
         self._scratch = scratch
 
-    def add(self, path: Path, source: str, is_member: bool = False) -> None:
+    def add(self, path: Path, source: str, is_member: bool = False) -> Content:
         """Add a file; raises `NotALogError` if it is of no kind that holds events."""
         event = self._format.kind_of_file(Path(source))
         content = recognise(path, self._format, event, source)
@@ -77,28 +59,41 @@ class Conversion:
             raise NotALogError(source, f"{content.kind.value} inside {packed_with}")
         if content.kind is Kind.ZIP:
             self._add_members(path, source)
-            return
+            return content
+        if not _is_utf_8(path):
+            path, original = self._new_file(), path
+            path.symlink_to(original)
         if not self._is_read_as_it_is(path, content):
             path, packed_with = self._converted(path, source, content, event), compression.NONE
         self.files.append(LineFile(path, source, packed_with, event, path.stat().st_size))
+        return content
+
+    def add_lines(self, path: Path, source: str, start: int, end: int | None) -> None:
+        """Add the lines of a file, decompressed, that begin at a byte and end before another."""
+        event = self._format.kind_of_file(Path(source))
+        part = self._new_file()
+        with LogStream(path, name=source) as stream, _writing(part), part.open("wb") as out:
+            out.writelines(bytes_between(stream, start, end))
+        if self._format.embedded:
+            part = self._converted(part, source, Content(Kind.LINES), event)
+        size = part.stat().st_size
+        self.files.append(LineFile(part, source, compression.NONE, event, size, (path, start)))
 
     def _is_read_as_it_is(self, path: Path, content: Content) -> bool:
         if content.kind is not Kind.LINES or self._format.embedded:
             return False
         if content.compression == compression.NONE:
-            return path.suffix.lower() not in (*ENDINGS, *OTHER_ENDINGS)
-        return (
-            content.compression in self._engine_compressions
-            and ENDINGS.get(path.suffix) == content.compression
-            and compression.is_plain(path, content.compression)
+            return True
+        return content.compression in self._engine_compressions and compression.is_plain(
+            path, content.compression
         )
 
-    def _new_file(self, ending: str = ".json") -> Path:
+    def _new_file(self) -> Path:
         """A path in the scratch folder that is not in use."""
         with _writing(self._scratch):
             self._scratch.mkdir(parents=True, exist_ok=True)
         number = len(self.files)
-        while (path := self._scratch / f"{number:06}{ending}").exists():
+        while (path := self._scratch / f"{number:06}.json").exists():
             number += 1
         return path
 
@@ -143,22 +138,21 @@ class Conversion:
         parquet.to_json(path, target, columns, tables.nested_columns(self._format), source)
 
     def _add_members(self, path: Path, source: str) -> None:
-        passed_over: list[PassedOver] = []
+        skipped: list[SkippedFile] = []
         before = len(self.files)
         with archives.opened(path, source) as archive:
             for member in archives.members(archive):
                 try:
                     self._add_member(archive, member, f"{source}/{member.filename}")
                 except NotALogError as error:
-                    passed_over.append(PassedOver(error.source, error.reason))
+                    skipped.append(SkippedFile(error.source, error.reason))
         if len(self.files) == before:
-            reasons = [f"'{each.path}' is {each.reason}" for each in passed_over[:1]]
+            reasons = [f"'{each.path}' is {each.reason}" for each in skipped[:1]]
             raise NotALogError(source, ", ".join(["a zip file without logs", *reasons]))
-        self.passed_over += passed_over
+        self.skipped += skipped
 
     def _add_member(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: str) -> None:
-        ending = Path(member.filename).suffix
-        extracted = self._new_file(ending if ending in ENDINGS else ".json")
+        extracted = self._new_file()
         with _writing(extracted):
             archives.extract(archive, member, extracted, source)
         try:
@@ -166,6 +160,15 @@ class Conversion:
         finally:
             if extracted not in [file.path for file in self.files[-1:]]:
                 extracted.unlink()
+
+
+def _is_utf_8(path: Path) -> bool:
+    """Whether engines can be given the path of a file."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from user_conversion.errors import InputError
 
-# Hadoop and Spark take such names for no data, whatever is in them.
+# Hadoop and Spark do not read files and folders with such names either.
 HIDDEN = ("_", ".")
 
 
@@ -51,7 +51,7 @@ class InputFile:
 
 
 @dataclass(frozen=True)
-class PassedOver:
+class SkippedFile:
     """A file in a folder, or in a zip file, that is not a log, and why."""
 
     path: str
@@ -66,7 +66,7 @@ class Found:
     """
 
     files: list[InputFile]
-    passed_over: list[PassedOver]
+    skipped: list[SkippedFile]
     named: frozenset[Path]
 
     def only(self, files: list[InputFile]) -> Found:
@@ -93,12 +93,12 @@ def find_files(inputs: Sequence[str], apart_from: Collection[Path] = ()) -> Foun
     found = sorted(named | (in_folders - special))
     if not found:
         raise InputError(
-            f"No files in {', '.join(map(repr, inputs))}; names that begin with "
-            f"{' or '.join(map(repr, HIDDEN))} are ignored."
+            f"No files in {', '.join(map(repr, inputs))}; names that begin with '_' or '.' are "
+            "ignored."
         )
     return Found(
         [InputFile.at(path) for path in found],
-        [PassedOver(str(path), "not a regular file") for path in sorted(special)],
+        [SkippedFile(str(path), "not a regular file") for path in sorted(special)],
         frozenset(named),
     )
 

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from user_conversion.inputs.content import Content, Kind
-from user_conversion.inputs.json_text import DECODER, as_object, value_at
+from user_conversion.inputs.json_text import DECODER, WHITESPACE, as_object, value_at
 from user_conversion.log_format import FieldPath, LogFormat, needed_fields
 
 LINES_TO_LOOK_AT = 100
@@ -50,9 +50,24 @@ def _kind_of_objects(
     if records := _records(first, log_format, event, is_only):
         return Content(Kind.DOCUMENT, records=records)
     behind = rest.lstrip(" \t\r")[:1]
-    if "\n" in text[:end] or behind == "{":
+    if "\n" in text[:end]:
         return Content(Kind.OBJECTS)
+    if behind == "{":
+        is_broken = has_object_line(rest, is_whole) and not _is_sequence(text.partition("\n")[0])
+        return LINES if is_broken else Content(Kind.OBJECTS)
     return Content(Kind.LINES, is_certain=is_whole or behind != "")
+
+
+def _is_sequence(line: str) -> bool:
+    """Whether a line has JSON values one behind the other and nothing else."""
+    at = 0
+    try:
+        while at < len(line):
+            _, at = DECODER.raw_decode(line, at)
+            at = WHITESPACE.match(line, at).end()  # type: ignore[union-attr]
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _kind_of_begun_object(
@@ -63,22 +78,25 @@ def _kind_of_begun_object(
     if begun is None or (is_whole and has_object_line(text, is_whole)):
         return LINES if OBJECT.match(text) else None
     records = _records(begun, log_format, event, True) or (None if is_whole else log_format.records)
+    is_certain = "\n" in text.strip()
     if records:
-        return Content(Kind.DOCUMENT, records=records, is_certain="\n" in text)
-    if "\n" in text or not is_whole:
-        return Content(Kind.OBJECTS, is_certain="\n" in text)
+        return Content(Kind.DOCUMENT, records=records, is_certain=is_certain)
+    if is_certain or not is_whole:
+        return Content(Kind.OBJECTS, is_certain=is_certain)
     return LINES
 
 
 def _kind_of_array(text: str, is_whole: bool) -> Content | None:
+    is_array = _begins_with_object(text)
     try:
         _, end = DECODER.raw_decode(text)
     except (ValueError, RecursionError):
-        return Content(Kind.ARRAY) if _begins_with_object(text) else None
-    rest = text[end:]
-    if "\n" not in text[:end] and has_object_line(rest, is_whole):
+        end = len(text)
+    else:
+        is_array = is_array or text[end:].lstrip()[:1] in ("", "[")
+    if "\n" not in text[:end] and has_object_line(text[end:], is_whole):
         return LINES
-    return Content(Kind.ARRAY) if rest.lstrip()[:1] in ("", "[") else None
+    return Content(Kind.ARRAY) if is_array else None
 
 
 def _begins_with_object(array: str) -> bool:

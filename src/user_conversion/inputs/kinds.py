@@ -15,6 +15,7 @@ from user_conversion.log_format import LogFormat
 SAMPLE = 1 << 18
 # Read if the first record is longer than the sample.
 LARGE_SAMPLE = 1 << 24
+NOT_TEXT = "not text"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 BINARY = (
@@ -52,9 +53,6 @@ def recognise(
         # Brotli has no magic number.
         content = replace(content, reason="compressed with brotli")
     return replace(content, compression=packed_with)
-
-
-NOT_TEXT = "not text"
 
 
 def _content(sample: bytes, is_whole: bool, log_format: LogFormat, event: str | None) -> Content:

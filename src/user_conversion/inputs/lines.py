@@ -1,20 +1,36 @@
-"""The lines of files of newline-delimited JSON as bytes, decompressed."""
+"""Files of newline-delimited JSON, which every engine reads, and their lines as bytes."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 from user_conversion.inputs.compression import LogStream
-
-if TYPE_CHECKING:
-    from user_conversion.inputs.convert import LineFile
 
 CHUNK = 1 << 18
 SAMPLE = 1 << 16
 LINE_FEED = ord("\n")
 WHITESPACE = b" \t\r\n\v\f"
+
+
+@dataclass(frozen=True)
+class LineFile:
+    """A file of newline-delimited JSON, one record a line.
+
+    `path` is what the engine reads, `source` what people call the file, `event` the kind of event
+    that every record is, None if the records say it, `size` the bytes at `path`. If earlier lines
+    of the source were read before, `begins_at` is the file and the byte where these lines begin.
+    """
+
+    path: Path
+    source: str
+    compression: str
+    event: str | None
+    size: int
+    begins_at: tuple[Path, int] | None = None
 
 
 def chunks(file: LineFile) -> Iterator[bytes]:
@@ -42,6 +58,31 @@ def count_lines(files: Sequence[LineFile]) -> list[int]:
                 last = buffer[size - 1]
         counts.append(lines + (last != LINE_FEED))
     return counts
+
+
+def bytes_between(stream: LogStream, start: int, end: int | None) -> Iterator[bytes]:
+    """The bytes of a stream from one place to another, or to its end, some at a time."""
+    if stream.seekable():
+        at = stream.seek(start)
+    else:
+        at = 0
+        while at < start and (skipped := stream.read(min(CHUNK, start - at))):
+            at += len(skipped)
+    while (end is None or at < end) and (
+        chunk := stream.read(min(CHUNK, (end or at + CHUNK) - at))
+    ):
+        at += len(chunk)
+        yield chunk
+
+
+@lru_cache(maxsize=16)
+def lines_before(file: LineFile) -> int:
+    """The number of lines of the source before those of a file; it reads them."""
+    if file.begins_at is None:
+        return 0
+    path, start = file.begins_at
+    with LogStream(path, name=file.source) as stream:
+        return sum(chunk.count(b"\n") for chunk in bytes_between(stream, 0, start))
 
 
 def longest_line(file: LineFile) -> int:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from user_conversion.errors import InputError
-from user_conversion.inputs.content import NotALogError
-from user_conversion.inputs.convert import Conversion, LineFile
-from user_conversion.inputs.files import Found, InputFile, PassedOver
+from user_conversion.inputs import compression
+from user_conversion.inputs.compression import LogStream
+from user_conversion.inputs.content import Content, Kind, NotALogError
+from user_conversion.inputs.convert import Conversion
+from user_conversion.inputs.files import SkippedFile
+from user_conversion.inputs.identity import unfinished_line
+from user_conversion.inputs.lines import LineFile, bytes_between
+from user_conversion.inputs.reading_plan import FileToRead, KnownFile
 from user_conversion.log_format import LogFormat
 
 EXAMPLES = 3
@@ -19,41 +26,91 @@ class Prepared:
     """The lines to read in order, the files they come from, and the files that are not logs."""
 
     files: list[LineFile]
-    inputs: list[InputFile]
-    passed_over: list[PassedOver]
+    inputs: list[KnownFile]
+    skipped: list[SkippedFile]
 
 
 def prepare(
-    found: Found, log_format: LogFormat, engine_compressions: frozenset[str], scratch: Path
+    to_read: Sequence[FileToRead],
+    log_format: LogFormat,
+    engine_compressions: frozenset[str],
+    scratch: Path,
+    named: Collection[Path] = (),
+    copied: Collection[Path] = (),
 ) -> Prepared:
-    """All found files as newline-delimited JSON; the converted ones are in `scratch`.
+    """Files as newline-delimited JSON; those that are converted or `copied` are in `scratch`.
 
-    Raises `InputError` if a file cannot be read, or a file that was named itself is not a log.
+    A file is read up to the size that it has in `to_read`. Raises `InputError` if a file cannot
+    be read, or one of those `named` is not a log.
     """
     conversion = Conversion(log_format, engine_compressions, scratch)
-    conversion.passed_over += found.passed_over
     inputs = []
-    for file in found.files:
+    for each in to_read:
         try:
-            conversion.add(file.path, str(file.path))
+            inputs.append(_add(conversion, each, each.file.path in copied))
         except NotALogError as error:
-            if file.path in found.named:
+            if each.file.path in named:
                 raise
-            conversion.passed_over.append(PassedOver(error.source, error.reason))
-        else:
-            inputs.append(file)
-    return Prepared(conversion.files, inputs, conversion.passed_over)
+            conversion.skipped.append(SkippedFile(error.source, error.reason))
+    return Prepared(conversion.files, inputs, conversion.skipped)
+
+
+def _add(conversion: Conversion, new: FileToRead, is_copied: bool) -> KnownFile:
+    path, size = new.file.path, new.file.size
+    source = str(path).encode("utf-8", "replace").decode()
+    if new.known is None and not is_copied:
+        content = conversion.add(path, source)
+    else:
+        content = Content(Kind.LINES, _compression(path))
+        start = _first_new_byte(path, new.known) if new.known else 0
+        is_plain = content.compression == compression.NONE
+        conversion.add_lines(path, source, start, size if is_plain else None)
+    can_grow = content.kind is Kind.LINES and content.compression == compression.NONE
+    unfinished = unfinished_line(path, size) if can_grow else None
+    if unfinished is not None and _is_object(_bytes(path, unfinished, size)):
+        unfinished = None
+    return KnownFile(new.file, new.identity, can_grow, unfinished)
+
+
+def _compression(path: Path) -> str:
+    with path.open("rb") as file:
+        return compression.compression_of(file.read(64))
+
+
+def _first_new_byte(path: Path, known: KnownFile) -> int:
+    """Where the lines begin that were not read before."""
+    at = known.next_byte
+    around = _bytes(path, at - 1, at + 1) if at else b""
+    # If the last line was read without its line end, that is not one more, blank, line.
+    has_line_end_now = around[1:] == b"\n" != around[:1]
+    return at + 1 if has_line_end_now else at
+
+
+def _bytes(path: Path, start: int, end: int) -> bytes:
+    with LogStream(path) as stream:
+        return b"".join(bytes_between(stream, start, end))
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def unfinished_text(known: KnownFile, path: Path) -> bytes:
+    """The unfinished last line of a file as it was read; `path` is where the file is now."""
+    assert known.unfinished_at is not None
+    return _bytes(path, known.unfinished_at, known.identity.size)
 
 
 def require_logs(prepared: Prepared) -> None:
     """Raise `InputError` if no file is a log."""
-    if not prepared.files:
-        raise InputError(_nothing_to_read(prepared.passed_over))
-
-
-def _nothing_to_read(passed_over: list[PassedOver]) -> str:
-    examples = ", ".join(f"'{each.path}' ({each.reason})" for each in passed_over[:EXAMPLES])
-    return (
-        f"No file is a log of events, of {len(passed_over):,} in all, for example {examples}; "
+    if prepared.files:
+        return
+    skipped = prepared.skipped
+    examples = ", ".join(f"'{each.path}' ({each.reason})" for each in skipped[:EXAMPLES])
+    raise InputError(
+        f"No file is a log of events, of {len(skipped):,} in all, for example {examples}; "
         "describe them with --log-format."
     )

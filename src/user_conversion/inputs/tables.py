@@ -26,8 +26,11 @@ encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def recognise(text: str, log_format: LogFormat, event: str | None) -> Content:
-    """Whether a text is a table with the columns that the log format needs."""
-    reason = "neither JSON nor a table"
+    """Whether a text is a table with the columns that the log format needs.
+
+    A table with other columns is of unknown kind and has a delimiter.
+    """
+    reason, other_delimiter = "neither JSON nor a table", ""
     for delimiter in DELIMITERS:
         rows = _first_rows(text, delimiter, log_format)
         if log_format.columns:
@@ -38,11 +41,11 @@ def recognise(text: str, log_format: LogFormat, event: str | None) -> Content:
         missing = missing_field(header, log_format, event)
         if not missing:
             return Content(Kind.TABLE, delimiter=delimiter)
-        if len(header) > 1 and (not others or len(others[0]) == len(header)):
-            reason = f"a table without a column for {missing}"
+        if len(header) > 1 and others and len(others[0]) == len(header):
+            reason, other_delimiter = f"a table without a column for {missing}", delimiter
     if log_format.columns:
         reason = f"no row of a table with {len(log_format.columns)} columns"
-    return Content(Kind.UNKNOWN, reason=reason)
+    return Content(Kind.UNKNOWN, reason=reason, delimiter=other_delimiter)
 
 
 def _first_rows(text: str, delimiter: str, log_format: LogFormat) -> list[list[str]]:

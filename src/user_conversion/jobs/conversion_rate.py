@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from user_conversion import datasets
+from user_conversion.change import change
 from user_conversion.datasets import WEEKLY_SUMMARY, Dataset
 from user_conversion.engines import Engine
 from user_conversion.errors import DatasetError, SettingsError
+from user_conversion.finality import Finality, Gaps, last_observed_day
+from user_conversion.forecast import PastForecast
+from user_conversion.jobs import forecasts
 from user_conversion.ledger import Ledger
 from user_conversion.log_format import APP_LOADED, CHANNEL, REGISTERED, LogFormat, did_you_mean
 from user_conversion.metric_sql import metric_sql
@@ -20,14 +24,25 @@ from user_conversion.results import (
     Daily,
     Figures,
     FirstLoads,
-    Gaps,
     Quality,
+    Row,
     Segmentation,
     WeekResult,
     cohort_triangle,
 )
+from user_conversion.row_counts import require_rows
 from user_conversion.settings import Settings
-from user_conversion.weeks import CALENDAR_COLUMNS, DAY, calendar_rows, start_of_day, time_zone
+from user_conversion.weeks import (
+    CALENDAR_COLUMNS,
+    DAY,
+    DAY_COLUMNS,
+    WEEK,
+    calendar_rows,
+    day_rows,
+    monday_of,
+    start_of_day,
+    time_zone,
+)
 
 
 def compute_conversion(
@@ -47,14 +62,17 @@ def compute_conversion(
     kept = ledger or Ledger.new(LogFormat())
     if not ledger and not datasets.user_registration().partitions(output.path):
         raise DatasetError(f"No events in '{output.path}' yet: run events-split first.")
-    if settings.by not in (None, DEVICE_TYPE, *kept.attributes):
-        known = (*kept.attributes, DEVICE_TYPE)
+    known = (*kept.attributes, DEVICE_TYPE)
+    if settings.by and settings.by not in known:
         raise SettingsError(
             f"--by {settings.by}: events-split kept {', '.join(known)}"
             f"{did_you_mean(settings.by, known)} Run events-split with --field "
             f"{settings.by}=PATH to keep another field."
         )
     with output.publication() as publication:
+        if ledger and not just_split:
+            events = datasets.event_datasets(ledger.attributes, ledger.id_type)
+            require_rows(events, output.path, ledger.rows)
         job = _Job(settings, output, publication, open_engine(), kept, just_split)
         return job.run()
 
@@ -79,27 +97,40 @@ class _Job:
 
     def run(self) -> ConversionResult:
         after_as_of = self._read_events()
-        daily, latest = self._daily()
-        observed = self.settings.as_of or (latest and latest.astimezone(self.zone).date())
+        daily, earliest, latest = self._daily()
+        observed = last_observed_day(self.settings.as_of, latest, self.zone)
+        gaps = Gaps.of(daily, observed, self.zone)
         self._compute_users(daily)
         self._write()
-        weeks = self._weeks(observed)
-        complete = {week.registration_week for week in weeks if week.complete}
+        loads = {row["registration_week"]: row for row in self._rows("load_quality")}
+        finality = Finality(self.settings.counted_as, observed, gaps, self.zone)
+        weeks = self._weeks(finality, earliest and earliest.astimezone(self.zone).date(), loads)
+        weeks, past_forecasts = self._forecasts(weeks, observed, finality)
+        complete = [week.registration_week for week in weeks if week.complete]
         by = self.settings.by
-        channels = self._segmentation(CHANNEL, complete)
+        by_channel = self._segment_rows(CHANNEL)
+        channels = Segmentation.of(CHANNEL, _of_weeks(complete, by_channel))
         return ConversionResult(
             definition=self.settings.definition,
             timezone=self.settings.timezone,
             observed_through=observed,
             weeks=weeks,
             channels=channels,
-            segmentation=channels if by == CHANNEL else by and self._segmentation(by, complete),
+            segmentation=(
+                channels
+                if by == CHANNEL
+                else Segmentation.of(by, _of_weeks(complete, self._segment_rows(by)))
+            )
+            if by
+            else None,
             cohorts=cohort_triangle(self._rows("cohort_table"), observed) if observed else (),
             first_loads=self._first_loads(observed) if observed else FirstLoads(),
-            gaps=Gaps.of(daily),
-            quality=_quality(daily, weeks, self._rows("load_quality")[0], after_as_of),
+            gaps=gaps,
+            quality=_quality(daily, weeks, loads.values(), after_as_of),
             events=self.ledger.counts if self.ledger.batches else None,
             daily=daily,
+            past_forecasts=past_forecasts,
+            change=change(complete, CHANNEL, by_channel),
         )
 
     def _rows(self, statement: str) -> list[dict[str, Any]]:
@@ -141,26 +172,31 @@ class _Job:
 
     def _packed(self) -> str:
         """All attributes as one struct; each after whether it is missing, so that none is last."""
-        fields = {}
+        fields: dict[str, str] = {}
         for number, name in enumerate(map(self.engine.quoted, self.ledger.attributes)):
             fields |= {f"missing_{number}": f"{name} IS NULL", f"value_{number}": name}
         return self.engine.struct(fields)
 
-    def _unpacked(self) -> str:
-        """The attributes as columns of their names."""
-        return ", ".join(
-            f"attributes.value_{number} AS {self.engine.quoted(name)}"
-            for number, name in enumerate(self.ledger.attributes)
-        )
+    def _users(self, dataset: Dataset) -> str:
+        """The query of the rows of `user_conversion`, with the attributes as columns."""
+        columns = dict(zip(dataset.columns, dataset.columns, strict=True))
+        for number, name in enumerate(self.ledger.attributes):
+            columns[name] = f"attributes.value_{number} AS {self.engine.quoted(name)}"
+        return f"SELECT {', '.join(columns.values())}, {dataset.partition} FROM user_conversion"
 
-    def _daily(self) -> tuple[Daily, datetime | None]:
-        """Events by UTC day and kind, and the instant of the latest one."""
+    def _daily(self) -> tuple[Daily, datetime | None, datetime | None]:
+        """Events by UTC day and kind, and the instants of the earliest and the latest one."""
         rows = self._rows("daily_events")
         daily: Daily = {}
         for row in sorted(rows, key=lambda row: (row["day"], row["event"])):
             daily.setdefault(row["day"], {})[row["event"]] = row["events"]
+        earliest = min((row["earliest"] for row in rows), default=None)
         latest = max((row["latest"] for row in rows), default=None)
-        return daily, latest and latest.replace(tzinfo=UTC)
+        return (
+            daily,
+            earliest and earliest.replace(tzinfo=UTC),
+            latest and latest.replace(tzinfo=UTC),
+        )
 
     def _compute_users(self, daily: Daily) -> None:
         engine = self.engine
@@ -181,7 +217,7 @@ class _Job:
     def _write(self) -> None:
         users = datasets.user_conversion(self.ledger.attributes, self.ledger.id_type)
         for dataset, sql in (
-            (users, f"SELECT *, {self._unpacked()} FROM user_conversion"),
+            (users, self._users(users)),
             (WEEKLY_SUMMARY, self._sql("weekly_summary")),
         ):
             self.engine.write(sql, dataset, dataset.folder(self.publication.folder))
@@ -191,19 +227,36 @@ class _Job:
                 self.output.path, (before[week] for week in before if week not in written)
             )
 
-    def _weeks(self, observed: date | None) -> tuple[WeekResult, ...]:
-        rows = sorted(self._rows("weekly_summary"), key=lambda row: row["registration_week"])
-        last_day = self.settings.counted_as.last_day
-        return tuple(
-            WeekResult(
-                row["registration_week"],
-                Figures.from_json(row),
-                observed is not None and last_day(row["registration_week"]) <= observed,
-            )
-            for row in rows
+    def _weeks(
+        self, finality: Finality, first_day: date | None, loads: Mapping[str, Row]
+    ) -> tuple[WeekResult, ...]:
+        """`first_day` is the local day of the earliest event; `loads` has rows by week."""
+        weeks = []
+        for row in sorted(self._rows("weekly_summary"), key=lambda row: row["registration_week"]):
+            week = row["registration_week"]
+            reason = finality.incomplete_because(week)
+            begins = first_day is not None and monday_of(week) < first_day < monday_of(week) + WEEK
+            figures, seen = Figures.from_json(row), loads[week]["seen_before"]
+            weeks.append(WeekResult(week, figures, reason is None, reason, begins, seen))
+        return tuple(weeks)
+
+    def _forecasts(
+        self, weeks: tuple[WeekResult, ...], observed: date | None, finality: Finality
+    ) -> tuple[tuple[WeekResult, ...], tuple[PastForecast, ...]]:
+        window = self.settings.counted_as
+        if observed is None or not forecasts.can_be_judged(weeks, window):
+            return weeks, ()
+        days = day_rows(*forecasts.local_days(weeks, window), self.zone)
+        self.engine.create_table("local_days", DAY_COLUMNS, days)
+        rows = self._rows(f"conversion_days_{window.name}")
+        curves = forecasts.curves(weeks, rows, window)
+        return (
+            forecasts.with_forecasts(weeks, curves, observed, finality),
+            forecasts.past(weeks, curves),
         )
 
-    def _segmentation(self, by: str, complete_weeks: set[str]) -> Segmentation:
+    def _segment_rows(self, by: str) -> list[dict[str, Any]]:
+        """The figures by registration week and value of a field."""
         value = DEVICE_TYPE
         if by != DEVICE_TYPE:
             value = f"attributes.value_{self.ledger.attributes.index(by)}"
@@ -211,8 +264,7 @@ class _Job:
             "segmented_users",
             f"SELECT registration_week, {value} AS value, converted FROM user_conversion",
         )
-        rows = self._rows("segment_counts")
-        return Segmentation.of(by, [r for r in rows if r["registration_week"] in complete_weeks])
+        return self._rows("segment_counts")
 
     def _first_loads(self, observed: date) -> FirstLoads:
         until = start_of_day(observed + DAY, self.zone).replace(tzinfo=None)
@@ -220,15 +272,21 @@ class _Job:
         return FirstLoads.of(self._rows("first_load_days"))
 
 
+def _of_weeks(weeks: Sequence[str], rows: Iterable[Row]) -> list[Row]:
+    wanted = set(weeks)
+    return [row for row in rows if row["registration_week"] in wanted]
+
+
 def _quality(
-    daily: Daily, weeks: tuple[WeekResult, ...], loads: dict[str, Any], after_as_of: int
+    daily: Daily, weeks: Sequence[WeekResult], loads: Iterable[Row], after_as_of: int
 ) -> Quality:
     registered = sum(day.get(REGISTERED, 0) for day in daily.values())
     loaded = sum(day.get(APP_LOADED, 0) for day in daily.values())
     users = sum(week.figures.total_registered for week in weeks)
+    rows = list(loads)
     return Quality(
         duplicate_registrations=registered - users,
-        loads_without_registration=loaded - loads["loads"],
-        loads_before_registration=loads["loads_before_registration"],
+        loads_without_registration=loaded - sum(row["loads"] for row in rows),
+        loads_before_registration=sum(row["loads_before_registration"] for row in rows),
         events_after_as_of=after_as_of,
     )

@@ -1,4 +1,4 @@
-"""Outputs: every form in which an answer is shown. They see the record of the run, nothing else.
+"""Outputs: every form in which an answer is shown. Each is made from the record of the run alone.
 
 To add one, write a module with a function from `RunRecord` to text, and name it in `WRITERS`.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from user_conversion.errors import DatasetError, SettingsError
+from user_conversion.errors import SettingsError
 from user_conversion.publication import output_errors
-from user_conversion.run_record import RunRecord
-from user_conversion.settings import CONVERSION
+
+if TYPE_CHECKING:
+    from user_conversion.run_record import RunRecord
 
 PAGE = "report.html"
 # The function that renders a format, as module:function; imported when it is used.
@@ -30,8 +32,6 @@ def render(record: RunRecord, format: str) -> str:  # noqa: A002
     """
     if format not in WRITERS:
         raise SettingsError(f"Unknown format '{format}': choose one of {', '.join(WRITERS)}.")
-    if record.result is None:
-        raise DatasetError(f"No conversion has been computed here yet: run {CONVERSION} first.")
     module, function = WRITERS[format].split(":")
     return str(getattr(importlib.import_module(module), function)(record))
 
@@ -46,6 +46,21 @@ def write(record: RunRecord, format: str, target: Path | None) -> None:  # noqa:
         print(text, end="")
         return
     with output_errors(target):
+        if _is_stream(target):
+            with target.open("a", encoding="utf-8") as stream:
+                stream.write(text)
+            return
+        # A link stays, and what it leads to is replaced.
+        target = target.resolve()
         unfinished = target.with_name(f".{target.name}.begun")
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(target)
+        try:
+            unfinished.write_text(text, encoding="utf-8")
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path is a device, a pipe or an open stream, which must not be replaced."""
+    in_dev = path.absolute().parts[1:2] in (("dev",), ("proc",))
+    return in_dev or (path.exists() and not path.is_file())

@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
+
 from user_conversion.outputs import sentences, words
-from user_conversion.results import ConversionResult, Figures, WeekResult
+from user_conversion.outputs.folding import SegmentRow, fold_segments
+from user_conversion.results import ConversionResult, Figures, Segmentation, WeekResult
 from user_conversion.run_record import RunRecord
 
 WEEKS_SHOWN = 12
+SEGMENTS_SHOWN = 12
+LONGEST_NAME = 40
+FIGURE_HEADINGS = ("Registered", "Converted", "Rate", words.INTERVAL, "")
 
 
 def as_markdown(record: RunRecord) -> str:
-    """A short message: the headline and a table of the latest weeks."""
-    result = words.conversion(record)
+    """The headline, a table of the latest weeks, and the segments that were asked for."""
+    result = record.conversion
     lines = [f"**Weekly user conversion: {_headline(result)}**", "", *_context(result)]
     if result.weeks:
-        lines += ["", "| Week | Starts | Registered | Converted | Rate | 95 % interval | |"]
-        lines += ["|---|---|--:|--:|--:|--:|---|", *map(_row, result.weeks[-WEEKS_SHOWN:])]
-    left_out = result.weeks[:-WEEKS_SHOWN]
-    if left_out:
-        earlier = Figures.pooled(week.figures for week in left_out)
-        weeks = words.number_of(len(left_out), "earlier week")
-        lines += ["", f"{weeks}: {words.rate(earlier.conversion_rate)}, {words.users(earlier)}."]
-    if result.segmentation and result.segmentation.test:
-        compared = sentences.comparison(result.segmentation)
-        lines += ["", f"By {result.segmentation.by}: {compared}"]
-    return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ") + "\n"
+        lines += ["", *_weeks(result)]
+    if result.segmentation:
+        lines += ["", *_segments(result.segmentation)]
+    return words.ordinary_spaces("\n".join(lines)) + "\n"
 
 
 def _headline(result: ConversionResult) -> str:
-    if not result.weeks:
-        return "no registrations found"
-    if not result.complete.total_registered:
-        return "no week is complete yet"
+    if not result.complete.interval:
+        return sentences.no_rate(result)
     interval = words.percent_interval(result.complete.interval)
-    return f"{words.rate(result.complete.conversion_rate)} (95 % interval {interval})"
+    return f"{words.rate(result.complete.conversion_rate)} ({words.INTERVAL} {interval})"
 
 
 def _context(result: ConversionResult) -> list[str]:
@@ -45,15 +43,47 @@ def _context(result: ConversionResult) -> list[str]:
     ]
 
 
-def _row(week: WeekResult) -> str:
-    figures = week.figures
-    cells = (
-        week.registration_week,
-        week.week_start.isoformat(),
+def _weeks(result: ConversionResult) -> Iterator[str]:
+    earlier, latest = result.weeks[:-WEEKS_SHOWN], result.weeks[-WEEKS_SHOWN:]
+    yield from _table(("Week", "Starts"), map(_week, latest))
+    if earlier:
+        yield from ["", sentences.earlier(earlier)]
+
+
+def _segments(compared: Segmentation) -> Iterator[str]:
+    yield f"By `{compared.by}`, complete weeks only: {sentences.comparison(compared)}"
+    rows = fold_segments(compared, SEGMENTS_SHOWN)
+    if rows:
+        yield from ["", *_table((f"`{compared.by}`",), map(_segment, rows))]
+
+
+def _week(week: WeekResult) -> tuple[str, ...]:
+    notes = words.notes(week.figures, week)
+    return week.registration_week, week.week_start.isoformat(), *_cells(week.figures), notes
+
+
+def _segment(row: SegmentRow) -> tuple[str, ...]:
+    name = row.label if row.rest else _code(row.label)
+    return name, *_cells(row.figures), words.notes(row.figures)
+
+
+def _cells(figures: Figures) -> tuple[str, ...]:
+    return (
         words.count(figures.total_registered),
         words.count(figures.total_converted),
         words.rate(figures.conversion_rate),
         words.percent_interval(figures.interval),
-        words.notes(figures, week),
     )
-    return f"| {' | '.join(cells)} |"
+
+
+def _table(keys: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join((*keys, *FIGURE_HEADINGS))}|"
+    yield f"|{'---|' * len(keys)}--:|--:|--:|--:|---|"
+    yield from (f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def _code(name: str) -> str:
+    """A name from the logs as code, so that nothing in it is a link, a mention or a format."""
+    shown = words.cut(name, LONGEST_NAME).replace("|", r"\|")
+    fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
+    return f"{fence}{shown}{fence}" if len(fence) == 1 else f"{fence} {shown} {fence}"

@@ -2,68 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from user_conversion.finality import MISSING_DAYS, UNFINISHED, Gaps
 from user_conversion.outputs import words
-from user_conversion.results import DEVICE_TYPE, ConversionResult, Gaps, Segmentation
-from user_conversion.statistics import describe
+from user_conversion.results import (
+    DEVICE_TYPE,
+    ConversionResult,
+    Figures,
+    Segmentation,
+    WeekResult,
+)
+from user_conversion.statistics import SMALL_SAMPLE, describe
 
 
 def headline(result: ConversionResult) -> str:
     """The answer in one sentence."""
-    if not result.weeks:
-        return "No registrations found"
     if not result.complete.total_registered:
-        return "Too early to tell: no week is complete yet"
+        return no_rate(result)
     share = words.rate(result.complete.conversion_rate)
     return f"{share} of new users {result.counted_as.clause}"
+
+
+def no_rate(result: ConversionResult) -> str:
+    """Why there is no rate of complete weeks."""
+    return "No week is complete yet" if result.weeks else "No registrations found"
+
+
+def context(result: ConversionResult) -> str:
+    """What the figures depend on."""
+    through = f", observed through {result.observed_through}" if result.observed_through else ""
+    return f"definition {result.definition}, weeks in {result.timezone}{through}"
 
 
 def warnings(result: ConversionResult) -> Iterator[str]:
     """What a reader needs to know before using the figures."""
     if not result.weeks:
-        yield "No registrations found: check that the logs have registered events."
+        yield "No registrations found: check the logs, or name the event with --registered."
     elif result.complete.small_sample and result.complete.total_registered:
-        yield "Few users so far: the interval matters more than the rate."
-    if result.gaps:
-        holes = " ".join(gap_sentences(result.gaps))
-        yield f"{holes} Missing logs can look like a drop in conversion."
-    if result.quality.events_after_as_of:
-        events = words.number_of(result.quality.events_after_as_of, "event")
-        yield f"{events} after {_day(result)} (--as-of) are not used."
+        yield (
+            f"Small sample: fewer than {SMALL_SAMPLE} users registered in complete weeks. "
+            "Look at the interval rather than the rate."
+        )
+    asked = result.segmentation
+    if asked and asked.segments and all(each.value is None for each in asked.segments):
+        yield f"No user has a value for {asked.by}: check the name or path of the field."
+    yield from missing_days(result)
+    if seen := sum(week.seen_before for week in result.weeks):
+        users = words.number_of(seen, "user")
+        yield (
+            f"{users} loaded the app before the registration in these logs: "
+            "an earlier one may be missing."
+        )
+    if result.quality.events_after_as_of and result.observed_through:
+        events = words.number_of(result.quality.events_after_as_of, "event is", "events are")
+        yield f"{events} not used: after {words.day(result.observed_through)} (--as-of)."
 
 
 def unfinished(result: ConversionResult) -> str:
     """How many weeks are unfinished; empty if none is."""
-    weeks = sum(not week.complete for week in result.weeks)
+    weeks = sum(week.incomplete_because == UNFINISHED for week in result.weeks)
     if not weeks:
         return ""
-    verb = "is" if weeks == 1 else "are"
-    return f"{words.number_of(weeks, 'week')} {verb} unfinished: their users can still convert."
+    number = words.number_of(weeks, "week is", "weeks are")
+    return f"{number} {UNFINISHED}: {can_still_convert(weeks)}."
+
+
+def can_still_convert(weeks: int) -> str:
+    """What it means for so many weeks to be unfinished."""
+    return f"{'its' if weeks == 1 else 'their'} users can still convert"
+
+
+def earlier(weeks: Sequence[WeekResult]) -> str:
+    """The rate of the weeks that an output leaves out; empty without any."""
+    if not weeks:
+        return ""
+    figures = Figures.pooled(week.figures for week in weeks)
+    number = words.number_of(len(weeks), "earlier week")
+    return f"{number}: {words.rate(figures.conversion_rate)}, {words.users(figures)}."
+
+
+def missing_days(result: ConversionResult) -> Iterator[str]:
+    """Which days are missing, and which weeks they concern."""
+    missing = " ".join(gap_sentences(result.gaps))
+    if not missing:
+        return
+    weeks = [w.registration_week for w in result.weeks if w.incomplete_because == MISSING_DAYS]
+    if not weeks:
+        yield f"{missing} The logs of these days may be missing."
+    elif len(weeks) == 1:
+        yield f"{missing} The rate of week {weeks[0]} may be too low."
+    else:
+        yield f"{missing} The rates of weeks {words.week_names(weeks)} may be too low."
 
 
 def gap_sentences(gaps: Gaps) -> Iterator[str]:
-    """The missing days, by kind of event."""
+    """The missing days, by kind of event. Days without any event are named once."""
+    known = set(gaps.events)
     for what, days in (
-        ("any events", gaps.events),
-        ("registrations", gaps.registered),
-        ("loads of the app", gaps.app_loaded),
+        ("events", gaps.events),
+        ("registrations", [day for day in gaps.registered if day not in known]),
+        ("loads of the app", [day for day in gaps.app_loaded if day not in known]),
     ):
         if days:
-            yield f"{words.number_of(len(days), 'day')} without {what}: {words.days(days)}."
+            yield f"No {what} on {words.days(days)}."
 
 
 def comparison(compared: Segmentation) -> str:
     """Whether the segments differ."""
     if compared.by == DEVICE_TYPE:
         return (
-            "device_type is that of the first load, so it splits the converted users; every rate "
-            "is of all registered users."
+            f"{DEVICE_TYPE} is the device of the first load. Each rate is a share of all "
+            "registered users."
         )
     if not compared.segments or compared.test is None:
-        return "Segments are compared over complete weeks, and there is none yet."
-    return describe(compared.test)
-
-
-def _day(result: ConversionResult) -> str:
-    return words.day(result.observed_through) if result.observed_through else "the chosen day"
+        return "Segments are compared over complete weeks, and there are none yet."
+    left_out = any(each.figures.small_sample for each in compared.segments)
+    more = " Small samples are left out." if left_out and compared.test.p_value is not None else ""
+    return describe(compared.test) + more

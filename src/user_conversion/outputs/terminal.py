@@ -1,50 +1,54 @@
-"""The answer in a terminal: tables and sentences."""
+"""The answer in a terminal: tables and sentences that fit its width."""
 
 from __future__ import annotations
 
-import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from user_conversion.outputs import sentences, words
+from user_conversion.log_format import DEFAULT
+from user_conversion.outputs import changes, sentences, words
+from user_conversion.outputs.columns import Column, fitting_table
 from user_conversion.results import ConversionResult, Figures, Segmentation
 
 if TYPE_CHECKING:
-    from user_conversion.inputs.convert import PassedOver
+    from rich.table import Table
+
+    from user_conversion.events import EventCounts
+    from user_conversion.inputs.files import SkippedFile
+    from user_conversion.inspection import Inspection
     from user_conversion.jobs.events_split import SplitResult
 
 BAR_WIDTH = 16
-PIPED_WIDTH = 110
-WIDE = 90
+PIPED_WIDTH = 112
 LONGEST_NAME = 40
+# Names and marks may take several lines, but none of a narrower column than this.
+NAME_WIDTH = 20
+NOTE_WIDTH = len(words.SMALL_SAMPLE)
 FILES_NAMED = 5
+FIELDS_SHOWN = 40
 
 
 def console() -> Console:
     """Standard output; a pipe gets lines of a fixed width without colours."""
+    width, height = shutil.get_terminal_size((PIPED_WIDTH, 25))
     # Texts come from the logs, so nothing in them is markup.
-    create = partial(Console, highlight=False, markup=False, emoji=False)
-    out = create()
-    return out if out.is_terminal else create(width=PIPED_WIDTH)
+    out = Console(width=width, height=height, highlight=False, markup=False, emoji=False)
+    if not out.is_terminal:
+        out.width = PIPED_WIDTH
+    return out
 
 
-def show_json(document: Any) -> None:
-    """Print a JSON document in ASCII: texts from the logs could change a terminal."""
-    print(json.dumps(document, indent=2))
-
-
-def show_passed_over(files: Sequence[PassedOver]) -> None:
+def show_skipped(files: Sequence[SkippedFile]) -> None:
     """Name the files of input folders that are not logs, on standard error."""
-    if not files:
+    if not files or sys.stderr is None:
         return
-    number = words.number_of(len(files), "file")
-    print(f"Not read, as not a log of this format: {number}", file=sys.stderr)
+    print(f"Skipped {words.number_of(len(files), 'file')}:", file=sys.stderr)
     for file in files[:FILES_NAMED]:
         print(f"  {words.printable(str(file.path))} ({file.reason})", file=sys.stderr)
     if len(files) > FILES_NAMED:
@@ -53,59 +57,121 @@ def show_passed_over(files: Sequence[PassedOver]) -> None:
 
 def show_events(out: Console, split: SplitResult) -> None:
     """Print how the lines were counted."""
-    counts = split.total
+    if split.log_format.name != DEFAULT:
+        _print(out, f"Log format: {words.printable(split.log_format.name)}")
+    _print(out, lines_sentence(split.total))
+    if split.total.rejected:
+        reasons = split.total.rejected_by_reason.items()
+        listed = ", ".join(f"{name} {number:,}" for name, number in reasons)
+        _print(out, f"Rejected: {listed} (kept in rejected_events)")
+    if not split.files:
+        _print(out, "No new input; the published events are unchanged.")
+    elif split.why != "nothing read before":
+        _print(out, f"Files read in this run: {len(split.files):,} ({split.why})")
+
+
+def lines_sentence(counts: EventCounts) -> str:
+    """How many lines were read, as the sum of what they were."""
     _, *terms = words.reconciliation(counts)
-    out.print(f"Lines: {counts.lines:,} = " + " + ".join(f"{n:,} {name}" for name, n, _ in terms))
-    if counts.rejected:
-        reasons = ", ".join(f"{name} {n:,}" for name, n in counts.rejected_by_reason.items())
-        out.print(f"Rejected: {reasons} (kept in rejected_events)")
-    if not split.plan.files:
-        out.print("No new input; the published events are unchanged.")
-    elif split.plan.why != "nothing read before":
-        out.print(f"Files read in this run: {len(split.plan.files):,} ({split.plan.why})")
+    return f"Lines: {counts.lines:,} = " + " + ".join(f"{n:,} {name}" for name, n, _ in terms)
 
 
 def show_conversion(out: Console, result: ConversionResult) -> None:
-    """Print the table of weeks, the segments that were asked for, and the headline."""
-    wide = out.width >= WIDE
-    through = f", observed through {result.observed_through}" if result.observed_through else ""
-    out.print(
-        Text.assemble(
-            ("Weekly user conversion", "bold"),
-            f"  definition {result.definition}, weeks in {result.timezone}{through}",
-        )
-    )
-    out.print(f"Converted: {result.counted_as.summary}.", style="dim")
-    out.print(weeks_table(result, wide))
+    """Print the table of weeks, the segments that were asked for, and the rates."""
+    title = "Weekly user conversion"
+    heading = _wrapped(out, f"{title}  {sentences.context(result)}")
+    heading.stylize("bold", 0, len(title))
+    out.print(heading)
+    _print(out, f"Converted: {result.counted_as.summary}.", "dim")
+    if result.weeks:
+        out.print(weeks_table(result, out.width))
     if result.segmentation:
-        out.print(segments_table(result.segmentation, wide))
-        out.print(sentences.comparison(result.segmentation))
+        show_segments(out, result.segmentation)
     for sentence in filter(None, [sentences.unfinished(result), *sentences.warnings(result)]):
-        out.print(sentence, style="yellow")
-    total = result.total
-    out.print(Text(f"Conversion rate: {_rate(total)} ({words.users(total)})", style="bold"))
-    out.print(complete_line(result.complete))
+        _print(out, sentence, "yellow")
+    _print(out, total_line(result.total), "bold")
+    _print(out, complete_line(result.complete))
 
 
-def weeks_table(result: ConversionResult, wide: bool) -> Table:
-    """One row per registration week."""
-    table = _table("Week", "Starts", wide=wide)
-    scale = max((week.figures.conversion_rate or 0 for week in result.weeks), default=0)
-    for week in result.weeks:
-        cells = [week.registration_week, week.week_start.isoformat()]
-        style = "" if week.complete else "dim"
-        _add_row(table, cells, week.figures, wide, scale, words.notes(week.figures, week), style)
-    return table
+def show_change(out: Console, result: ConversionResult) -> None:
+    """Print whether the newest complete week differs from those before."""
+    compared = result.change.segments
+    if compared:
+        _print(out, f"Compared with earlier weeks  {sentences.context(result)}")
+        names = ["All users", *(words.segment(e.by or "", e.value) for e in compared[1:])]
+        columns = [
+            Column(f"Week {result.change.registration_week}", names, folded_at=NAME_WIDTH),
+            Column("Registered", [words.count(e.total_registered) for e in compared], 2, "right"),
+            Column("Converted", [words.count(e.total_converted) for e in compared], 2, "right"),
+            Column("Rate", [words.rate(e.conversion_rate) for e in compared], 0, "right"),
+            Column("Usual", [words.bounds(e.usual) for e in compared], 0, "right"),
+            Column("", ["changed" if e.changed else "" for e in compared]),
+        ]
+        out.print(fitting_table(columns, out.width))
+    _print(out, changes.sentence(result), "bold")
 
 
-def segments_table(compared: Segmentation, wide: bool) -> Table:
-    """One row per segment, over complete weeks."""
-    table = _table(f"{compared.by} (complete weeks)", wide=wide)
-    scale = max((each.figures.conversion_rate or 0 for each in compared.segments), default=0)
-    for each in compared.segments:
-        cells = [words.segment(compared.by, each.value, LONGEST_NAME)]
-        _add_row(table, cells, each.figures, wide, scale, words.notes(each.figures))
-    return table
+def show_segments(out: Console, compared: Segmentation) -> None:
+    """Print the table of segments, and whether they differ."""
+    if compared.segments:
+        _print(out, f"By {compared.by}, complete weeks only:")
+        out.print(segments_table(compared, out.width))
+    _print(out, sentences.comparison(compared))
+
+
+def show_inspection(out: Console, found: Inspection) -> None:
+    """Print what some logs are, and the command that reads them."""
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in found.kinds.items())
+    _print(out, f"Files: {found.files:,} (looked into: {kinds})")
+    _print(out, f"Records looked at: {found.records:,}")
+    if found.time_span:
+        first, last = (f"{time:%Y-%m-%d %H:%M:%S} UTC" for time in found.time_span)
+        _print(out, f"Times: {first} to {last}")
+    _print(out, f"Log format: {found.log_format or 'none of the presets'}")
+    if found.event_names:
+        names = [words.name(name, LONGEST_NAME) for name in found.event_names]
+        numbers = [words.count(number) for number in found.event_names.values()]
+        columns = [Column("Event", names, folded_at=NAME_WIDTH), Column("Records", numbers)]
+        out.print(fitting_table(columns, out.width))
+    fields = found.fields[:FIELDS_SHOWN]
+    columns = [
+        Column("Field", [words.printable(each.path) for each in fields], folded_at=NAME_WIDTH),
+        Column("In records", [f"{each.share:.0%}" for each in fields], rank=1),
+        Column("Values", [words.printable(each.form) for each in fields], folded_at=NAME_WIDTH),
+    ]
+    out.print(fitting_table(columns, out.width))
+    _print(out, "To compute the conversion of these logs:", "bold")
+    # Without line breaks, so that it can be copied.
+    out.print(f"  {words.printable(found.command)}", soft_wrap=True)
+
+
+def weeks_table(result: ConversionResult, width: int = PIPED_WIDTH) -> Table:
+    """One row per registration week, in so many characters."""
+    weeks = result.weeks
+    columns = [
+        Column("Week", [week.registration_week for week in weeks]),
+        Column("Starts", [week.week_start.isoformat() for week in weeks], rank=2),
+        *_figures([week.figures for week in weeks]),
+        Column("", [words.notes(week.figures, week) for week in weeks], folded_at=NOTE_WIDTH),
+    ]
+    return fitting_table(columns, width, ["" if week.complete else "dim" for week in weeks])
+
+
+def segments_table(compared: Segmentation, width: int = PIPED_WIDTH) -> Table:
+    """One row per segment over complete weeks, in so many characters."""
+    names = [words.segment(compared.by, each.value, LONGEST_NAME) for each in compared.segments]
+    figures = [each.figures for each in compared.segments]
+    columns = [
+        Column(compared.by, names, folded_at=NAME_WIDTH),
+        *_figures(figures),
+        Column("", [words.notes(each) for each in figures], folded_at=NOTE_WIDTH),
+    ]
+    return fitting_table(columns, width)
+
+
+def total_line(figures: Figures) -> str:
+    """The metric over all registrations."""
+    return f"Conversion rate: {_rate_of_users(figures)}"
 
 
 def complete_line(figures: Figures) -> str:
@@ -113,43 +179,33 @@ def complete_line(figures: Figures) -> str:
     if not figures.interval:
         return "Complete weeks only: none yet"
     low, high = figures.interval
-    return (
-        f"Complete weeks only: {_rate(figures)} ({words.users(figures)}), "
-        f"95 % interval {low:.2f} to {high:.2f} %"
-    )
+    interval = f"{words.INTERVAL} {low:.2f} to {high:.2f}\N{NO-BREAK SPACE}%"
+    return f"Complete weeks only: {_rate_of_users(figures)}, {interval}"
 
 
-def _table(*keys: str, wide: bool) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for key in keys:
-        # Names of segments may be long; on a narrow terminal they and the notes are folded.
-        table.add_column(key, no_wrap=key in ("Week", "Starts"), overflow="fold")
-    for name in ("Registered", "Converted", "Rate"):
-        table.add_column(name, justify="right", no_wrap=True)
-    if wide:
-        table.add_column("95 % interval", justify="right", no_wrap=True)
-        table.add_column("", no_wrap=True)
-    table.add_column("", overflow="fold")
-    return table
+def _rate_of_users(figures: Figures) -> str:
+    return f"{words.rate(figures.conversion_rate)} ({words.users(figures)})"
 
 
-def _add_row(
-    table: Table,
-    keys: list[str],
-    figures: Figures,
-    wide: bool,
-    scale: float,
-    notes: str,
-    style: str = "",
-) -> None:
-    cells = [*keys, f"{figures.total_registered:,}", f"{figures.total_converted:,}", _rate(figures)]
-    if wide:
-        rate = figures.conversion_rate or 0
-        bar = "█" * round(BAR_WIDTH * rate / scale) if scale else ""
-        cells += [words.bounds(figures.interval), bar]
-    table.add_row(*cells, notes, style=style)
+def _figures(figures: Sequence[Figures]) -> list[Column]:
+    """The columns of figures. Narrow terminals do without those of the highest ranks."""
+    rates = [each.conversion_rate or 0.0 for each in figures]
+    scale = max(rates, default=0.0) or 1.0
+    bars = ["█" * round(BAR_WIDTH * rate / scale) for rate in rates]
+    return [
+        Column("Registered", [words.count(each.total_registered) for each in figures], 1, "right"),
+        Column("Converted", [words.count(each.total_converted) for each in figures], 1, "right"),
+        Column("Rate", [words.rate(each.conversion_rate) for each in figures], 0, "right"),
+        Column(words.INTERVAL, [words.bounds(each.interval) for each in figures], 3, "right"),
+        Column("", bars, 4),
+    ]
 
 
-def _rate(figures: Figures) -> str:
-    # A terminal may show a no-break space as something else.
-    return words.rate(figures.conversion_rate).replace("\N{NO-BREAK SPACE}", " ")
+def _print(out: Console, sentence: str, style: str = "") -> None:
+    out.print(_wrapped(out, sentence), style=style)
+
+
+def _wrapped(out: Console, sentence: str) -> Text:
+    """A sentence in lines of the console's width, its rates whole."""
+    lines = textwrap.wrap(sentence, out.width, break_on_hyphens=False)
+    return Text(words.ordinary_spaces("\n".join(lines)), overflow="ignore", no_wrap=True)

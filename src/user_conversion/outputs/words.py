@@ -1,33 +1,33 @@
-"""The vocabulary of all outputs: figures, days and names as people read them."""
+"""The vocabulary of all outputs: figures, days, names and marks as people read them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
-from user_conversion.errors import DatasetError
 from user_conversion.events import EventCounts, Reason
-from user_conversion.results import ConversionResult, Figures, WeekResult
-from user_conversion.run_record import RunRecord
+from user_conversion.finality import MISSING_DAYS, UNFINISHED, runs
+from user_conversion.forecast import Forecast
+from user_conversion.results import Figures, WeekResult
+from user_conversion.weeks import WEEK, monday_of
+
+SMALL_SAMPLE = "small sample"
+INTERVAL = "95\N{NO-BREAK SPACE}% interval"
 
 LONGEST_NAME = 300
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+INCOMPLETE = {UNFINISHED: "unfinished", MISSING_DAYS: "missing days"}
 
 REASONS = {
     Reason.INVALID_JSON: "not one JSON object",
     Reason.MISSING_EVENT: "no event name",
     Reason.MISSING_TIMESTAMP: "no timestamp",
-    Reason.INVALID_TIMESTAMP: "the timestamp has no known form",
+    Reason.INVALID_TIMESTAMP: "timestamp in an unknown format",
     Reason.TIMESTAMP_OUT_OF_RANGE: "timestamp before 1970 or in the future",
-    Reason.MISSING_INITIATOR_ID: "no initiator_id",
-    Reason.INVALID_INITIATOR_ID: "initiator_id has the wrong type",
+    Reason.MISSING_INITIATOR_ID: "no user id",
+    Reason.INVALID_INITIATOR_ID: "user id of the wrong type",
 }
-
-
-def conversion(record: RunRecord) -> ConversionResult:
-    """The last conversion of a record. Raises `DatasetError` if there is none."""
-    if record.result is None:
-        raise DatasetError("No conversion has been computed here yet: run user-conversion run.")
-    return record.result
 
 
 def count(number: int) -> str:
@@ -46,8 +46,13 @@ def bounds(interval: tuple[float, float] | None) -> str:
 
 
 def percent_interval(interval: tuple[float, float] | None) -> str:
-    """The two ends of an interval in percent."""
+    """Both ends of an interval in percent."""
     return f"{bounds(interval)}\N{NO-BREAK SPACE}%" if interval else "–"
+
+
+def ordinary_spaces(text: str) -> str:
+    """A text without no-break spaces, which terminals and chats may show as something else."""
+    return text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def users(figures: Figures) -> str:
@@ -56,7 +61,7 @@ def users(figures: Figures) -> str:
 
 
 def number_of(number: int, singular: str, plural: str | None = None) -> str:
-    """A count with its noun: 1 week, 2 weeks."""
+    """A count with its noun: 1 week, 2 weeks, 1 day is, 2 days are."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
@@ -81,10 +86,31 @@ def month(when: date) -> str:
     return f"{MONTHS[when.month - 1]} {when.year}"
 
 
-def days(listed: tuple[date, ...], most: int = 5) -> str:
-    """The first few days by name and how many more there are."""
-    named = ", ".join(day(each) for each in listed[:most])
-    return f"{named} and {len(listed) - most:,} more" if len(listed) > most else named
+def days(listed: Sequence[date], most: int = 5) -> str:
+    """The first few runs of days by name and how many more days there are."""
+    named = list(runs(listed))[:most]
+    more = len(listed) - sum((last - first).days + 1 for first, last in named)
+    text = ", ".join(day_range(first, last) for first, last in named)
+    return f"{text} and {more:,} more" if more else text
+
+
+def day_range(first: date, last: date) -> str:
+    """One or more consecutive days: 11 to 15 Nov 2020."""
+    if first == last:
+        return day(first)
+    if first.year != last.year:
+        return f"{day(first)} to {day(last)}"
+    start = str(first.day) if first.month == last.month else day_and_month(first)
+    return f"{start} to {day(last)}"
+
+
+def week_names(labels: Sequence[str]) -> str:
+    """One or two weeks by name, more than two consecutive ones as a range, else a few by name."""
+    if len(labels) < 3:
+        return " and ".join(labels)
+    if (monday_of(labels[-1]) - monday_of(labels[0])) == (len(labels) - 1) * WEEK:
+        return f"{labels[0]} to {labels[-1]}"
+    return ", ".join(labels[:4]) + (f" and {len(labels) - 4:,} more" if len(labels) > 4 else "")
 
 
 def weeks_after(offset: int) -> str:
@@ -102,31 +128,50 @@ def name(text: str, longest: int = LONGEST_NAME) -> str:
     shown = printable(text[: longest + 1])
     if not shown.strip() or shown.startswith(("(", '"')):
         shown = f'"{shown}"'
-    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+    return cut(shown, longest)
+
+
+def cut(text: str, longest: int) -> str:
+    """A text of at most so many characters, with a mark if it was longer."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def segment(by: str, value: str | None, longest: int = LONGEST_NAME) -> str:
-    """The name of a segment; users without a value cannot be taken for those with a text."""
+    """The name of a segment; no text is shown as users without a value are."""
     return f"(no {by})" if value is None else name(value, longest)
 
 
+def forecast(expected: Forecast | None) -> str:
+    """The rate that a week will have, with its interval; empty without a forecast."""
+    if expected is None:
+        return ""
+    return f"forecast {rate(expected.conversion_rate)} ({bounds(expected.interval)})"
+
+
 def notes(figures: Figures, week: WeekResult | None = None) -> str:
-    """The marks of a row: whether a week is unfinished and whether the sample is small."""
-    unfinished = week is not None and not week.complete
-    marks = ["unfinished"] * unfinished + ["small sample"] * figures.small_sample
-    return ", ".join(marks)
+    """The marks of a row: why a week is not final, its forecast, and whether it is small."""
+    marks = [SMALL_SAMPLE] * figures.small_sample
+    if week is not None:
+        because = INCOMPLETE.get(week.incomplete_because or "", "")
+        marks = [because, forecast(week.forecast), *["logs begin"] * week.logs_begin, *marks]
+    return ", ".join(filter(None, marks))
+
+
+def reason(name: str) -> str:
+    """Why lines were rejected, in words; a reason of another version by its name."""
+    return REASONS.get(name, name)  # type: ignore[call-overload, no-any-return]
 
 
 def reconciliation(counts: EventCounts) -> list[tuple[str, int, str]]:
-    """How the lines were counted: name, lines, meaning. The first is the sum of the others."""
+    """Rows of name, lines and meaning, one per outcome of a line; the first is their sum."""
     rows = [
         ("Lines read", counts.lines, "every line of every input file"),
         ("registered", counts.registered, "registrations"),
         ("app_loaded", counts.app_loaded, "loads of the app"),
-        ("other", counts.other, "events with another name; not needed here"),
-        ("anonymous", counts.anonymous, "events of the two kinds without a user; not kept"),
+        ("other", counts.other, "events with other names; not used"),
+        ("anonymous", counts.anonymous, "registrations and loads without a user id; not kept"),
         ("blank", counts.blank, "empty lines"),
-        ("rejected", counts.rejected, "lines that cannot be an event, kept in rejected_events"),
+        ("rejected", counts.rejected, "lines that are no event; kept in rejected_events"),
     ]
     # Most log formats have no anonymous events.
     return [row for row in rows if row[1] or row[0] != "anonymous"]

@@ -14,18 +14,16 @@ from user_conversion.datasets import Columns, Dataset
 from user_conversion.engines.duckdb.lines import LineReader
 from user_conversion.engines.duckdb.session import (
     create_table,
-    first_line,
+    duckdb_errors,
     literal,
     open_session,
-    out_of_memory,
 )
-from user_conversion.engines.parquet_footers import require_columns
-from user_conversion.errors import DatasetError, OutputError
 from user_conversion.events import EventCounts
 from user_conversion.log_format import LogFormat
+from user_conversion.parquet import require_columns
 
 if TYPE_CHECKING:
-    from user_conversion.inputs.convert import LineFile
+    from user_conversion.inputs.lines import LineFile
     from user_conversion.settings import Settings
 
 ROWS_WRITTEN_AT_ONCE = 2_000_000
@@ -39,7 +37,8 @@ class DuckDBEngine:
     dialect = "duckdb"
 
     def __init__(self, settings: Settings, scratch: Path | None = None) -> None:
-        self._connection = open_session(settings.memory_limit, scratch)
+        with duckdb_errors():
+            self._connection = open_session(settings.memory_limit, scratch)
         self._scratch = scratch
 
     def __enter__(self) -> DuckDBEngine:
@@ -57,10 +56,8 @@ class DuckDBEngine:
     ) -> EventCounts:
         """See `Engine.read_events`."""
         reader = LineReader(self._connection, log_format, latest, self._scratch)
-        try:
+        with duckdb_errors():
             return reader.read(files)
-        except duckdb.OutOfMemoryException as error:
-            raise out_of_memory(error) from None
 
     def read_parquet(self, table: str, columns: Columns, files: Sequence[Path]) -> None:
         """See `Engine.read_parquet`."""
@@ -82,7 +79,8 @@ class DuckDBEngine:
 
     def create_table(self, table: str, columns: Columns, rows: Iterable[Sequence[Any]]) -> None:
         """See `Engine.create_table`."""
-        create_table(self._connection, table, columns, rows)
+        with duckdb_errors():
+            create_table(self._connection, table, columns, rows)
 
     def materialize(self, table: str, sql: str) -> None:
         """See `Engine.materialize`."""
@@ -94,9 +92,10 @@ class DuckDBEngine:
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         """See `Engine.rows`."""
-        result = self._execute(sql)
-        names = [column[0] for column in result.description]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+        with duckdb_errors():
+            result = self._connection.execute(sql)
+            names = [column[0] for column in result.description]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
     def write(self, sql: str, dataset: Dataset, folder: Path) -> None:
         """See `Engine.write`."""
@@ -120,9 +119,9 @@ class DuckDBEngine:
         so that DuckDB skips the rest of the table.
         """
         bounds = f", min({instant}), max({instant})" if instant else ", 0, 0"
-        counts = self._fetch(
+        counts = self._execute(
             f"SELECT {partition}, count(*) {bounds} FROM ({sql}) GROUP BY 1 ORDER BY 1"
-        )
+        ).fetchall()
         while counts:
             taken = [counts.pop(0)]
             while counts and sum(each[1] for each in [*taken, counts[0]]) <= ROWS_WRITTEN_AT_ONCE:
@@ -143,22 +142,8 @@ class DuckDBEngine:
         return f"{{{', '.join(fields)}}}"
 
     def _execute(self, sql: str) -> duckdb.DuckDBPyConnection:
-        try:
+        with duckdb_errors():
             return self._connection.execute(sql)
-        except duckdb.IOException as error:
-            raise OutputError(f"Reading or writing failed: {first_line(error)}.") from None
-        except duckdb.OutOfMemoryException as error:
-            raise out_of_memory(error) from None
-        except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):
-            raise  # a bug in the statement, not in the data
-        except duckdb.Error as error:
-            raise DatasetError(
-                f"The Parquet cannot be read ({first_line(error)}); "
-                "run events-split --full-refresh."
-            ) from None
-
-    def _fetch(self, sql: str) -> list[tuple[Any, ...]]:
-        return self._connection.execute(sql).fetchall()
 
 
 def _stored(name: str, kind: str) -> str:

@@ -1,7 +1,7 @@
 """Reads newline-delimited JSON with DuckDB: a fast path for all lines, then the unclear ones.
 
-`read_lines.sql` parses every line into the table `parsed`. Rows whose `kind` is NULL are unclear:
-`events.read_line` reads those lines again and decides. Clean logs have none.
+`read_lines.sql` parses files into tables of one row per line. Rows whose `kind` is NULL are
+unclear: `events.read_line` reads those lines again and decides. Clean logs have none.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from user_conversion.engines.duckdb.session import (
     create_table,
     first_line,
     insert,
+    is_disk_full,
     literal,
     memory_limit,
     move_to_disk,
@@ -30,8 +31,13 @@ from user_conversion.engines.duckdb.session import (
 from user_conversion.engines.duckdb.unclear import LineScan
 from user_conversion.errors import EngineError, InputError
 from user_conversion.events import Event, EventCounts, Rejected
-from user_conversion.inputs.convert import LineFile
-from user_conversion.inputs.lines import beginning, count_lines, longest_line
+from user_conversion.inputs.lines import (
+    LineFile,
+    beginning,
+    count_lines,
+    lines_before,
+    longest_line,
+)
 from user_conversion.log_format import APP_LOADED, REGISTERED, LogFormat
 from user_conversion.progress import watched
 
@@ -63,11 +69,13 @@ class LineReader:
         self._latest = latest
         self._scratch = scratch
         self._columns = parsed_columns(log_format)
+        # The tables of parsed lines, in the order of the files.
+        self._tables: list[str] = []
 
     def read(self, files: Sequence[LineFile]) -> EventCounts:
         """See `Engine.read_events`."""
         self._make_room(files)
-        create_table(self._session, "parsed", self._columns)
+        create_table(self._session, "read_again", self._columns)
         create_table(self._session, "new_rejected_events", REJECTED_EVENTS.columns)
         # DuckDB makes no row of a file of one byte, so those are read in Python.
         tiny = [file for file in files if file.size <= 1]
@@ -87,7 +95,7 @@ class LineReader:
         verdicts += self._decide(tiny_scan.lines_at(range(len(tiny))))
         verdicts[events.Skipped.BLANK] += tiny_scan.blank
         self._name_new_tables()
-        return EventCounts.of(verdicts)
+        return EventCounts.of(lines + sum(count_lines(tiny)), verdicts)
 
     def _make_room(self, files: Sequence[LineFile]) -> None:
         size = sum(
@@ -97,27 +105,29 @@ class LineReader:
             move_to_disk(self._session, self._scratch)
 
     def _parse(self, files: Sequence[LineFile]) -> None:
-        """Add the lines of files of one group to `parsed`."""
+        """Parse the lines of files of one group into a new table."""
+        table = f"parsed_{len(self._tables)}"
+        self._tables.append(table)
         form = typed_form(beginning(files[0]), self._format)
-        before = self._count("parsed")
-        self._execute(files, form)
-        rows = self._count("parsed") - before
-        if (
-            form
-            and self._count(f"parsed WHERE rowid >= {before} AND kind IS NULL") > OTHER_FORMS * rows
-        ):
-            self._session.execute(f"DELETE FROM parsed WHERE rowid >= {before}")
-            self._execute(files, None)
+        self._execute(table, files, form)
+        if form and self._share_unclear(table) > OTHER_FORMS:
+            self._execute(table, files, None)
 
-    def _execute(self, files: Sequence[LineFile], form: str | None) -> None:
+    def _share_unclear(self, table: str) -> float:
+        share = self._fetch(f"SELECT avg((kind IS NULL)::INTEGER) FROM {table}")[0][0]
+        return float(share or 0)
+
+    def _execute(self, table: str, files: Sequence[LineFile], form: str | None) -> None:
         largest_line = LARGEST_LINE
         while True:
-            query = read_sql(files, self._format, self._latest, form, largest_line)
+            query = read_sql(table, files, self._format, self._latest, form, largest_line)
             try:
                 self._run(query, sum(file.size for file in files))
             except duckdb.OutOfMemoryException:
                 raise
             except duckdb.Error as error:
+                if is_disk_full(error):
+                    raise
                 if largest_line > LARGEST_LINE or "maximum_object_size" not in str(error):
                     raise InputError(
                         f"The event logs cannot be read: {first_line(error)}."
@@ -135,20 +145,28 @@ class LineReader:
             self._session.execute("SET TimeZone = 'UTC'")
 
     def _parsed_verdicts(self) -> Counter[str]:
-        rows = self._fetch("SELECT kind, count(*) FROM parsed WHERE kind IS NOT NULL GROUP BY kind")
-        return Counter({Kind(kind).counted_as: number for kind, number in rows})
+        verdicts: Counter[str] = Counter()
+        for table in self._tables:
+            for kind, lines in self._fetch(f"SELECT kind, count(*) FROM {table} GROUP BY kind"):
+                if kind is not None:
+                    verdicts[Kind(kind).counted_as] += lines
+        return verdicts
 
     def _read_unclear(self, files: Sequence[LineFile], lines: int) -> Counter[str]:
         """Read the unclear lines again, and count the blank ones.
 
         Raises `EngineError` if DuckDB skipped a line that is not blank.
         """
-        rows = self._count("parsed")
-        positions = self._fetch("SELECT rowid FROM parsed WHERE kind IS NULL ORDER BY rowid")
+        positions: list[int] = []
+        rows = 0
+        for table in self._tables:
+            unclear = self._fetch(f"SELECT rowid FROM {table} WHERE kind IS NULL ORDER BY rowid")
+            positions += [rows + row for (row,) in unclear]
+            rows += self._fetch(f"SELECT count(*) FROM {table}")[0][0]
         if not positions and rows == lines:
             return Counter()
         scan = LineScan(files)
-        verdicts = self._decide(scan.lines_at([position for (position,) in positions]))
+        verdicts = self._decide(scan.lines_at(positions))
         if scan.rows != rows:
             raise EngineError(
                 f"DuckDB read {rows} of {scan.rows} lines that are not blank; please report this "
@@ -158,7 +176,7 @@ class LineReader:
         return verdicts
 
     def _decide(self, lines: Iterable[NumberedLine]) -> Counter[str]:
-        """Read lines in Python: events go to `parsed`, rejected lines to their table."""
+        """Read lines in Python: events go to `read_again`, rejected lines to their table."""
         verdicts: Counter[str] = Counter()
         left = iter(lines)
         while batch := list(islice(left, ROWS_AT_ONCE)):
@@ -168,13 +186,14 @@ class LineReader:
                     event = events.read_line(line, self._format, self._latest, file.event)
                 except Rejected as error:
                     text = quarantine.kept_text(line)
+                    number += lines_before(file)
                     rejected.append((file.source, number, str(error.reason), text))
                     verdicts[error.reason] += 1
                 else:
                     if isinstance(event, Event):
                         parsed.append(self._row(event))
                     verdicts[event.event if isinstance(event, Event) else event] += 1
-            insert(self._session, "parsed", self._columns, parsed)
+            insert(self._session, "read_again", self._columns, parsed)
             insert(self._session, "new_rejected_events", REJECTED_EVENTS.columns, rejected)
         return verdicts
 
@@ -189,6 +208,8 @@ class LineReader:
         )
 
     def _name_new_tables(self) -> None:
+        tables = " UNION ALL ".join(f"FROM {table}" for table in [*self._tables, "read_again"])
+        self._session.execute(f"CREATE OR REPLACE VIEW parsed AS {tables}")
         attributes = ", ".join(
             f'attribute_{number} AS "{name}"' for number, name in enumerate(self._format.attributes)
         )
@@ -196,13 +217,12 @@ class LineReader:
             (REGISTERED, Kind.REGISTERED, "new_user_registration", attributes),
             (APP_LOADED, Kind.APP_LOADED, "new_app_loaded", "device_type"),
         ):
+            # An ENUM, since a text would be hashed for every row when it is written.
+            name = f"'{event}'::ENUM ('{event}')"
             self._session.execute(
-                f"CREATE OR REPLACE VIEW {table} AS SELECT '{event}' AS event, time, "
+                f"CREATE OR REPLACE VIEW {table} AS SELECT {name} AS event, time, "
                 f"initiator_id, {columns} FROM parsed WHERE kind = {int(kind)}"
             )
-
-    def _count(self, rows: str) -> int:
-        return int(self._fetch(f"SELECT count(*) FROM {rows}")[0][0])
 
     def _fetch(self, sql: str) -> list[tuple[Any, ...]]:
         return self._session.execute(sql).fetchall()

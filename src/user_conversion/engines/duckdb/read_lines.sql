@@ -1,6 +1,6 @@
--- Adds one row per line that is not blank to the table `parsed`, in the order of the lines.
+-- One row per line that is not blank, in the order of the lines.
 -- What begins with a dollar sign comes from the log format; see read_sql.py.
-INSERT INTO parsed
+CREATE OR REPLACE TABLE $table AS
 WITH records AS (
     -- DuckDB parses only the members that are asked for. A line that it cannot parse becomes a
     -- row of NULLs (ignore_errors), which has no kind below.
@@ -48,7 +48,7 @@ SELECT
         WHEN named = $OTHER THEN $OTHER
         WHEN is_in_range AND initiator_id IS NOT NULL THEN named
         WHEN is_in_range AND named IS NOT NULL AND $anonymous AND $has_no_id THEN $ANONYMOUS
-    END AS kind,
+    END::UTINYINT AS kind,
     time,
     initiator_id,
     CASE WHEN named = $APP_LOADED THEN device_type END AS device_type,

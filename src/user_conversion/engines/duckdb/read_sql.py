@@ -12,7 +12,7 @@ from string import Template
 
 from user_conversion import events
 from user_conversion.engines.duckdb.session import literal
-from user_conversion.inputs.convert import LineFile
+from user_conversion.inputs.lines import LineFile
 from user_conversion.log_format import APP_LOADED, REGISTERED, FieldPath, LogFormat
 
 # If the first timestamp has one of these forms, DuckDB parses them while it parses the JSON, which
@@ -26,7 +26,7 @@ UNCLEAR_ID = r"(?s)true|false|[{\[].*|-?[0-9]+(\.[0-9]+([eE][-+]?[0-9]+)?|[eE][-
 
 
 class Kind(IntEnum):
-    """What a row of `parsed` is; NULL for unclear lines."""
+    """What a parsed line is; NULL for unclear lines."""
 
     OTHER = 0
     REGISTERED = 1
@@ -51,7 +51,7 @@ def typed_form(sample: bytes, log_format: LogFormat) -> str | None:
 
 
 def parsed_columns(log_format: LogFormat) -> dict[str, str]:
-    """The columns of the table `parsed`; attributes by number, as they may have any name."""
+    """The columns of a table of parsed lines; attributes by number, as they may have any name."""
     attributes = {f"attribute_{n}": "string" for n, _ in enumerate(log_format.attributes)}
     return {
         "kind": "UTINYINT",
@@ -63,13 +63,14 @@ def parsed_columns(log_format: LogFormat) -> dict[str, str]:
 
 
 def read_sql(
+    table: str,
     files: Sequence[LineFile],
     log_format: LogFormat,
     latest: datetime,
     form: str | None,
     largest_line: int,
 ) -> str:
-    """The statement that reads files of one compression and one kind of event.
+    """The statement that reads files of one compression and one kind of event into a table.
 
     `form` is that of `typed_form`; lines may have up to `largest_line` bytes.
     """
@@ -80,6 +81,7 @@ def read_sql(
     template = resources.files("user_conversion") / "engines" / "duckdb" / "read_lines.sql"
     return Template(template.read_text("utf-8")).substitute(
         {kind.name: str(int(kind)) for kind in Kind},
+        table=table,
         paths=", ".join(literal(glob.escape(str(file.path))) for file in files),
         members=fields.members(),
         compression=files[0].compression,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+import errno
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from user_conversion.datasets import Columns
-from user_conversion.errors import EngineError
+from user_conversion.errors import DatasetError, EngineError, OutputError
 
 SETTINGS = {
     "TimeZone": "UTC",
@@ -89,15 +93,43 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+@contextmanager
+def duckdb_errors() -> Iterator[None]:
+    """Turn DuckDB's errors into one sentence. A bug in a statement is raised as it is."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        reason = first_line(error).removeprefix("Out of Memory Error: ")
+        raise EngineError(
+            f"Not enough memory ({reason}): raise --memory-limit, or free disk space beside the "
+            "output, where DuckDB spills."
+        ) from None
+    except duckdb.IOException as error:
+        advice = "; free some space" if is_disk_full(error) else ""
+        raise OutputError(f"Reading or writing failed: {first_line(error)}{advice}.") from None
+    except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):
+        raise
+    except (duckdb.InternalError, duckdb.FatalException) as error:
+        raise EngineError(
+            f"DuckDB failed ({first_line(error)}); please report this as a bug."
+        ) from None
+    except duckdb.Error as error:
+        raise DatasetError(
+            f"The Parquet cannot be read ({first_line(error)}); run events-split --full-refresh."
+        ) from None
+
+
+def is_disk_full(error: duckdb.Error) -> bool:
+    """Whether DuckDB failed because the disk of the output or of its temporary files is full."""
+    return os.strerror(errno.ENOSPC) in str(error)
+
+
 def first_line(error: duckdb.Error) -> str:
-    """The first line of an error's message."""
-    return str(error).splitlines()[0].rstrip(". ")
+    """The first line of an error's message.
 
-
-def out_of_memory(error: duckdb.OutOfMemoryException) -> EngineError:
-    """The error for too little memory, or too little disk to spill to."""
-    reason = first_line(error).removeprefix("Out of Memory Error: ")
-    return EngineError(
-        f"Not enough memory ({reason}): raise --memory-limit, or free disk space beside the "
-        "output, where DuckDB spills."
-    )
+    An error of a thread that writes has the message inside a JSON object.
+    """
+    text = str(error)
+    if inner := re.search(r'"exception_message":("(?:[^"\\]|\\.)*")', text):
+        text = str(json.loads(inner[1]))
+    return text.partition("\n")[0].rstrip(". ")

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from user_conversion.inputs.convert import LineFile
-from user_conversion.inputs.lines import WHITESPACE, line_batches
+from user_conversion.inputs.lines import WHITESPACE, LineFile, line_batches
 
 
 @dataclass

@@ -1,61 +1,55 @@
-"""The distributed engine: Spark, on this machine or on a cluster.
+"""Spark as an engine: reading, writing, named tables.
 
-Nothing here runs Python on the executors. Input and output must lie on a file system that the
-driver and all executors see at the same path.
+No Python runs on the executors. Input and output must be on a file system that the driver and all
+executors see at the same path.
 """
 
 from __future__ import annotations
 
-import gzip
 import re
 import secrets
 import shutil
-import zlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from user_conversion import events, inputs
 from user_conversion.datasets import Columns, Dataset
-from user_conversion.engines import EventCounts
-from user_conversion.engines.duckdb_schema import require_columns
-from user_conversion.engines.spark_errors import spark_errors
-from user_conversion.engines.spark_events import (
-    BLANK,
-    OTHER,
-    first_look,
-    second_look,
-    text_column,
-)
-from user_conversion.engines.spark_session import free_files, open_session
-from user_conversion.errors import EngineError, InputError, OutputError
-from user_conversion.events import Reason
-from user_conversion.inputs import InputFile
-from user_conversion.settings import EngineSettings
+from user_conversion.engines.spark.errors import spark_errors
+from user_conversion.engines.spark.java import free_files
+from user_conversion.engines.spark.session import open_session
+from user_conversion.errors import EngineError, OutputError
+from user_conversion.events import EventCounts
+from user_conversion.inputs.files import InputFile
+from user_conversion.inputs.lines import LineFile, count_lines
+from user_conversion.log_format import APP_LOADED, REGISTERED, LogFormat
+from user_conversion.parquet import require_columns
+
+if TYPE_CHECKING:
+    from user_conversion.settings import Settings
 
 WRITE_OPTIONS = {
     "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     # Hadoop's usual local file system puts a checksum file beside each file, and starts a process,
-    # chmod, for either: most of the time that hundreds of small files take.
+    # chmod, for each of them: most of the time that hundreds of small files take.
     "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "fs.file.impl.disable.cache": "true",
 }
+ENDINGS = {"none": ".json", "gzip": ".json.gz"}
 
 
 class SparkEngine:
-    """Spark as an `Engine`."""
+    """See `base.Engine`."""
 
     name = "spark"
     dialect = "spark"
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: Settings, scratch: Path | None = None) -> None:
         self._stack = ExitStack()
-        self._scratch = settings.scratch or Path(self._stack.enter_context(TemporaryDirectory()))
-        self._spark, stop = open_session(settings)
+        self._scratch = scratch or Path(self._stack.enter_context(TemporaryDirectory()))
+        self._spark, stop = open_session(settings, self._scratch)
         self._stack.callback(stop)
 
     def __enter__(self) -> SparkEngine:
@@ -75,126 +69,90 @@ class SparkEngine:
             raise
 
     def versions(self) -> dict[str, str]:
-        """The version of Spark."""
+        """See `Engine.versions`."""
         return {"spark": self._spark.version}
 
     def read_events(
-        self, files: Sequence[InputFile], attributes: Sequence[str], latest: datetime
+        self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
     ) -> EventCounts:
         """See `Engine.read_events`."""
-        found = self._look_at_lines(files, attributes, latest)
-        for file in files:
-            if not file.is_unchanged():
-                raise InputError(f"'{file.path}' was written to while it was read; run again.")
-        self._name_new_tables(attributes)
-        return EventCounts(
-            lines=found.total(),
-            registered=found[events.REGISTERED],
-            app_loaded=found[events.APP_LOADED],
-            other=found[OTHER],
-            blank=found[BLANK],
-            rejected_by_reason={
-                str(reason): found[reason] for reason in sorted(Reason) if found[reason]
-            },
-        )
+        # It imports PySpark, whose absence is reported by `open_session`.
+        from user_conversion.engines.spark.lines import read_lines
 
-    def _look_at_lines(
-        self, files: Sequence[InputFile], attributes: Sequence[str], latest: datetime
-    ) -> Counter[str]:
-        """Make the tables first_look and second_look; how many lines got which verdict."""
-        self._name_lines(files)
         try:
-            self.materialize("first_look", first_look("raw_lines", attributes, latest))
+            with self._errors():
+                rows = read_lines(self._lines(files), log_format, latest)
+                self._keep("parsed_lines", rows)
         except EngineError:
             _require_readable(files)
             raise
-        found = self._verdicts("first_look")
-        if found.pop(None, 0):
-            self.create_view(
-                "lines_in_doubt", "SELECT file, raw AS value FROM first_look WHERE verdict IS NULL"
-            )
-            self.materialize("second_look", second_look("lines_in_doubt", attributes, latest))
-            found += self._verdicts("second_look")
-        else:
-            self.create_view("second_look", "SELECT * FROM first_look WHERE false")
-        return found
+        self._name_new_tables(log_format)
+        counted = self.rows("SELECT verdict, count(*) AS lines FROM parsed_lines GROUP BY verdict")
+        verdicts = {row["verdict"]: row["lines"] for row in counted}
+        return EventCounts.of(sum(verdicts.values()), verdicts)
 
-    def _verdicts(self, look: str) -> Counter[Any]:
-        rows = self.rows(f"SELECT verdict, count(*) AS lines FROM {look} GROUP BY verdict")
-        return Counter({row["verdict"]: row["lines"] for row in rows})
-
-    def _name_lines(self, files: Sequence[InputFile]) -> None:
-        """Name the lines of all files, and the files, as tables."""
+    def _lines(self, files: Sequence[LineFile]) -> Any:
+        """The lines of files, with the link they are read from and the kind of event they hold."""
         links = self._linked([file for file in files if file.size])
-        paths = [(link, str(path)) for link, path in links.items()]
-        self.create_table("sources", {"file": "string", "source": "string"}, paths)
+        columns = {"file": "string", "source": "string", "file_kind": "string"}
+        rows = [(link, file.source, file.event) for link, file in links.items()]
+        self.create_table("sources", columns, rows)
         if not links:
-            self.create_table("raw_lines", {"value": "string", "file": "string"}, [])
-            return
-        with self._errors():
-            lines = self._spark.read.option("lineSep", "\n").text(_pattern(self._lines))
-            named = lines.selectExpr("value", "_metadata.file_name AS file")
-            named.createOrReplaceTempView("raw_lines")
+            empty = {"value": "string", "file": "string", "file_kind": "string"}
+            self.create_table("no_lines", empty, [])
+            return self._spark.table("no_lines")
+        text = self._spark.read.option("lineSep", "\n").text(_pattern(self._scratch / "lines"))
+        # Spark on Java only: other servers do not know `_metadata`.
+        named = text.selectExpr("value", "_metadata.file_name AS file")
+        if any(file.event for file in files):
+            return named.join(self._spark.table("sources").select("file", "file_kind"), "file")
+        return named.selectExpr("*", "CAST(NULL AS STRING) AS file_kind")
 
-    def _linked(self, files: Sequence[InputFile]) -> dict[str, Path]:
-        """The inputs by the names of links to them, which hold nothing that Spark takes amiss.
+    def _linked(self, files: Sequence[LineFile]) -> dict[str, LineFile]:
+        """The files by the names of links to them, which Spark reads literally.
 
-        Spark passes over files that begin with `_` or `.`, sees patterns in names, and unpacks
-        what it knows the ending of.
+        Spark skips names that begin with `_` or `.`, takes others for patterns, and decompresses
+        by the ending.
         """
-        shutil.rmtree(self._lines, ignore_errors=True)
-        self._lines.mkdir(parents=True)
+        folder = self._scratch / "lines"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
         links = {}
         for number, file in enumerate(files):
-            name = file.path.name.lower()
-            if name.endswith(".zst"):
-                raise InputError(
-                    f"Spark cannot read '{file.path}': unpack it with zstd -d, or use "
-                    "--engine duckdb."
-                )
-            link = self._lines / (f"{number:08}.json" + (".gz" if name.endswith(".gz") else ""))
-            if _begins_with_two_marks(file.path):
-                _copy_with_another_mark(file.path, link)
-            else:
-                link.symlink_to(file.path.absolute())
-            links[link.name] = file.path
+            link = folder / f"{number:08}{ENDINGS[file.compression]}"
+            link.symlink_to(file.path.absolute())
+            links[link.name] = file
         return links
 
-    @property
-    def _lines(self) -> Path:
-        return self._scratch / "lines"
-
-    def _name_new_tables(self, attributes: Sequence[str]) -> None:
-        names = (f"{text_column(number)} AS `{name}`" for number, name in enumerate(attributes))
-        looks = "(SELECT * FROM first_look UNION ALL SELECT * FROM second_look)"
-        for table, event, texts in (
-            ("new_user_registration", events.REGISTERED, ", ".join(names)),
-            ("new_app_loaded", events.APP_LOADED, f"{text_column(0)} AS device_type"),
+    def _name_new_tables(self, log_format: LogFormat) -> None:
+        attributes = ", ".join(
+            f"attribute_{number} AS {self.quoted(name)}"
+            for number, name in enumerate(log_format.attributes)
+        )
+        for table, event, columns in (
+            ("new_user_registration", REGISTERED, attributes),
+            ("new_app_loaded", APP_LOADED, "device_type"),
         ):
             self.create_view(
                 table,
-                f"SELECT verdict AS event, time, initiator_id, {texts} "
-                f"FROM {looks} WHERE verdict = '{event}'",
+                f"SELECT verdict AS event, time, initiator_id, {columns} FROM parsed_lines "
+                f"WHERE verdict = '{event}'",
             )
         self.create_view(
             "new_rejected_events",
             "SELECT source, CAST(NULL AS BIGINT) AS line_number, verdict AS reason, raw "
-            "FROM second_look JOIN sources USING (file)",
+            "FROM parsed_lines JOIN sources USING (file)",
         )
 
-    def read_parquet(
-        self, table: str, columns: Columns, files: Sequence[Path], until: datetime | None = None
-    ) -> None:
+    def read_parquet(self, table: str, columns: Columns, files: Sequence[Path]) -> None:
         """See `Engine.read_parquet`."""
         if not files:
             self.create_table(table, columns, [])
             return
         require_columns(table, columns, files)
         with self._errors():
-            schema = ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
+            schema = ", ".join(f"{self.quoted(name)} {kind}" for name, kind in columns.items())
             rows = self._spark.read.schema(schema).parquet(*map(_pattern, files))
-            if until:
-                rows = rows.where(f"time < {_literal(until.astimezone(UTC), 'timestamp')}")
             rows.createOrReplaceTempView(table)
 
     def create_table(self, table: str, columns: Columns, rows: Iterable[Sequence[Any]]) -> None:
@@ -212,13 +170,18 @@ class SparkEngine:
 
     def materialize(self, table: str, sql: str) -> None:
         """See `Engine.materialize`."""
-        # As files, not in Spark's cache: they take no memory, and a lost executor loses nothing.
-        kept = self._scratch / f"{table}-{secrets.token_hex(4)}"
         with self._errors():
-            rows = self._spark.sql(sql)
-            rows.write.options(**WRITE_OPTIONS).parquet(_uri(kept))
-            again = self._spark.read.schema(rows.schema).parquet(_pattern(kept))
-            again.createOrReplaceTempView(table)
+            self._keep(table, self._spark.sql(sql))
+
+    def _keep(self, table: str, rows: Any) -> None:
+        """Compute rows once and keep them as a table.
+
+        As files, not in Spark's cache: they take no memory, and a lost executor loses nothing.
+        """
+        kept = self._scratch / f"{table}-{secrets.token_hex(4)}"
+        rows.write.options(**WRITE_OPTIONS).parquet(_uri(kept))
+        again = self._spark.read.schema(rows.schema).parquet(_pattern(kept))
+        again.createOrReplaceTempView(table)
 
     def create_view(self, table: str, sql: str) -> None:
         """See `Engine.create_view`."""
@@ -259,6 +222,15 @@ class SparkEngine:
         _move(written, folder)
         shutil.rmtree(written)
 
+    def quoted(self, column: str) -> str:
+        """See `Engine.quoted`."""
+        return f"`{column}`"
+
+    def struct(self, values: Mapping[str, str]) -> str:
+        """See `Engine.struct`."""
+        fields = (f"'{name}', {value}" for name, value in values.items())
+        return f"named_struct({', '.join(fields)})"
+
 
 def _move(written: Path, folder: Path) -> None:
     """Take over the data files of a Spark write, under names that do not change with each run."""
@@ -271,28 +243,12 @@ def _move(written: Path, folder: Path) -> None:
             shutil.move(file, target / f"part-{number}.parquet")
 
 
-def _require_readable(files: Sequence[InputFile]) -> None:
-    """Say which file cannot be read, if that is why Spark gave up: it does not name it."""
+def _require_readable(files: Sequence[LineFile]) -> None:
+    """Raise an error with the name of a file that cannot be read: Spark does not name it."""
     for file in files:
-        if file.path.suffix.lower() == ".gz":
-            inputs.count_lines([file])
+        if file.compression != "none":
+            count_lines([file])
         InputFile.at(file.path)
-
-
-def _begins_with_two_marks(path: Path) -> bool:
-    open_file = gzip.open if path.suffix.lower() == ".gz" else open
-    # What is wrong with the file is for Spark to find.
-    with suppress(OSError, EOFError, zlib.error), open_file(path, "rb") as file:
-        return bool(file.read(2 * len(events.BOM)) == 2 * events.BOM)
-    return False
-
-
-def _copy_with_another_mark(path: Path, copy: Path) -> None:
-    """Spark takes one byte order mark off a file, and one is what a line may begin with."""
-    mark = gzip.compress(events.BOM) if copy.suffix == ".gz" else events.BOM
-    with path.open("rb") as file, copy.open("wb") as copied:
-        copied.write(mark)
-        shutil.copyfileobj(file, copied)
 
 
 def _uri(path: Path) -> str:

@@ -2,82 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from user_conversion.outputs import words
-from user_conversion.outputs.page.folding import CohortGrid
-from user_conversion.results import ConversionResult, Figures, FirstLoads, Gaps, WeekResult
+from user_conversion.finality import MISSING_DAYS, UNFINISHED, Gaps
+from user_conversion.outputs import sentences, words
+from user_conversion.outputs.folding import CohortGrid
+from user_conversion.results import ConversionResult, FirstLoads, WeekResult
 
 
 def complete(result: ConversionResult) -> str:
     """The users behind the figure of complete weeks."""
     weeks = sum(week.complete for week in result.weeks)
     if not weeks:
-        return "No week is complete yet: the users of every week can still convert."
+        return f"{sentences.no_rate(result)}: {sentences.can_still_convert(len(result.weeks))}."
     return (
         f"{words.users(result.complete)}, registered in {words.number_of(weeks, 'complete week')}. "
-        "Nothing can change these figures any more."
+        "No later event can change these figures."
     )
 
 
-def everybody(result: ConversionResult) -> str:
+def all_registrations(result: ConversionResult) -> str:
     """The users behind the figure of all registrations."""
-    unfinished = sum(not week.complete for week in result.weeks)
+    unfinished = sum(week.incomplete_because == UNFINISHED for week in result.weeks)
+    missing = sum(week.incomplete_because == MISSING_DAYS for week in result.weeks)
     weeks = words.number_of(len(result.weeks), "week")
     text = f"{words.users(result.total)}, registered in {weeks}."
-    if not unfinished:
-        return f"{text} All of them are complete, so both figures agree."
-    open_weeks = words.number_of(unfinished, "unfinished week")
-    return f"{text} It includes {open_weeks}, whose users can still convert, so it reads low."
+    if unfinished:
+        number = words.number_of(unfinished, "week is", "weeks are")
+        can_convert = sentences.can_still_convert(unfinished)
+        text += f" {number} {UNFINISHED}: {can_convert}, so this rate can still rise."
+    if missing:
+        text += f" In {words.number_of(missing, 'week')} the logs of some days are missing."
+    if not unfinished and not missing:
+        text += " All weeks are complete, so this is also the rate of complete weeks."
+    return text
 
 
 def unfinished(result: ConversionResult) -> str:
-    """Which weeks are unfinished."""
-    left = [week.registration_week for week in result.weeks if not week.complete]
-    if not left:
-        return "All weeks are complete: nothing can change these figures any more."
-    named = f"{left[0]} to {left[-1]}" if len(left) > 2 else " and ".join(left)
-    verb = "is" if len(left) == 1 else "are"
-    return f"Hatched: {named} {verb} unfinished. Their users can still convert."
+    """Which weeks are not complete, and why."""
+    found = []
+    for reason in (UNFINISHED, MISSING_DAYS):
+        left = [w.registration_week for w in result.weeks if w.incomplete_because == reason]
+        if left:
+            verb = "is" if len(left) == 1 else "are"
+            found.append(f"{words.week_names(left)} {verb} {_why(reason, len(left))}.")
+    if not found:
+        return "All weeks are complete: no later event can change these figures."
+    if any(week.forecast for week in result.weeks):
+        found.append("Diamonds with dashed lines are forecasts.")
+    return " ".join(["Hatched weeks are not complete.", *found])
 
 
-def rejected(result: ConversionResult) -> str:
-    """How many lines were rejected; empty if none was."""
-    if not result.events or not result.events.rejected:
-        return ""
-    lines = words.number_of(result.events.rejected, "line")
-    return f"{lines} could not be read as an event; see data quality."
+def _why(reason: str, weeks: int) -> str:
+    if reason == UNFINISHED:
+        return f"{UNFINISHED}: {sentences.can_still_convert(weeks)}"
+    return "incomplete: the logs of some days are missing"
 
 
-def charted(results: Sequence[WeekResult], most: int) -> str:
-    """The weeks before those in the chart."""
-    earlier = results[:-most]
-    if not earlier:
-        return ""
-    figures = Figures.pooled(week.figures for week in earlier)
-    return (
-        f"The chart shows the latest {most:,} weeks. The {words.number_of(len(earlier), 'week')} "
-        f"before them together: {words.rate(figures.conversion_rate)}, {words.users(figures)}."
-    )
+def rejected(result: ConversionResult) -> Iterator[str]:
+    """How many lines were rejected, if any."""
+    if result.events and result.events.rejected:
+        lines = words.number_of(result.events.rejected, "line was", "lines were")
+        yield f"{lines} rejected; see data quality."
+
+
+def lines(result: ConversionResult) -> str:
+    """How many lines were read."""
+    if not result.events:
+        return "The run has no record of the lines that were read."
+    return f"{words.number_of(result.events.lines, 'line')} read; each is counted once."
+
+
+def charted(weeks: Sequence[WeekResult], most: int) -> str:
+    """The weeks before those in the chart, if any."""
+    left_out = sentences.earlier(weeks[:-most])
+    return f"The chart shows the latest {most:,} weeks. {left_out}" if left_out else ""
 
 
 def days(gaps: Gaps, length: int) -> str:
     """The gaps in the chart of events."""
     if not gaps:
-        return "No gaps: every day between the first and the last event has both kinds."
-    counts = {
-        "without any events": len(gaps.events),
-        "without registrations": len(gaps.registered),
-        "without loads": len(gaps.app_loaded),
-    }
-    named = [f"{words.number_of(n, 'day')} {what}" for what, n in counts.items() if n]
+        return "No days are missing."
     where = "Hatched" if length == 1 else "Within the hatched weeks"
-    return f"{where}: {', '.join(named)}."
+    return f"{where}: {' '.join(sentences.gap_sentences(gaps))}"
 
 
 def cohorts(grid: CohortGrid) -> str:
-    """The content of the cohort table."""
-    text = "Users by the week of their first load, as a share of all who registered in a week."
+    """What the cohort table shows."""
+    text = "Users by the week of their first load, as a share of those who registered in a week."
     if not grid.more:
         return text
     loads = words.number_of(grid.more, "first load")
@@ -85,19 +97,19 @@ def cohorts(grid: CohortGrid) -> str:
 
 
 def first_loads(loads: FirstLoads) -> str:
-    """The share of users who loaded the app within a week, of those observed that long."""
+    """The share of users who loaded the app within a week, of those observed for that long."""
     if not loads.days:
         return "No user has been observed for a full day yet."
     until = loads.days[:7][-1]
     return (
-        f"Of {words.number_of(until.observed, 'user')} seen for at least "
+        f"Of {words.number_of(until.observed, 'user')} observed for at least "
         f"{words.number_of(until.day + 1, 'day')}, "
         f"{words.rate(until.figures_by_then.conversion_rate)} loaded the app within that time."
     )
 
 
 def later_loads(loads: FirstLoads) -> str:
-    """The users who are not in the days shown."""
+    """Who is counted on each day, and the users on none of the days shown."""
     later = words.number_of(loads.later, "user")
     not_yet = words.number_of(loads.not_yet, "user")
     return (

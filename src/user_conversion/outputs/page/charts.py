@@ -1,4 +1,4 @@
-"""The four charts of the page as SVG. The templates draw what is put together here."""
+"""The four charts of the page as SVG, drawn by the templates."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from itertools import groupby
 from markupsafe import Markup
 
 from user_conversion.outputs import words
+from user_conversion.outputs.folding import Period, SegmentRow
 from user_conversion.outputs.page import scales, tips
-from user_conversion.outputs.page.folding import Period, SegmentRow
 from user_conversion.outputs.page.shapes import Bar, Estimate, Panel, PanelChart, Row, RowChart
 from user_conversion.outputs.page.templating import TEMPLATES
 from user_conversion.results import Figures, FirstLoadDay, WeekResult
 from user_conversion.weeks import WEEK
 
-# More points or intervals than these would run into each other.
+# More points or intervals would overlap.
 MOST_POINTS = 60
 MOST_INTERVALS = 40
 LONGEST_LABEL = 44
@@ -26,36 +26,43 @@ Weeks = Mapping[int, WeekResult]
 
 
 def weekly(weeks: Sequence[WeekResult]) -> Markup:
-    """The rate by registration week with its interval, above the size of the cohorts."""
+    """The rate by registration week with its interval, above the number of users."""
     first, last = (weeks[n].week_start for n in (0, -1))
     mondays = [first + n * WEEK for n in range((last - first).days // 7 + 1)]
     known = {(week.week_start - first).days // 7: week for week in weeks}
-    said = [
+    tooltips = [
         tips.week(known[place]) if place in known else tips.no_week(monday)
         for place, monday in enumerate(mondays)
     ]
-    chart = PanelChart([_rates(known), _sizes(known)], scales.dates(mondays), said)
-    return _draw("panels.svg", chart)
+    chart = PanelChart([_rates(known), _sizes(known)], scales.dates(mondays), tooltips)
+    return draw("panels.svg", chart)
 
 
 def _rates(weeks: Weeks) -> Panel:
-    """Complete weeks as a line in a ribbon; unfinished ones as points on hatched ground."""
+    """Complete weeks as a line in a ribbon; others as hatched points, with their forecasts."""
+    forecasts = [
+        Estimate.forecast(place, week.forecast, "forecast")
+        for place, week in weeks.items()
+        if week.forecast
+    ]
     highest = scales.top([week.figures for week in weeks.values()])
+    highest = max([highest, *(min(100.0, scales.room(each.high)) for each in forecasts)])
     estimates = [Estimate.of(place, week.figures, _style(week)) for place, week in weeks.items()]
     complete = [each for each in estimates if weeks[each.place].complete]
     unfinished = [each for each in estimates if not weeks[each.place].complete]
     stretches = _stretches(complete)
     if len(complete) > MOST_POINTS:
-        # A line needs two weeks: one without neighbours is seen by its point only.
+        # Without neighbours a week is not on a line, so it keeps its point.
         complete = [stretch[0] for stretch in stretches if len(stretch) == 1]
     return Panel(
-        "Conversion rate with 95 % interval",
+        f"Conversion rate with {words.INTERVAL}",
         200,
         highest,
         scales.percents(highest),
         hatched=[each.place for each in unfinished],
         stretches=stretches,
         intervals=estimates if len(estimates) <= MOST_INTERVALS else [],
+        forecasts=forecasts,
         points=complete + unfinished,
     )
 
@@ -72,25 +79,25 @@ def _style(week: WeekResult) -> str:
 
 
 def _stretches(estimates: Sequence[Estimate]) -> list[list[Estimate]]:
-    """Runs of neighbouring weeks, so that no line spans weeks without users."""
+    """Runs of neighbouring weeks: no line crosses a week without users."""
     runs = groupby(enumerate(estimates), key=lambda each: each[1].place - each[0])
     return [[estimate for _, estimate in run] for _, run in runs]
 
 
-def segments(rows: Sequence[SegmentRow], everybody: Figures) -> Markup:
-    """The rate of each segment with its interval, and that of everybody as a line."""
-    highest = scales.top([row.figures for row in rows])
+def segments(rows: Sequence[SegmentRow], all_users: Figures) -> Markup:
+    """The rate of each segment with its interval, and the overall rate as a line."""
+    highest = scales.top([all_users, *(row.figures for row in rows)])
     drawn = [
         Row(
-            words.name(row.label, LONGEST_LABEL),
+            words.cut(row.label, LONGEST_LABEL),
             words.rate(row.figures.conversion_rate),
             Estimate.of(place, row.figures, "small" if row.figures.small_sample else "large"),
             tips.segment(row),
         )
         for place, row in enumerate(rows)
     ]
-    overall = everybody.conversion_rate or 0.0
-    return _draw("rows.svg", RowChart(drawn, highest, scales.percents(highest), overall))
+    overall = all_users.conversion_rate or 0.0
+    return draw("rows.svg", RowChart(drawn, highest, scales.percents(highest), overall))
 
 
 def first_loads(days: Sequence[FirstLoadDay]) -> Markup:
@@ -103,12 +110,12 @@ def first_loads(days: Sequence[FirstLoadDay]) -> Markup:
     labels: scales.Labels = [
         (place, str(days[place].day)) for place in scales.every(len(days), MOST_DAY_LABELS)
     ]
-    said = [tips.first_load(each) for each in days]
-    return _draw("panels.svg", PanelChart([panel], labels, said))
+    tooltips = [tips.first_load(each) for each in days]
+    return draw("panels.svg", PanelChart([panel], labels, tooltips))
 
 
 def daily(periods: Sequence[Period]) -> Markup:
-    """Registrations and loads, one panel each, with days that lack them hatched."""
+    """Registrations and loads, one panel each; days without are hatched."""
     unit = "day" if periods[0].length == 1 else "week"
     registered = [(period.registered, period.registered_gaps) for period in periods]
     loaded = [(period.app_loaded, period.app_loaded_gaps) for period in periods]
@@ -117,17 +124,18 @@ def daily(periods: Sequence[Period]) -> Markup:
         _events(f"Loads of the app a {unit}", loaded, "loads"),
     ]
     labels = scales.dates([period.first for period in periods])
-    said = [tips.period(period) for period in periods]
-    return _draw("panels.svg", PanelChart(panels, labels, said))
+    tooltips = [tips.period(period) for period in periods]
+    return draw("panels.svg", PanelChart(panels, labels, tooltips))
 
 
 def _events(title: str, periods: Sequence[tuple[int, Sequence[date]]], style: str) -> Panel:
-    """Bars for the number of events in each period, before hatching where days have none."""
+    """One bar per period; periods with a day without events are hatched."""
     highest = scales.room(max(count for count, _ in periods))
     gaps = [place for place, (_, gaps) in enumerate(periods) if gaps]
     bars = [Bar(place, count, style) for place, (count, _) in enumerate(periods)]
     return Panel(title, 100, highest, scales.counts(highest), hatched=gaps, bars=bars)
 
 
-def _draw(template: str, chart: PanelChart | RowChart) -> Markup:
+def draw(template: str, chart: PanelChart | RowChart) -> Markup:
+    """A chart by its template."""
     return Markup(TEMPLATES.get_template(template).render(chart=chart))

@@ -1,24 +1,22 @@
-"""The page: figures, sentences, tables and charts put into the template.
+"""The page: figures, sentences, tables and charts in one HTML file.
 
-Every text is escaped by the template engine; the page carries a policy that lets nothing in and
-nothing out, and only its own style sheet and script, known by their hashes, take effect.
+The template engine escapes every text. The page's Content-Security-Policy forbids all requests,
+and all styles and scripts but its own two, which it names by their hashes.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
 
 from markupsafe import Markup
 
-from user_conversion.outputs import sentences, words
-from user_conversion.outputs.page import captions, charts, folding, tables
-from user_conversion.outputs.page.folding import MOST_CHARTED
+from user_conversion.outputs import folding, sentences, words
+from user_conversion.outputs.folding import MOST_CHARTED
+from user_conversion.outputs.page import captions, charts, forecasts, tables
 from user_conversion.outputs.page.tables import Table
 from user_conversion.outputs.page.templating import TEMPLATES
 from user_conversion.results import ConversionResult, Segmentation
@@ -27,7 +25,7 @@ from user_conversion.run_record import RunRecord
 
 @dataclass(frozen=True)
 class Section:
-    """One chart with what it shows, in words and as a table."""
+    """A chart with its title, its sentences and its figures as a table."""
 
     anchor: str
     title: str
@@ -40,25 +38,28 @@ class Section:
 def render(record: RunRecord) -> str:
     """The whole document."""
     style, script = _part("style.css"), _part("script.js")
-    result = words.conversion(record)
+    result = record.conversion
     return TEMPLATES.get_template("page.html").render(
         words=words,
         sentences=sentences,
         captions=captions,
-        warnings=filter(None, [*sentences.warnings(result), captions.rejected(result)]),
+        warnings=[*sentences.warnings(result), *captions.rejected(result)],
         style=Markup(style),
         script=Markup(script),
         policy=_policy(style, script),
         result=result,
         record=record.document,
-        parameters=_parameters(record),
+        parameters=tables.parameters(record),
         grid=folding.fold_cohorts(result.cohorts),
         weekly=_weekly(result) if result.weeks else None,
-        more=[*(_about_users(result) if result.weeks else ()), _days(result)],
+        more=[
+            *_forecasts(result),
+            *(_about_users(result) if result.weeks else ()),
+            _days(result),
+        ],
         quality=[
-            table
-            for table in (tables.lines(result), tables.rejected(result), tables.quality(result))
-            if table
+            *(tables.lines(result.events) if result.events else ()),
+            tables.unused(result.quality),
         ],
     )
 
@@ -90,13 +91,26 @@ def _about_users(result: ConversionResult) -> Iterator[Section]:
     )
 
 
+def _forecasts(result: ConversionResult) -> Iterator[Section]:
+    found = result.past_forecasts
+    if found:
+        yield Section(
+            "forecasts",
+            "How good forecasts were",
+            forecasts.lead(found),
+            forecasts.chart(found),
+            forecasts.table(found),
+            forecasts.note(found),
+        )
+
+
 def _days(result: ConversionResult) -> Section:
-    periods = folding.fold_days(result.daily)
+    periods = folding.fold_days(result.daily, result.gaps)
     length = periods[0].length if periods else 1
     return Section(
         "days",
         "Registrations and loads",
-        captions.days(result.gaps, length) if periods else "No events.",
+        captions.days(result.gaps, length) if periods else "No events found.",
         charts.daily(periods[-MOST_CHARTED:]) if periods else "",
         tables.daily(periods),
         "Days and weeks in this chart are in UTC.",
@@ -113,31 +127,6 @@ def _segments(result: ConversionResult, compared: Segmentation) -> Section:
         tables.segments(compared.by, rows, result.complete),
         "Complete weeks only. The dotted line is the rate of all users." if rows else "",
     )
-
-
-def _parameters(record: RunRecord) -> Table:
-    document = record.document
-    options = {
-        f"Option {name.replace('_', '-')}": _shown(value)
-        for name, value in record.parameters.items()
-    }
-    versions = {f"Version of {name}": str(text) for name, text in document["versions"].items()}
-    rows = {"Computed": words.moment(document["run_at"]), "Engine": document["engine"]}
-    rows |= versions | options
-    return Table(
-        "Versions and parameters",
-        ("", ""),
-        tuple(tables.TableRow(head, (words.printable(text),)) for head, text in rows.items()),
-        text=True,
-    )
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return str(value.get("name"))
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "–" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
 def _part(name: str) -> str:

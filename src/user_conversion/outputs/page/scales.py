@@ -1,4 +1,4 @@
-"""Where axes end, what stands beside them, and where a value lies between their ends."""
+"""Axes: where they end, their labels, and the position of a value between their ends."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from user_conversion.results import Figures
 MOST_LABELS = 5
 LONG_RANGE = 300
 
-# Values or places on an axis, and what is written there.
+# Values or places on an axis, and their labels.
 Labels = list[tuple[float, str]]
 
 
 def position(value: float, highest: float, length: float) -> float:
-    """Pixels from 0 to a value on an axis that ends at `highest`; the end for what lies beyond."""
+    """Pixels from 0 to a value on an axis that ends at `highest`; larger values are at its end."""
     return round(min(value, highest) / highest * length, 2)
 
 
 def top(figures: Sequence[Figures]) -> float:
-    """The top of an axis of rates: room for all of them, and for intervals unless very wide."""
+    """The top of an axis of rates: all rates fit, and the intervals except of small samples."""
     rates = [each.conversion_rate or 0 for each in figures]
     large = [each for each in figures if not each.small_sample]
     intervals = [each.interval[1] for each in large or figures if each.interval]
@@ -45,7 +45,7 @@ def counts(highest: float, most: int = 4) -> Labels:
 
 
 def dates(starts: Sequence[date]) -> Labels:
-    """A few of the days by their place; months where the range is long."""
+    """A few of the days by their place; as months if the range is long."""
     long = (starts[-1] - starts[0]).days > LONG_RANGE
     return [
         (place, words.month(starts[place]) if long else words.day_and_month(starts[place]))
@@ -54,7 +54,7 @@ def dates(starts: Sequence[date]) -> Labels:
 
 
 def every(places: int, most: int) -> range:
-    """The first place and then every second, third and so on: at most so many."""
+    """At most so many places at equal steps, from the first."""
     return range(0, places, -(-places // most))
 
 

@@ -1,6 +1,6 @@
-"""What the chart templates draw: values by place, and the pixels where they lie.
+"""What the chart templates draw: values by place, and their coordinates in pixels.
 
-A place is a number (of a week, a day or a row), so that one without data keeps its room. A
+A place is the number of a week, a day or a row, so that one without data keeps its space. A
 `style` is a class of the style sheet.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from user_conversion.forecast import Forecast
 from user_conversion.outputs.page import scales
 from user_conversion.results import Figures
 
@@ -21,7 +22,7 @@ ABOVE, BETWEEN = 28, 38
 
 @dataclass(frozen=True)
 class Bar:
-    """A value that stands on 0."""
+    """A bar from 0 to a value."""
 
     place: int
     value: float
@@ -30,7 +31,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A rate between the ends of its interval."""
+    """A rate and the ends of its interval."""
 
     place: int
     rate: float
@@ -44,10 +45,15 @@ class Estimate:
         low, high = figures.interval or (0.0, 0.0)
         return cls(place, figures.conversion_rate or 0.0, low, high, style)
 
+    @classmethod
+    def forecast(cls, place: int, expected: Forecast, style: str) -> Estimate:
+        """A forecast with its interval."""
+        return cls(place, expected.conversion_rate, *expected.interval, style)
+
 
 @dataclass(frozen=True)
 class Panel:
-    """Values above 0, in layers from back to front."""
+    """Values on one vertical axis from 0, in layers from back to front."""
 
     title: str
     height: int
@@ -58,16 +64,18 @@ class Panel:
     # Each is drawn as a line of rates in a ribbon of intervals.
     stretches: Iterable[Sequence[Estimate]] = ()
     intervals: Iterable[Estimate] = ()
+    # Drawn as diamonds, a little beside the points of the same places.
+    forecasts: Iterable[Estimate] = ()
     points: Iterable[Estimate] = ()
 
     def y(self, value: float) -> float:
-        """From the panel's upper edge down to a value."""
+        """The distance of a value from the upper edge of the panel."""
         return round(self.height - scales.position(value, self.highest, self.height), 2)
 
 
 @dataclass(frozen=True)
 class PanelChart:
-    """Panels below each other with one horizontal axis; each place has a tip."""
+    """Panels below each other with one horizontal axis; one tooltip per place."""
 
     panels: Sequence[Panel]
     labels: scales.Labels
@@ -76,12 +84,12 @@ class PanelChart:
 
     @property
     def left(self) -> int:
-        """Where the panels begin: beside the longest label of their vertical axes."""
+        """The left edge of the panels: the longest label of a vertical axis fits beside it."""
         return 12 + 8 * max(len(text) for panel in self.panels for _, text in panel.labels)
 
     @property
     def tops(self) -> list[int]:
-        """The upper edge of each panel, then one below the last."""
+        """The upper edge of each panel, and of one more below the last."""
         return [*accumulate((panel.height + BETWEEN for panel in self.panels), initial=ABOVE)]
 
     @property
@@ -94,13 +102,13 @@ class PanelChart:
         return round(self.left + self.width(place + 0.5), 2)
 
     def width(self, places: float) -> float:
-        """How wide so many places are."""
+        """The width of so many places."""
         return round((self.right - self.left) / len(self.tips) * places, 2)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A segment: its name and rate in words, and its rate between the ends of its interval."""
+    """A segment: its name, its rate as text, and the estimate to draw."""
 
     label: str
     rate: str
@@ -110,12 +118,12 @@ class Row:
 
 @dataclass(frozen=True)
 class RowChart:
-    """Rows below each other with one axis of rates, and a line at the rate of everybody."""
+    """Rows below each other with one axis of rates, and a line at the overall rate."""
 
     rows: Sequence[Row]
     highest: float
     labels: scales.Labels
-    everybody: float
+    overall: float
     left: int = LEFT
     right: int = RIGHT
     row_height: int = 46
@@ -126,5 +134,5 @@ class RowChart:
         return len(self.rows) * self.row_height
 
     def x(self, rate: float) -> float:
-        """Where a rate lies."""
+        """The position of a rate on the axis."""
         return round(self.left + scales.position(rate, self.highest, self.right - self.left), 2)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
-from user_conversion.events import Reason
+from user_conversion.events import EventCounts
 from user_conversion.outputs import words
+from user_conversion.outputs.folding import Period, SegmentRow
 from user_conversion.outputs.page import tips
-from user_conversion.outputs.page.folding import Period, SegmentRow
-from user_conversion.results import ConversionResult, Figures, FirstLoads, WeekResult
+from user_conversion.results import Figures, FirstLoads, Quality, WeekResult
+from user_conversion.run_record import RunRecord
+from user_conversion.statistics import percent
 
-FIGURE_HEADINGS = ("Users", "Converted", "Rate", "95 % interval")
+FIGURE_HEADINGS = ("Users", "Converted", "Rate", words.INTERVAL)
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row: what it is about, a note below that, the cells, and how it looks."""
+    """A row: its name with a note below and a mark beside it, its cells, and its style."""
 
     head: str
     cells: tuple[str, ...]
@@ -30,7 +33,7 @@ class TableRow:
 class Table:
     """A table whose first column names the rows; `text` if the other cells are not numbers.
 
-    A `whole` table is shown in full where others scroll.
+    A `whole` table is shown in full, others scroll if they are long.
     """
 
     caption: str
@@ -53,8 +56,8 @@ def weeks(results: Sequence[WeekResult]) -> Table:
     return Table("Conversion by registration week", ("Week", *FIGURE_HEADINGS), tuple(rows))
 
 
-def segments(by: str, folded: Sequence[SegmentRow], everybody: Figures) -> Table:
-    """One row per segment over complete weeks, and everybody."""
+def segments(by: str, folded: Sequence[SegmentRow], all_users: Figures) -> Table:
+    """One row per segment over complete weeks, and one for all users."""
     rows = [
         TableRow(
             row.label,
@@ -65,7 +68,7 @@ def segments(by: str, folded: Sequence[SegmentRow], everybody: Figures) -> Table
         for row in folded
     ]
     if rows:
-        rows.append(TableRow("All users", _cells(everybody), style="total"))
+        rows.append(TableRow("All users", _cells(all_users), style="total"))
     caption = f"Conversion by {by} over complete weeks"
     headings = (by.replace("_", " ").capitalize(), *FIGURE_HEADINGS)
     return Table(caption, headings, tuple(rows), whole=True)
@@ -85,7 +88,7 @@ def first_loads(loads: FirstLoads) -> Table:
         )
         for each in loads.days
     )
-    headings = ("Full days", "Users seen that long", "First load that day", "Share", "By then")
+    headings = ("Full days", "Users observed", "First load that day", "Share", "By then")
     return Table("First loads by days since the registration", headings, rows)
 
 
@@ -105,70 +108,83 @@ def daily(periods: Sequence[Period]) -> Table:
     return Table(f"Events by UTC {unit.lower()}", headings, rows)
 
 
-def lines(result: ConversionResult) -> Table | None:
-    """What became of the lines; their sum is the first row."""
-    if result.events is None:
-        return None
-    whole = result.events.lines
-    rows = tuple(
-        TableRow(
-            name,
-            (words.count(number), words.rate(Figures(whole, number).conversion_rate)),
-            note=meaning,
-            style="" if index else "total",
-        )
-        for index, (name, number, meaning) in enumerate(words.reconciliation(result.events))
+def lines(counts: EventCounts) -> Iterator[Table]:
+    """One row per outcome of a line, the sum first; one row per reason for rejected lines."""
+    whole, *parts = (
+        TableRow(name, _share(number, counts.lines), note=meaning)
+        for name, number, meaning in words.reconciliation(counts)
     )
-    return Table("What became of every line", ("", "Lines", "Share"), rows)
-
-
-def rejected(result: ConversionResult) -> Table | None:
-    """Rejected lines by reason, the most frequent first."""
-    if result.events is None or not result.events.rejected:
-        return None
-    reasons = sorted(result.events.rejected_by_reason.items(), key=lambda item: (-item[1], item[0]))
-    rows = tuple(
-        TableRow(
-            reason,
-            (
-                words.count(number),
-                words.rate(Figures(result.events.rejected, number).conversion_rate),
+    rows = (replace(whole, style="total"), *parts)
+    yield Table("Lines by outcome", ("", "Lines", "Share"), rows)
+    if counts.rejected:
+        # The most frequent reason first.
+        reasons = sorted(counts.rejected_by_reason.items(), key=lambda each: (-each[1], each[0]))
+        yield Table(
+            "Rejected lines by reason",
+            ("Reason", "Lines", "Share of rejected"),
+            tuple(
+                TableRow(words.reason(name), _share(number, counts.rejected), note=name)
+                for name, number in reasons
             ),
-            note=words.REASONS[Reason(reason)],
         )
-        for reason, number in reasons
-    )
-    return Table("Rejected lines by reason", ("Reason", "Lines", "Share of rejected"), rows)
 
 
-def quality(result: ConversionResult) -> Table:
-    """Counts of events that say how far the logs can be trusted."""
-    return Table("Events that look odd", ("", "Events"), tuple(_quality_rows(result)))
-
-
-def _quality_rows(result: ConversionResult) -> Iterator[TableRow]:
-    counts = result.quality
-    for name, events, meaning in (
-        (
-            "Duplicate registrations",
-            counts.duplicate_registrations,
-            "further registrations of a user; the earliest counts",
-        ),
-        (
-            "Loads without registration",
-            counts.loads_without_registration,
-            "by users whose registration is not in these logs; not counted",
-        ),
-        (
-            "Loads before registration",
-            counts.loads_before_registration,
-            "earlier than the user's own registration; not counted",
-        ),
-    ):
-        yield TableRow(name, (words.count(events),), meaning)
+def unused(counts: Quality) -> Table:
+    """One row per kind of registrations and loads that the metric does not use."""
+    duplicates = counts.duplicate_registrations
+    unknown, early = counts.loads_without_registration, counts.loads_before_registration
+    rows = [
+        ("Duplicate registrations", duplicates, "later registrations of a registered user"),
+        ("Loads without registration", unknown, "the user's registration is not in these logs"),
+        ("Loads before registration", early, "earlier than the user's registration"),
+    ]
     if counts.events_after_as_of:
-        number = words.count(counts.events_after_as_of)
-        yield TableRow("Events after the chosen day", (number,), "left out, as --as-of asks")
+        rows.append(("Events after the last day", counts.events_after_as_of, "set by --as-of"))
+    return Table(
+        "Events that are not used",
+        ("", "Events"),
+        tuple(TableRow(name, (words.count(events),), note) for name, events, note in rows),
+    )
+
+
+def parameters(record: RunRecord) -> Table:
+    """One row per version and option of the run."""
+    document = record.document
+    rows = {"Computed": words.moment(document["run_at"]), "Engine": document["engine"]}
+    rows |= {f"Version of {name}": version for name, version in document["versions"].items()}
+    options = dict(record.parameters)
+    if log_format := options.pop("log_format", None):
+        rows["Log format"] = _log_format(log_format)
+    rows |= {f"Option {name.replace('_', '-')}": _option(options[name]) for name in options}
+    return Table(
+        "Versions and parameters",
+        ("", ""),
+        tuple(TableRow(name, (words.printable(str(value)),)) for name, value in rows.items()),
+        text=True,
+    )
+
+
+def _log_format(document: Mapping[str, Any]) -> str:
+    """The name of a log format, and what the events are called where their names differ."""
+    renamed = [
+        f"{kind} is {' or '.join(names)}"
+        for kind, names in document["events"].items()
+        if names != [kind]
+    ]
+    return ", ".join([document["name"], *renamed])
+
+
+def _option(value: Any) -> str:
+    """The value of an option as on the command line."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "–" if value is None else str(value)
+
+
+def _share(number: int, whole: int) -> tuple[str, str]:
+    return words.count(number), words.rate(percent(number, whole))
 
 
 def _until(each: Period) -> str:

@@ -1,11 +1,13 @@
-"""What the charts say when pointed at; also read out. Lines are parted by `BETWEEN_LINES`."""
+"""The tooltips of the charts. `script.js` splits them into lines at `BETWEEN_LINES`."""
 
 from __future__ import annotations
 
 from datetime import date, timedelta
 
-from user_conversion.outputs import words
-from user_conversion.outputs.page.folding import Period, SegmentRow
+from user_conversion.finality import MISSING_DAYS, UNFINISHED
+from user_conversion.forecast import PastForecast
+from user_conversion.outputs import sentences, words
+from user_conversion.outputs.folding import Period, SegmentRow
 from user_conversion.results import Figures, FirstLoadDay, WeekResult
 from user_conversion.weeks import week_label
 
@@ -14,14 +16,27 @@ BETWEEN_LINES = " · "
 
 def week(result: WeekResult) -> str:
     """A registration week."""
-    note = "" if result.complete else "unfinished: can still rise"
+    notes = {
+        UNFINISHED: f"{UNFINISHED}: {sentences.can_still_convert(1)}",
+        MISSING_DAYS: "missing days: may be too low",
+    }
+    note = notes.get(result.incomplete_because or "", "")
     label = f"{result.registration_week}, from {words.day(result.week_start)}"
-    return _lines(label, *_of(result.figures), note)
+    return _lines(label, *_of(result.figures), note, words.forecast(result.forecast))
+
+
+def past_forecast(each: PastForecast) -> str:
+    """A forecast of a week that is complete by now."""
+    return _lines(
+        each.registration_week,
+        words.forecast(each.forecast),
+        f"came: {words.rate(each.conversion_rate)}",
+    )
 
 
 def no_week(monday: date) -> str:
     """A week without registrations."""
-    return _lines(f"{week_label(monday)}, from {words.day(monday)}", "nobody registered")
+    return _lines(f"{week_label(monday)}, from {words.day(monday)}", "no registrations")
 
 
 def segment(row: SegmentRow) -> str:
@@ -50,7 +65,7 @@ def period(each: Period) -> str:
 
 
 def gaps(each: Period, named: int = 7) -> str:
-    """What is missing in a period, if anything; so many days by name, or how many they are."""
+    """The kinds of events that are missing in a period; up to `named` days by name."""
     both = tuple(day for day in each.registered_gaps if day in each.app_loaded_gaps)
     only = {
         "registrations": tuple(day for day in each.registered_gaps if day not in both),
@@ -68,8 +83,8 @@ def gaps(each: Period, named: int = 7) -> str:
 def _of(figures: Figures) -> list[str]:
     return [
         f"{words.rate(figures.conversion_rate)}, {words.users(figures)}",
-        f"95 % interval {words.percent_interval(figures.interval)}",
-        "small sample" if figures.small_sample else "",
+        f"{words.INTERVAL} {words.percent_interval(figures.interval)}",
+        words.SMALL_SAMPLE if figures.small_sample else "",
     ]
 
 

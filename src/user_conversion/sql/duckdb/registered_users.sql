@@ -5,7 +5,8 @@ SELECT
   "t14"."first_loaded_at",
   "t14"."device_type",
   "t7"."load_week_number" - "t14"."week_number" AS "week_offset",
-  COALESCE("t14"."loaded_next_week", FALSE) AS "loaded_next_week",
+  "t14"."next_week_loaded_at" IS NOT NULL AS "loaded_next_week",
+  "t14"."next_week_loaded_at",
   COALESCE("t14"."loads", 0) AS "loads",
   COALESCE("t14"."loads_before_registration", 0) AS "loads_before_registration",
   "t14"."registration_week"
@@ -20,7 +21,7 @@ FROM (
     "t12"."next_week_ends_at",
     "t12"."initiator_id_right",
     "t12"."first_load",
-    "t12"."loaded_next_week",
+    "t12"."next_week_loaded_at",
     "t12"."loads",
     "t12"."loads_before_registration",
     "t12"."first_load"."loaded_at" AS "first_loaded_at",
@@ -36,7 +37,7 @@ FROM (
       "t3"."next_week_ends_at",
       "t11"."initiator_id" AS "initiator_id_right",
       "t11"."first_load",
-      "t11"."loaded_next_week",
+      "t11"."next_week_loaded_at",
       "t11"."loads",
       "t11"."loads_before_registration"
     FROM "earliest_registrations" AS "t3"
@@ -47,14 +48,13 @@ FROM (
           {'loaded_at': "t9"."loaded_at", 'without_device': "t9"."device_type" IS NULL, 'device_type': "t9"."device_type"}
         ) FILTER(WHERE
           "t9"."loaded_at" >= "t9"."registered_at") AS "first_load",
-        BOOL_OR(
-          CAST((
+        MIN("t9"."loaded_at") FILTER(WHERE
+          (
             "t9"."loaded_at" >= "t9"."next_week_starts_at"
           )
           AND (
             "t9"."loaded_at" < "t9"."next_week_ends_at"
-          ) AS BOOLEAN)
-        ) AS "loaded_next_week",
+          )) AS "next_week_loaded_at",
         COUNT(*) AS "loads",
         COUNT(*) FILTER(WHERE
           NOT (

@@ -5,6 +5,7 @@ FROM (
     CAST(`t0`.`time` AS DATE) AS `day`,
     'registered' AS `event`,
     COUNT(*) AS `events`,
+    MIN(`t0`.`time`) AS `earliest`,
     MAX(`t0`.`time`) AS `latest`
   FROM `user_registration` AS `t0`
   GROUP BY
@@ -18,6 +19,7 @@ FROM (
     CAST(`t1`.`time` AS DATE) AS `day`,
     'app_loaded' AS `event`,
     COUNT(*) AS `events`,
+    MIN(`t1`.`time`) AS `earliest`,
     MAX(`t1`.`time`) AS `latest`
   FROM `app_loaded` AS `t1`
   GROUP BY

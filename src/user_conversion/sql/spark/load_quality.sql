@@ -1,4 +1,8 @@
 SELECT
-  COALESCE(SUM(`t0`.`loads`), 0) AS `loads`,
-  COALESCE(SUM(`t0`.`loads_before_registration`), 0) AS `loads_before_registration`
+  `t0`.`registration_week`,
+  SUM(`t0`.`loads`) AS `loads`,
+  SUM(`t0`.`loads_before_registration`) AS `loads_before_registration`,
+  SUM(CAST(`t0`.`loads_before_registration` > 0 AS BIGINT)) AS `seen_before`
 FROM `registered_users` AS `t0`
+GROUP BY
+  1

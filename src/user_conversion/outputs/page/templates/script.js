@@ -1,5 +1,5 @@
 "use strict";
-// Tooltips for the charts: what `data-tip` says, on pointing, touching and with the arrow keys.
+// Tooltips of the charts: the text of `data-tip`, by pointer, touch and arrow keys.
 const tip = document.getElementById("tip");
 let chosen = null;
 

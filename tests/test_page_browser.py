@@ -1,4 +1,4 @@
-"""The page in a real browser: Chromium without a window, driven over its debugging pipe."""
+"""The page in Chromium, without a window and driven over its debugging pipe."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from typing import Any
 import pytest
 from support.command import command
 from support.logs import app_loaded, registered, write_log
-from user_conversion.report import write_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 PHONE, DESKTOP = (390, 844), (1280, 900)
-HOSTILE = "<script>alert(1)</script>"
+HTML = "<script>alert(1)</script>"
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--hide-scrollbars", "--disable-background-networking", "--disable-component-update"),
     *("--disable-sync", "--disable-dev-shm-usage", "--remote-debugging-pipe"),
 )
-# Chromium reads its orders from file 3 and answers on file 4.
+# Chromium reads commands from file descriptor 3 and answers on 4.
 WITH_PIPES = """
 import fcntl, os, sys
-orders, answers = (fcntl.fcntl(int(file), fcntl.F_DUPFD, 10) for file in sys.argv[1:3])
-os.dup2(orders, 3)
+commands, answers = (fcntl.fcntl(int(file), fcntl.F_DUPFD, 10) for file in sys.argv[1:3])
+os.dup2(commands, 3)
 os.dup2(answers, 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
@@ -42,7 +41,7 @@ pytestmark = [
 
 
 class Browser:
-    """One tab of Chromium; `events` is what the browser reported of its own accord."""
+    """One tab of Chromium; `events` are the messages that are no answers to a call."""
 
     def __init__(self, profile: Path) -> None:
         self.events: list[dict[str, Any]] = []
@@ -117,7 +116,7 @@ class Browser:
         message = bytearray()
         while not message.endswith(b"\0"):
             byte = self._in.read(1)
-            assert byte, "Chromium has gone"
+            assert byte, "Chromium has ended"
             message += byte
         document: dict[str, Any] = json.loads(message[:-1])
         if "method" in document:
@@ -134,36 +133,34 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page on three weeks of users from three channels, one of them hostile."""
+    """A page on three weeks of users from three channels, one of which is HTML."""
     folder = tmp_path_factory.mktemp("browser")
     lines = []
     for user in range(120):
-        channel = (HOSTILE, "invite", "x" * 300)[user % 3]
+        channel = (HTML, "invite", "x" * 300)[user % 3]
         week, day = divmod(user % 21, 7)
         lines.append(registered(f"2020-01-{6 + 7 * week + day:02}T08:00:00Z", user, channel))
         if user % 4 == 0:
             lines.append(app_loaded(f"2020-01-{15 + 7 * week:02}T08:00:00Z", user))
     log, output = write_log(folder / "events.json", lines), folder / "output"
     assert command("run", "--input", log, "--output", output).status == 0
-    path = write_report(output)
-    assert path
-    return path
+    return output / "report.html"
 
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_opens_without_a_word_or_a_request(
+def test_page_fits_the_window_without_requests_or_console_messages(
     browser: Browser, page: Path, size: tuple[int, int], scheme: str
 ) -> None:
     browser.open(page, size, scheme)
-    # Charts fill their room, and nothing but the tables' own boxes scrolls sideways.
+    # Charts fill their space, and only the boxes of tables scroll sideways.
     charts = browser.evaluate(
         "[...document.querySelectorAll('.chart > svg')].map(chart => {"
         "const box = chart.getBoundingClientRect(); return [box.width, box.height]})"
     )
     assert len(charts) == 4
     assert all(width > 300 and height > 100 for width, height in charts)
-    # What no rule of the style sheet paints would be black, or a line that nobody sees.
+    # A mark without a rule in the style sheet would be black, or an invisible line.
     paints = browser.evaluate(
         "[...document.querySelectorAll('.chart svg :is(rect, circle, polygon, line, polyline)')]"
         ".map(mark => getComputedStyle(mark)[/line/.test(mark.tagName) ? 'stroke' : 'fill'])"
@@ -175,36 +172,34 @@ def test_opens_without_a_word_or_a_request(
     colour = browser.evaluate("getComputedStyle(document.body).backgroundColor")
     red = int(colour.removeprefix("rgb(").split(",")[0])
     assert red > 200 if scheme == "light" else red < 50
-    assert_silent(browser, page)
+    assert_no_requests_or_messages(browser, page)
 
 
-def assert_silent(browser: Browser, page: Path) -> None:
+def assert_no_requests_or_messages(browser: Browser, page: Path) -> None:
     urls = {params["request"]["url"] for params in browser.named("Network.requestWillBeSent")}
     assert {url for url in urls if not url.startswith("data:")} == {page.resolve().as_uri()}
-    for complaint in (
+    for message in (
         *("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"),
         *("Network.loadingFailed", "Page.javascriptDialogOpening"),
     ):
-        assert browser.named(complaint) == []
+        assert browser.named(message) == []
 
 
-def test_a_hostile_name_is_shown_and_does_nothing(browser: Browser, page: Path) -> None:
+def test_html_in_a_channel_name_is_shown_as_text(browser: Browser, page: Path) -> None:
     browser.open(page, DESKTOP, "light")
     assert browser.evaluate("document.scripts.length") == 1
     heads = browser.evaluate(
         "[...document.querySelectorAll('#channel tbody th bdi')].map(cell => cell.textContent)"
     )
-    assert HOSTILE in heads
+    assert HTML in heads
     labels = browser.evaluate("document.querySelector('#channel .chart').textContent")
-    assert HOSTILE in labels
-    assert_silent(browser, page)
+    assert HTML in labels
+    assert_no_requests_or_messages(browser, page)
 
 
-def test_pointing_at_a_chart_and_its_arrow_keys_tell_the_values(
-    browser: Browser, page: Path
-) -> None:
+def test_pointer_and_arrow_keys_show_tooltips(browser: Browser, page: Path) -> None:
     browser.open(page, DESKTOP, "light")
-    # Scrolling hides a tooltip, so it has to be over before the pointer comes.
+    # Scrolling hides a tooltip, so it has to end before the pointer moves.
     places = browser.evaluate(
         "new Promise(done => {const svg = document.querySelector('#weeks .chart svg');"
         "svg.scrollIntoView({block: 'center', behavior: 'instant'});"
@@ -225,10 +220,10 @@ def test_pointing_at_a_chart_and_its_arrow_keys_tell_the_values(
             browser.call("Input.dispatchKeyEvent", type=kind, key="ArrowRight", code="ArrowRight")
     assert "from 20 Jan 2020" in browser.evaluate(tip)
     assert "unfinished" in browser.evaluate(tip)
-    assert_silent(browser, page)
+    assert_no_requests_or_messages(browser, page)
 
 
-def test_its_policy_forbids_requests_scripts_and_styles(browser: Browser, page: Path) -> None:
+def test_policy_blocks_requests_scripts_and_styles(browser: Browser, page: Path) -> None:
     browser.open(page, DESKTOP, "light")
     browser.evaluate(
         "document.body.insertAdjacentHTML('beforeend', "
@@ -242,7 +237,7 @@ def test_its_policy_forbids_requests_scripts_and_styles(browser: Browser, page: 
     assert sum("Content Security Policy" in text for text in blocked) >= 3
 
 
-def test_prints_in_light_colours_with_whole_tables(browser: Browser, page: Path) -> None:
+def test_printed_page_has_light_colours_and_whole_tables(browser: Browser, page: Path) -> None:
     browser.open(page, DESKTOP, "dark")
     printed = browser.call("Page.printToPDF", preferCSSPageSize=True, printBackground=True)
     assert len(printed["data"]) > 20_000

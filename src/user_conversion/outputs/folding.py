@@ -1,14 +1,15 @@
-"""Long results made short enough to read: the largest or latest shown, the rest pooled.
+"""Long results shortened: the largest or latest rows, and the others pooled in one.
 
-Pooled from counts of users, never averaged. The charts and the tables show the same rows.
+Users are added up; rates are never averaged. Charts and tables show the same rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from user_conversion.finality import Gaps
 from user_conversion.log_format import APP_LOADED, REGISTERED
 from user_conversion.outputs import words
 from user_conversion.results import Cohort, Daily, Figures, Segmentation
@@ -26,7 +27,7 @@ MOST_CHARTED = 104
 
 @dataclass(frozen=True)
 class SegmentRow:
-    """One segment, or the rest of them pooled."""
+    """One segment, or the other ones pooled (`rest`)."""
 
     label: str
     figures: Figures
@@ -49,7 +50,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class CohortRow:
-    """One cohort, or some pooled; a cell is None where nobody can know yet."""
+    """One cohort, or several pooled; a cell is None if its week has not ended."""
 
     label: str
     monday: date | None
@@ -64,14 +65,14 @@ class CohortGrid:
 
     offsets: int
     rows: tuple[CohortRow, ...]
-    everybody: CohortRow
+    all_weeks: CohortRow
     highest_share: float
     more: int
 
 
 @dataclass(frozen=True)
 class Period:
-    """A UTC day, or seven from a Monday, with its events; gaps are days without any."""
+    """A UTC day, or seven from a Monday, with its events; gaps are missing days."""
 
     first: date
     length: int
@@ -82,7 +83,7 @@ class Period:
 
 
 def fold_segments(compared: Segmentation, most: int = MOST_SEGMENTS) -> list[SegmentRow]:
-    """The largest segments by rate, the highest first, small samples last; then the rest."""
+    """The largest segments by rate, the highest first but small samples last; then the rest."""
     segments = compared.segments
     shown, rest = segments, segments[:0]
     if len(segments) > most + 1:
@@ -98,11 +99,11 @@ def fold_segments(compared: Segmentation, most: int = MOST_SEGMENTS) -> list[Seg
 def fold_cohorts(
     cohorts: Sequence[Cohort], most: int = MOST_COHORTS, most_offsets: int = MOST_OFFSETS
 ) -> CohortGrid:
-    """The latest cohorts, those before them pooled, and everybody."""
+    """The latest cohorts, the earlier ones pooled, and all of them pooled."""
     offsets = min(max((len(each.offsets) for each in cohorts), default=0), most_offsets)
     earlier, latest = list(cohorts[:-most]), list(cohorts[-most:])
     rows = [_cohort_row(each.registration_week, [each], offsets) for each in latest]
-    rows = [_dated(row) for row in rows]
+    rows = [replace(row, monday=monday_of(row.label)) for row in rows]
     if earlier:
         label = words.number_of(len(earlier), "earlier week")
         rows.insert(0, _cohort_row(label, earlier, offsets))
@@ -118,7 +119,7 @@ def fold_cohorts(
 
 
 def _cohort_row(label: str, cohorts: Sequence[Cohort], offsets: int) -> CohortRow:
-    """Cohorts pooled, at each offset those that can be known."""
+    """Cohorts pooled; each offset has the cohorts for which its week has ended."""
     cells: list[Cell | None] = []
     for offset in range(offsets):
         known = [(each.offsets[offset], each.registered) for each in cohorts]
@@ -129,47 +130,47 @@ def _cohort_row(label: str, cohorts: Sequence[Cohort], offsets: int) -> CohortRo
     return CohortRow(label, None, registered, tuple(cells), sum(each.never for each in cohorts))
 
 
-def _dated(row: CohortRow) -> CohortRow:
-    return CohortRow(row.label, monday_of(row.label), row.registered, row.cells, row.not_yet)
-
-
 def _coloured(row: CohortRow, highest: float) -> CohortRow:
-    cells = tuple(
-        cell and Cell(cell.users, cell.registered, _level(cell.share or 0, highest))
-        for cell in row.cells
-    )
-    return CohortRow(row.label, row.monday, row.registered, cells, row.not_yet)
+    cells = (cell and replace(cell, level=_level(cell.share or 0, highest)) for cell in row.cells)
+    return replace(row, cells=tuple(cells))
 
 
 def _level(share: float, highest: float) -> int:
-    """0 for nobody, else 1 to `HEAT_LEVELS` in equal steps up to the highest share."""
+    """0 for a share of 0, else 1 to `HEAT_LEVELS` in equal steps up to the highest share."""
     return -int(-share * HEAT_LEVELS // highest) if share else 0
 
 
-def fold_days(daily: Daily, most: int = MOST_DAYS) -> list[Period]:
-    """Every UTC day from the first to the last with events; seven at a time where they are many."""
+def fold_days(daily: Daily, gaps: Gaps, most: int = MOST_DAYS) -> list[Period]:
+    """Every UTC day from the first with events to the last with events or missing.
+
+    Seven at a time where they are many.
+    """
     if not daily:
         return []
-    first, last = min(daily), max(daily)
+    missing = {
+        REGISTERED: {*gaps.events, *gaps.registered},
+        APP_LOADED: {*gaps.events, *gaps.app_loaded},
+    }
+    first, last = min(daily), max({*daily}.union(*missing.values()))
     length = 1 if (last - first).days < most else 7
     start = first if length == 1 else first - first.weekday() * DAY
     periods = []
     while start <= last:
         days = [start + timedelta(days=n) for n in range(length)]
-        periods.append(_period([day for day in days if first <= day <= last], start, length, daily))
+        days = [day for day in days if first <= day <= last]
+        periods.append(_period(days, start, length, daily, missing))
         start += timedelta(days=length)
     return periods
 
 
-def _period(days: Sequence[date], start: date, length: int, daily: Daily) -> Period:
+def _period(
+    days: Sequence[date], start: date, length: int, daily: Daily, missing: Mapping[str, set[date]]
+) -> Period:
     counts = {
         event: [daily.get(day, {}).get(event, 0) for day in days]
         for event in (REGISTERED, APP_LOADED)
     }
-    gaps = {
-        event: tuple(day for day, events in zip(days, each, strict=True) if not events)
-        for event, each in counts.items()
-    }
+    gaps = {event: tuple(day for day in days if day in missing[event]) for event in counts}
     return Period(
         start,
         length,

@@ -1,0 +1,145 @@
+"""Whether the newest complete week differs from those before by more than weeks usually differ.
+
+Pure functions over figures by week and segment. docs/explanation/forecasts.md has the formulas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from user_conversion.beta_binomial import BetaBinomial, next_share
+from user_conversion.forecast import FEWEST_WEEKS, MOST_WEEKS
+from user_conversion.statistics import SIGNIFICANCE_LEVEL, is_small_sample, percent
+
+ROSE, FELL, SEGMENTS, AS_USUAL = "rate_rose", "rate_fell", "segments_changed", "as_usual"
+TOO_FEW_WEEKS = "too_few_weeks"
+# Segments that are compared: the largest in the newest week.
+MOST_SEGMENTS = 20
+
+# Registered and converted users of each week, in order.
+Series = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The newest week of a segment against the weeks before; `by` is None for all users.
+
+    `usual` are the limits, in percent, within which 95 of 100 such weeks are. `changed` is true if
+    the difference is significant among all segments that were compared.
+    """
+
+    by: str | None
+    value: str | None
+    total_registered: int
+    total_converted: int
+    conversion_rate: float
+    usual: tuple[float, float]
+    p_value: float
+    changed: bool = False
+
+    @property
+    def rose(self) -> bool:
+        """Whether the rate is above what is usual."""
+        return self.conversion_rate > sum(self.usual) / 2
+
+
+@dataclass(frozen=True)
+class Change:
+    """The comparison of the newest complete week; without segments if it cannot be compared."""
+
+    registration_week: str | None = None
+    segments: tuple[Comparison, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether any segment changed."""
+        return any(each.changed for each in self.segments)
+
+    @property
+    def reason(self) -> str:
+        """What was found, as one of the constants above."""
+        if not self.segments:
+            return TOO_FEW_WEEKS
+        everybody = self.segments[0]
+        if everybody.changed:
+            return ROSE if everybody.rose else FELL
+        return SEGMENTS if self.changed else AS_USUAL
+
+    def as_json(self) -> dict[str, Any]:
+        """The key `change`."""
+        return {
+            "changed": self.changed,
+            "reason": self.reason,
+            "registration_week": self.registration_week,
+            "segments": [asdict(each) | {"usual": list(each.usual)} for each in self.segments],
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Change:
+        """The inverse of `as_json`."""
+        segments = (
+            Comparison(**{**each, "usual": tuple(each["usual"])}) for each in document["segments"]
+        )
+        return cls(document["registration_week"], tuple(segments))
+
+
+def change(complete_weeks: Sequence[str], by: str, rows: Iterable[Mapping[str, Any]]) -> Change:
+    """Compare the newest complete week with those before: all users, and each segment.
+
+    `rows` are those of `conversion.segment_counts`; weeks that are not complete are left out.
+    """
+    latest = complete_weeks[-MOST_WEEKS - 1 :]
+    if len(latest) <= FEWEST_WEEKS:
+        return Change(latest[-1] if latest else None)
+    segments: dict[str | None, dict[str, tuple[int, int]]] = {}
+    everybody: dict[str, tuple[int, int]] = {}
+    for row in rows:
+        week = row["registration_week"]
+        users, converted = row["total_registered"], row["total_converted"]
+        segments.setdefault(row["value"], {})[week] = users, converted
+        known = everybody.get(week, (0, 0))
+        everybody[week] = known[0] + users, known[1] + converted
+    found = [
+        _compare(by, value, [figures[week] for week in latest if week in figures])
+        for value, figures in segments.items()
+        if not is_small_sample(figures.get(latest[-1], (0, 0))[0])
+    ]
+    compared = sorted(filter(None, found), key=lambda each: -each.total_registered)
+    overall = _compare(None, None, [everybody[week] for week in latest])
+    every = [*([overall] if overall else []), *compared[:MOST_SEGMENTS]]
+    return Change(latest[-1], tuple(_significant(every)))
+
+
+def _compare(by: str | None, value: str | None, series: Series) -> Comparison | None:
+    """The last week of a series against those before; None if they are too few."""
+    *before, (users, converted) = series
+    if len(before) < FEWEST_WEEKS:
+        return None
+    expected = BetaBinomial(users, next_share([(yes, total) for total, yes in before]))
+    low, high = expected.interval()
+    return Comparison(
+        by,
+        value,
+        users,
+        converted,
+        percent(converted, users) or 0.0,
+        (round(100 * low / users, 2), round(100 * high / users, 2)),
+        float(f"{expected.p_value(converted):.6g}"),
+    )
+
+
+def _significant(compared: Sequence[Comparison]) -> list[Comparison]:
+    """Mark the comparisons that changed: of those, on average at most one in 20 is by chance.
+
+    Benjamini and Hochberg (1995), Journal of the Royal Statistical Society B 57:289-300.
+    """
+    ordered = sorted(each.p_value for each in compared)
+    limits = [
+        p_value
+        for rank, p_value in enumerate(ordered, 1)
+        if p_value <= SIGNIFICANCE_LEVEL * rank / len(ordered)
+    ]
+    limit = max(limits, default=-1.0)
+    return [replace(each, changed=each.p_value <= limit) for each in compared]

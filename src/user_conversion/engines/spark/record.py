@@ -1,0 +1,107 @@
+"""The record on a line of JSON, as columns: the text at each path of a log format."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - PySpark's own convention
+from pyspark.sql.types import (
+    ArrayType,
+    BooleanType,
+    DataType,
+    DoubleType,
+    MapType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from user_conversion.log_format import FieldPath
+
+TEXT = StringType()
+JSON_OPTIONS = {
+    "allowSingleQuotes": "false",
+    "allowNonNumericNumbers": "false",
+    "maxStringLen": str(2**31 - 1),
+}
+# `from_json` gives the text of any value, so a JSON string "3.5" looks like the number 3.5. These
+# are the types that such texts may have, and the texts; JSON integers are not among them.
+OTHER_TYPES = (BooleanType(), DoubleType(), MapType(TEXT, TEXT), ArrayType(TEXT))
+LOOKS_LIKE_OTHER = (
+    r'(?s)\A(true|false|[{\["].*|-?[0-9]+(\.[0-9]+([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+))\z'
+)
+
+
+class Record:
+    """The record on each line of the column `value`.
+
+    `rows` are the lines with columns for what was parsed, to which the other columns refer.
+    `is_object` is false for a line that is not exactly one JSON object.
+    """
+
+    def __init__(self, lines: DataFrame, paths: Sequence[FieldPath]) -> None:
+        self._texts: dict[FieldPath, Column] = {(): F.col("value")}
+        self._nodes = {path[:length] for path in paths for length in range(1, len(path) + 1)}
+        # Spark's parser ignores what comes after a value. So the line becomes the first element of
+        # an array. If the second element is this object, whose key no log can know, then
+        # the line was exactly one value.
+        end = secrets.token_hex(8)
+        array = F.concat(F.lit("["), "value", F.lit(f',{{"{end}":""}}]'))
+        keys = [str(step) for step in self._steps((), str)]
+        parts = F.from_json(array, ArrayType(_struct([*keys, end])), JSON_OPTIONS)
+        self.rows = lines.withColumn("parts", parts)
+        first, second = (F.get("parts", F.lit(place)) for place in range(2))
+        self.is_object = F.coalesce(
+            (F.size("parts") == 2) & first.isNotNull() & second.getField(end).isNotNull(),
+            F.lit(False),
+        )
+        self._texts |= {(key,): first.getField(key) for key in keys}
+        for parent in sorted(self._nodes, key=len):
+            self._parse_inner(parent)
+
+    def at(self, path: FieldPath) -> Column:
+        """The value at a path as text, NULL if it is null or the path leads through another type.
+
+        Text that is itself JSON is taken for the value that it describes.
+        """
+        return self._texts[path]
+
+    def is_text_or_integer(self, path: FieldPath) -> Column:
+        """Whether the value at a path is a JSON string or a JSON integer, if it is not null."""
+        of_other_type = reduce(or_, (self._typed(path, kind).isNotNull() for kind in OTHER_TYPES))
+        # The line is parsed again only for texts that could be something else.
+        return ~(self.at(path).rlike(LOOKS_LIKE_OTHER) & of_other_type)
+
+    def _steps(self, parent: FieldPath, kind: type) -> list[str | int]:
+        steps = {node[-1] for node in self._nodes if node[:-1] == parent}
+        return sorted(step for step in steps if isinstance(step, kind))
+
+    def _parse_inner(self, parent: FieldPath) -> None:
+        """Parse the text of an object or array, if paths lead into it."""
+        number = len(self._texts)
+        if keys := [str(step) for step in self._steps(parent, str)]:
+            members = F.from_json(self.at(parent), _struct(keys), JSON_OPTIONS)
+            self.rows = self.rows.withColumn(f"object_{number}", members)
+            inner = F.col(f"object_{number}")
+            self._texts |= {(*parent, key): inner.getField(key) for key in keys}
+        if places := self._steps(parent, int):
+            elements = F.from_json(self.at(parent), ArrayType(TEXT), JSON_OPTIONS)
+            self.rows = self.rows.withColumn(f"array_{number}", elements)
+            inner = F.col(f"array_{number}")
+            self._texts |= {(*parent, place): F.get(inner, F.lit(place)) for place in places}
+
+    def _typed(self, path: FieldPath, kind: DataType) -> Column:
+        """The value at a path if it has this type, else NULL."""
+        *parents, step = path
+        parent = self.at(tuple(parents))
+        if isinstance(step, int):
+            return F.get(F.from_json(parent, ArrayType(kind), JSON_OPTIONS), F.lit(step))
+        return F.from_json(parent, _struct([step], kind), JSON_OPTIONS).getField(step)
+
+
+def _struct(keys: Sequence[str], kind: DataType = TEXT) -> StructType:
+    return StructType([StructField(key, kind) for key in keys])

@@ -1,0 +1,182 @@
+"""When a figure is final: what was observed, which days are missing, which weeks are complete.
+
+Pure functions over the number of events per UTC day. docs/explanation/weeks.md has
+the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from user_conversion.definitions import Definition
+from user_conversion.log_format import APP_LOADED, REGISTERED
+from user_conversion.weeks import DAY, WEEK, monday_of, start_of_day
+
+UNFINISHED = "unfinished"
+MISSING_DAYS = "missing_days"
+
+# Days on either side of a run without events that say how many events to expect in it.
+NEAR = 28 * DAY
+# A run that is as unlikely as this was not delivered.
+UNLIKELY = 0.001
+
+
+def last_observed_day(as_of: date | None, latest: datetime | None, zone: ZoneInfo) -> date | None:
+    """The last local day that was seen whole; None without events and without `as_of`.
+
+    The day of the latest event may have only begun, so it is the day before.
+    """
+    return as_of or (latest and latest.astimezone(zone).date() - DAY)
+
+
+def runs(days: Iterable[date]) -> Iterator[tuple[date, date]]:
+    """The first and last day of each run of consecutive days; the days are in order."""
+    first: date | None = None
+    last = date.min
+    for day in days:
+        if first and day - last > DAY:
+            yield first, last
+        if not first or day - last > DAY:
+            first = day
+        last = day
+    if first:
+        yield first, last
+
+
+def missing_days(counts: Mapping[date, int], until: date) -> tuple[date, ...]:
+    """The days of a series that were probably not delivered, in order.
+
+    `counts` has the number of events of each UTC day with events; `until` is the last UTC day
+    that is looked at.
+    """
+    days = [day for day in sorted(counts) if day <= until]
+    missing: list[date] = []
+    for before, after in pairwise([*days, until + DAY]):
+        length = (after - before).days - 1
+        if length and _chance(before + DAY, length, counts, (days[0], max(counts))) < UNLIKELY:
+            missing += (before + n * DAY for n in range(1, length + 1))
+    return tuple(missing)
+
+
+def _chance(
+    first: date, length: int, counts: Mapping[date, int], bounds: tuple[date, date]
+) -> float:
+    """How likely a run of days without events is if the events are spread evenly.
+
+    Each weekday is compared with the same weekday near the run, so quiet weekends are expected.
+    """
+    end = first + length * DAY
+    near = [
+        *_days(max(bounds[0], first - NEAR), first),
+        *_days(end, min(bounds[1] + DAY, end + NEAR)),
+    ]
+    days, events = [0] * 7, [0] * 7
+    for day in near:
+        days[day.weekday()] += 1
+        events[day.weekday()] += counts.get(day, 0)
+    chance = 1.0
+    for weekday in range(7):
+        inside = length // 7 + ((weekday - first.weekday()) % 7 < length % 7)
+        if days[weekday]:
+            chance *= (days[weekday] / (days[weekday] + inside)) ** events[weekday]
+    return chance
+
+
+def _days(start: date, end: date) -> Iterator[date]:
+    return (start + n * DAY for n in range((end - start).days))
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """UTC days that were probably not delivered: of all events, and of each kind."""
+
+    events: tuple[date, ...] = ()
+    registered: tuple[date, ...] = ()
+    app_loaded: tuple[date, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.registered or self.app_loaded)
+
+    @classmethod
+    def of(
+        cls,
+        daily: Mapping[date, Mapping[str, int]],
+        observed_through: date | None,
+        zone: ZoneInfo,
+    ) -> Gaps:
+        """The gaps in the events per day, up to the end of the last observed local day."""
+        if observed_through is None:
+            return cls()
+        until = (start_of_day(observed_through + DAY, zone) - datetime.resolution).date()
+        return cls(
+            *(
+                missing_days(
+                    {day: n for day in daily if (n := sum(daily[day].get(k, 0) for k in kinds))},
+                    until,
+                )
+                for kinds in ((REGISTERED, APP_LOADED), (REGISTERED,), (APP_LOADED,))
+            )
+        )
+
+    def as_json(self) -> dict[str, list[str]]:
+        """The key `gaps`."""
+        return {
+            "no_events": [day.isoformat() for day in self.events],
+            "no_registered": [day.isoformat() for day in self.registered],
+            "no_app_loaded": [day.isoformat() for day in self.app_loaded],
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Sequence[str]]) -> Gaps:
+        """The inverse of `as_json`."""
+        kinds = ("no_events", "no_registered", "no_app_loaded")
+        return cls(*(tuple(map(date.fromisoformat, document[kind])) for kind in kinds))
+
+
+class Finality:
+    """Judges registration weeks by what was observed of the logs."""
+
+    def __init__(
+        self, window: Definition, observed_through: date | None, gaps: Gaps, zone: ZoneInfo
+    ) -> None:
+        self._window = window
+        self._observed_through = observed_through
+        self._zone = zone
+        self._any_loads = [*_instants(gaps.events), *_instants(gaps.app_loaded)]
+        self._registered = list(_instants(gaps.registered))
+
+    def incomplete_because(self, registration_week: str) -> str | None:
+        """Why the figures of a week are not final: `UNFINISHED`, `MISSING_DAYS`, or None."""
+        last = self._window.last_day(registration_week)
+        if self._observed_through is None or last > self._observed_through:
+            return UNFINISHED
+        return MISSING_DAYS if self.has_missing_days(registration_week) else None
+
+    def has_missing_days(self, registration_week: str) -> bool:
+        """Whether a gap touches a week's window, as far as it was observed."""
+        monday, last = monday_of(registration_week), self._window.last_day(registration_week)
+        # Users can only register in the week itself, so later days without registrations do not
+        # change the figures.
+        sunday = monday + WEEK - DAY
+        return self._touches(self._any_loads, monday, last) or self._touches(
+            self._registered, monday, sunday
+        )
+
+    def _touches(self, gaps: Sequence[tuple[datetime, datetime]], first: date, last: date) -> bool:
+        if not gaps:
+            return False
+        start, end = start_of_day(first, self._zone), start_of_day(last + DAY, self._zone)
+        return any(begins < end and ends > start for begins, ends in gaps)
+
+
+def _instants(days: Iterable[date]) -> Iterator[tuple[datetime, datetime]]:
+    """The instants between which each run of UTC days lies."""
+    for first, last in runs(days):
+        yield (
+            datetime(first.year, first.month, first.day, tzinfo=UTC),
+            datetime(last.year, last.month, last.day, tzinfo=UTC) + DAY,
+        )

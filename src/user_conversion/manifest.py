@@ -1,0 +1,76 @@
+"""The manifest of a publication, `publish.json`: what has to be moved into place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from user_conversion.documents import read_document, write_document
+
+VERSION = 1
+SINGLE_FILE = "part-0.parquet"
+TOP = "."
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The names of the new files by folder, and the folders to remove.
+
+    Folders are relative to the output folder. The files of a folder replace all that is in it,
+    except in the output folder itself.
+    """
+
+    folders: Mapping[str, list[str]]
+    drops: list[str]
+
+    @classmethod
+    def of(cls, staged: Path, output: Path, drops: Iterable[str]) -> Manifest:
+        """The manifest of all staged files, some of which are renamed."""
+        folders = {
+            str(Path(folder).relative_to(staged)): sorted(names)
+            for folder, _, names in sorted(os.walk(staged, onerror=_fail))
+            if names
+        }
+        for folder, names in folders.items():
+            if folder != TOP and not (
+                names == [SINGLE_FILE] and _names_in(output / folder) <= {SINGLE_FILE}
+            ):
+                folders[folder] = _rename_apart(staged / folder, names)
+        return cls(folders, sorted(drops))
+
+    @classmethod
+    def load(cls, path: Path) -> Manifest:
+        """The manifest in a file. Raises `ValueError` if it cannot be carried out."""
+        document = read_document(path, VERSION)
+        folders, drops = document.get("folders"), document.get("drops")
+        if not isinstance(folders, dict) or not all(map(_are_texts, [*folders.values(), drops])):
+            raise ValueError(f"'{path}' is not a manifest")
+        return cls(folders, document["drops"])
+
+    def save(self, path: Path) -> None:
+        """Write the manifest to a file."""
+        write_document(path, {"version": VERSION, **asdict(self)})
+
+
+def _rename_apart(folder: Path, names: list[str]) -> list[str]:
+    """Give the files unique names, so that a half-finished swap can be recognised after a crash."""
+    token = os.urandom(8).hex()
+    new_names = [f"part-{number:05}-{token}.parquet" for number in range(len(names))]
+    for old, new in zip(names, new_names, strict=True):
+        (folder / old).rename(folder / new)
+    return new_names
+
+
+def _names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def _are_texts(names: Any) -> bool:
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
+
+
+def _fail(error: OSError) -> None:
+    raise error

@@ -1,0 +1,45 @@
+"""What `check` says: whether the newest complete week differs, in sentences and as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from user_conversion.change import Comparison
+from user_conversion.forecast import FEWEST_WEEKS
+from user_conversion.outputs import words
+from user_conversion.results import ConversionResult
+
+
+def as_json(result: ConversionResult) -> dict[str, Any]:
+    """The object that `check --format json` prints."""
+    return {
+        **result.change.as_json(),
+        "sentence": sentence(result),
+        "definition": result.definition,
+        "timezone": result.timezone,
+        "observed_through": result.observed_through and result.observed_through.isoformat(),
+    }
+
+
+def sentence(result: ConversionResult) -> str:
+    """The finding in one sentence, for a chat."""
+    found = result.change
+    if not found.segments:
+        weeks = words.number_of(FEWEST_WEEKS, "complete week")
+        return f"Nothing to compare yet: a week is compared with at least {weeks} before it."
+    everybody, *segments = found.segments
+    rate = words.rate(everybody.conversion_rate)
+    text = f"Week {found.registration_week}: {rate} of new users {result.counted_as.clause}"
+    verdict = "as usual"
+    if everybody.changed:
+        verdict = "more than usual" if everybody.rose else "fewer than usual"
+    text += f", {verdict} ({words.percent_interval(everybody.usual)})"
+    changed = [_segment(each) for each in segments if each.changed]
+    text += f"; changed: {', '.join(changed)}." if changed else "."
+    return words.ordinary_spaces(text)
+
+
+def _segment(each: Comparison) -> str:
+    name = words.segment(each.by or "", each.value, 40)
+    usual = words.percent_interval(each.usual)
+    return f"{name} {words.rate(each.conversion_rate)} (usually {usual})"

@@ -1,0 +1,145 @@
+"""`check`: alarms on a change, calm otherwise, and what it says."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from support.engines import EngineUnderTest
+from support.logs import app_loaded, registered, write_log
+
+from user_conversion.change import Change, change
+from user_conversion.weeks import week_label
+
+CHANNELS = {"ad": (0.6, 0.05), "mail": (0.3, 0.11), None: (0.1, 0.07)}
+Rows = list[dict[str, Any]]
+
+
+def log(random: Random, users: int, weeks: int, differ: float = 0.0, last: float = 1) -> Rows:
+    """Figures by week and channel: rates that differ between weeks by a share, and a last week."""
+    rows = []
+    for number in range(weeks):
+        factor = max(0.0, random.gauss(1, differ)) * (last if number == weeks - 1 else 1)
+        for channel, (share, rate) in CHANNELS.items():
+            registered = round(users * share)
+            converted = sum(random.random() < rate * factor for _ in range(registered))
+            rows.append(row(number, channel, registered, converted))
+    return rows
+
+
+def row(number: int, channel: str | None, registered: int, converted: int) -> dict[str, Any]:
+    figures = {"total_registered": registered, "total_converted": converted}
+    return {"registration_week": f"2020-{number:02}", "value": channel, **figures}
+
+
+def judge(rows: Rows) -> Change:
+    return change(sorted({each["registration_week"] for each in rows}), "channel", rows)
+
+
+# ---------------------------------------------------------------- a known truth
+
+
+@pytest.mark.parametrize("users", [300, 3000])
+@pytest.mark.parametrize("differ", [0.0, 0.1])
+def test_calm_logs_give_few_alarms(users: int, differ: float) -> None:
+    random = Random(7)
+    number = 200 if users < 1000 else 100
+    alarms = sum(judge(log(random, users, 9, differ)).changed for _ in range(number))
+    assert alarms / number <= 0.08
+
+
+def test_a_fall_by_half_is_found() -> None:
+    random = Random(8)
+    found = [judge(log(random, 3000, 9, last=0.5)) for _ in range(60)]
+    assert sum(each.changed for each in found) >= 0.95 * len(found)
+    assert {each.reason for each in found} == {"rate_fell"}
+
+
+# ---------------------------------------------------------------- by hand
+
+
+def test_the_reasons() -> None:
+    weeks = [row(number, None, 1000, 70) for number in range(6)]
+    assert judge([]).reason == judge(weeks[:4]).reason == "too_few_weeks"
+    assert judge([]).registration_week is None
+    assert judge(weeks).reason == "as_usual"
+    assert judge([*weeks, row(6, None, 1000, 20)]).reason == "rate_fell"
+    assert judge([*weeks, row(6, None, 1000, 140)]).reason == "rate_rose"
+    # One channel falls as much as the other rises.
+    both = [row(number, name, 1000, 70) for number in range(6) for name in "ab"]
+    mixed = judge([*both, row(6, "a", 1000, 20), row(6, "b", 1000, 120)])
+    assert (mixed.changed, mixed.reason) == (True, "segments_changed")
+    assert [each.changed for each in mixed.segments] == [False, True, True]
+    assert Change.from_json(mixed.as_json()) == mixed
+
+
+def test_small_and_new_segments_are_not_compared() -> None:
+    rows = [row(number, "a", 1000, 70) for number in range(7)]
+    rows += [row(number, "small", 29, 0) for number in range(7)]
+    rows += [row(number, "new", 500, 40) for number in range(3, 7)]
+    found = judge(rows)
+    assert [(each.by, each.value) for each in found.segments] == [(None, None), ("channel", "a")]
+    assert found.segments[0].total_registered == 1529
+
+
+def test_weeks_that_are_not_complete_are_left_out() -> None:
+    rows = [row(number, None, 1000, 70) for number in range(6)]
+    unfinished = [*rows, row(6, None, 1000, 0)]
+    weeks = sorted({each["registration_week"] for each in rows})
+    assert change(weeks, "channel", unfinished) == judge(rows)
+
+
+# ---------------------------------------------------------------- the command
+
+
+def weekly_log(path: Path, *conversions: int) -> Path:
+    """100 users a week from 2 November 2020, so many of whom convert."""
+    lines, monday = [], date(2020, 11, 2)
+    for number, converted in enumerate(conversions):
+        day = monday + timedelta(weeks=number)
+        for user in range(100):
+            name = number * 100 + user
+            lines.append(registered(f"{day + timedelta(days=user % 7)}T12:00:00Z", name, "ad"))
+            if user < converted:
+                after = day + timedelta(days=7 + user % 7)
+                lines.append(app_loaded(f"{after}T12:00:00Z", name))
+    # Others load the app each day, so that no day looks as if its logs were missing.
+    days = 7 * (len(conversions) + 1)
+    others = [f"{monday + timedelta(days=n)}T13:00:00Z" for n in range(days)] * 9
+    return write_log(path, [*lines, *(app_loaded(time, 99_999) for time in others)])
+
+
+@pytest.mark.parametrize(
+    ("last", "status", "reason"), [(30, 0, "as_usual"), (5, 3, "rate_fell"), (70, 3, "rate_rose")]
+)
+def test_the_exit_status(
+    engine: EngineUnderTest, tmp_path: Path, output: Path, last: int, status: int, reason: str
+) -> None:
+    weekly_log(tmp_path / "log.json", 30, 31, 29, 30, 28, 32, last)
+    assert engine.command("events-split", "--input", tmp_path, "--output", output).status == 0
+    options = ["check", "--output", output, "--as-of", "2020-12-27"]
+    done = engine.command(*options)
+    assert done.status == status, done.err
+    assert done.err == ""
+    week = week_label(date(2020, 12, 14))
+    (sentence,) = [line for line in done.out.splitlines() if line.startswith(f"Week {week}:")]
+    assert f"{last}.00 % of new users first came back in the week after" in sentence
+    assert ("as usual" in sentence) == (status == 0)
+    found = engine.command(*options, "--format", "json")
+    assert found.status == status
+    document = json.loads(found.out)
+    assert (document["changed"], document["reason"]) == (status == 3, reason)
+    assert document["registration_week"] == week
+    assert document["definition"] == "next-week"
+
+
+def test_nothing_to_compare(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
+    log = weekly_log(tmp_path / "log.json", 30, 30)
+    assert engine.command("events-split", "--input", log, "--output", output).status == 0
+    done = engine.command("check", "--output", output)
+    assert done.status == 0
+    assert "Nothing to compare yet" in done.out

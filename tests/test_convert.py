@@ -1,0 +1,652 @@
+"""Files of every kind as newline-delimited JSON: the same records, in the same text."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from backports import zstd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.prepared import prepare_found
+
+from user_conversion.errors import InputError, OutputError
+from user_conversion.inputs import archives, convert, json_text
+from user_conversion.inputs.compression import compression_of
+from user_conversion.inputs.content import NotALogError
+from user_conversion.inputs.convert import LineFile, as_lines
+from user_conversion.inputs.files import Found, InputFile, SkippedFile, find_files
+from user_conversion.inputs.lines import (
+    beginning,
+    count_lines,
+    has_more_lines,
+    line_batches,
+    longest_line,
+)
+from user_conversion.inputs.preparation import require_logs
+from user_conversion.log_format import LogFormat, log_format, parse_path
+
+DEFAULT = LogFormat()
+ALL = frozenset({"gzip", "zstd"})
+EVENT = '{"event":"registered","timestamp":"2020-11-02T06:21:14Z","initiator_id":1}'
+OTHER = '{"event":"app_loaded","timestamp":"2020-11-09T06:21:14Z","initiator_id":1}'
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def converted(
+    path: Path, log_format: LogFormat = DEFAULT, compressions: frozenset[str] = ALL
+) -> list[LineFile]:
+    return as_lines(InputFile.at(path), log_format, compressions, path.parent / "scratch")
+
+
+def lines(
+    path: Path, log_format: LogFormat = DEFAULT, compressions: frozenset[str] = ALL
+) -> list[str]:
+    """The lines that an engine reads of a file that is converted."""
+    (file,) = converted(path, log_format, compressions)
+    assert file.compression == "none"
+    assert file.size == file.path.stat().st_size
+    return file.path.read_text("utf-8", "surrogateescape").removesuffix("\n").split("\n")
+
+
+def failure(path: Path, log_format: LogFormat = DEFAULT) -> str:
+    with pytest.raises(InputError) as raised:
+        converted(path, log_format)
+    return str(raised.value)
+
+
+# ---------------------------------------------------------------- what is left as it is
+
+
+def test_files_that_the_engine_reads_are_not_copied(tmp_path: Path) -> None:
+    text = EVENT + "\n"
+    contents = {
+        "a.json": (text.encode(), "none"),
+        "b": (text.encode(), "none"),
+        "c.gz": (gzip.compress(text.encode()), "gzip"),
+        "d.json.zst": (zstd.compress(text.encode()), "zstd"),
+    }
+    for name, (content, compression) in contents.items():
+        path = write(tmp_path / name, content)
+        assert converted(path) == [LineFile(path, str(path), compression, None, len(content))]
+    assert not (tmp_path / "scratch").exists()
+
+
+def test_files_that_the_engine_does_not_read_are_decompressed(tmp_path: Path) -> None:
+    text = f"{EVENT}\n\n{{broken\n{OTHER}"
+    packed = gzip.compress(text.encode())
+    odd_header = packed[:3] + b"\x10" + packed[4:10] + b"comment\0" + packed[10:]
+    contents = {
+        "a.json.bz2": bz2.compress(text.encode()),
+        "b.json.gz": odd_header,
+        "c.json.gz": packed + bytes(100),
+        "f.zst": zstd.compress(b"") + zstd.compress(text.encode()),
+    }
+    for name, content in contents.items():
+        path = write(tmp_path / name, content)
+        compressions = ALL if name != "f.zst" else frozenset({"gzip"})
+        (file,) = converted(path, compressions=compressions)
+        assert (file.source, file.compression) == (str(path), "none")
+        assert file.path.parent == tmp_path / "scratch"
+        assert file.path.read_bytes() == text.encode(), name
+
+
+def test_the_kind_of_event_that_a_file_holds(tmp_path: Path) -> None:
+    format_ = LogFormat(files={"registered": ("*/signups/*",), "app_loaded": ("*loads*",)})
+    signups = write(tmp_path / "signups" / "a.json", EVENT)
+    loads = write(tmp_path / "b" / "loads.json", EVENT)
+    rest = write(tmp_path / "b" / "c.json", EVENT)
+    events = [converted(path, format_)[0].event for path in (signups, loads, rest)]
+    assert events == ["registered", "app_loaded", None]
+
+
+# ---------------------------------------------------------------- JSON
+
+
+def test_records_keep_their_text(tmp_path: Path) -> None:
+    records = [
+        '{"id":12345678901234567890, "x":1.10, "y":1e400, "z":-0.0}',
+        '{"text":"a\\u00e9\\n\\ud83d\\ude00 ü [,]{}\\"", "a":NaN}',
+        '{"a":1,"a":2}',
+        "{}",
+    ]
+    for content in ("[" + " , ".join(records) + "]", " ".join(records), "".join(records)):
+        assert lines(write(tmp_path / "file", "\ufeff" + content)) == records
+
+
+def test_line_ends_between_tokens_become_spaces(tmp_path: Path) -> None:
+    pretty = '{\n  "a": [\r\n    1\n  ]\n}'
+    expected = ['{   "a": [      1   ] }'] * 2
+    assert lines(write(tmp_path / "a", f"[{pretty},\n{pretty}\n]")) == expected
+    assert lines(write(tmp_path / "b", f"{pretty}\n\n{pretty}\n")) == expected
+
+
+def test_elements_that_are_not_objects_become_lines_too(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", f'[1, "two", null, [3], {EVENT}]')
+    assert lines(path) == ["1", '"two"', "null", "[3]", EVENT]
+    path = write(tmp_path / "b", f"{EVENT}{OTHER} 17 {EVENT}")
+    assert lines(path) == [EVENT, OTHER, "17", EVENT]
+
+
+def test_several_arrays_one_behind_the_other(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", f"[{EVENT}]\n[]\n[{OTHER},{EVENT}]\n")
+    assert lines(path) == [EVENT, OTHER, EVENT]
+
+
+def test_empty_array(tmp_path: Path) -> None:
+    (file,) = converted(write(tmp_path / "a", "[ ]"))
+    assert file.path.read_bytes() == b""
+
+
+def test_bytes_that_are_not_utf_8_are_kept(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", b'[{"a":"caf\xe9"},{"b":1}]')
+    (file,) = converted(path)
+    assert file.path.read_bytes() == b'{"a":"caf\xe9"}\n{"b":1}\n'
+
+
+def test_records_across_the_pieces_that_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [json.dumps({"n": n, "t": "ü€😀\\" * (n % 7)}, ensure_ascii=False) for n in range(99)]
+    array = write(tmp_path / "a", "[" + ",".join(records) + "]")
+    objects = write(tmp_path / "b", "".join(records))
+    numbers = write(tmp_path / "c", "[" + ",".join(map(str, range(1000))) + "]")
+    for size in (1, 2, 3, 7, 64):
+        monkeypatch.setattr(json_text, "CHUNK", size)
+        assert lines(array) == records
+        assert lines(objects) == records
+        assert lines(numbers) == [str(number) for number in range(1000)]
+
+
+def test_documents(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", f'{{"next": null, "Records": [{EVENT},\n{OTHER}], "n": 2}}')
+    assert lines(path) == [EVENT, OTHER]
+    path = write(tmp_path / "d", f'{{"Records": [{EVENT}, 7]}}')
+    assert lines(path, LogFormat(records=("Records",))) == [EVENT, "7"]
+    format_ = LogFormat(records=parse_path("data[1].events"))
+    document = f'{{"a":[{{"events":[1]}}],"data":[{{"events":[2]}},{{"x":1,"events":[{EVENT}]}}]}}'
+    path = write(tmp_path / "b", document)
+    assert lines(path, format_) == [EVENT]
+    path = write(tmp_path / "c", document + "\n" + document)
+    assert lines(path, format_) == [EVENT, EVENT]
+
+
+# Both events have 74 bytes.
+BROKEN = {
+    f"[{EVENT},{OTHER}": "breaks off at byte 150 (Expecting ',')",
+    f"[{EVENT},{OTHER[:-5]}": "breaks off in the record that begins at byte 76",
+    f"[{EVENT},\n{OTHER}] x": "is not the JSON that it should be at byte 153 (Expecting value)",
+    f"[{EVENT} {OTHER}]": "is not the JSON that it should be at byte 76 (Expecting ',')",
+    f"{EVENT}{OTHER[:-30]}": "breaks off in the record that begins at byte 74",
+    f"{EVENT}{OTHER}{{oops}}{EVENT}": "is not the JSON that it should be at byte 149 (Expecting p",
+    f'{{"rows":[{EVENT},{OTHER}': "breaks off at byte 158 (Expecting ',')",
+}
+
+
+@pytest.mark.parametrize("content", BROKEN)
+def test_what_is_broken_is_named_with_its_place(tmp_path: Path, content: str) -> None:
+    path = write(tmp_path / "file", content)
+    assert failure(path).startswith(f"'{path}' {BROKEN[content]}")
+    assert failure(path).endswith("; replace it or exclude it.")
+
+
+def test_a_broken_record_is_reported_without_reading_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_text, "LARGEST_RECORD", 1 << 16)
+    monkeypatch.setattr(json_text, "CHUNK", 1 << 10)
+    path = write(tmp_path / "a", f"[{EVENT},{{oops}}," + ",".join([EVENT] * 5_000) + "]")
+    assert "at byte 77" in failure(path)
+    path = write(tmp_path / "b", f'[{EVENT},{{"a":"' + "x" * (1 << 18) + '"}]')
+    assert "a record of more than 512 MiB" in failure(path)
+
+
+def test_a_document_without_records_is_named(tmp_path: Path) -> None:
+    format_ = LogFormat(records=parse_path("data.rows"))
+    path = write(tmp_path / "a", f'{{"data":{{"rows":[{EVENT}]}}}}\n{{"data":{{}}}}\n')
+    assert "nothing at data.rows in the document that ends here" in failure(path, format_)
+
+
+def test_events_in_a_text_field(tmp_path: Path) -> None:
+    format_ = LogFormat(embedded=("log",))
+    records = [
+        {"log": EVENT + "\n", "stream": "stdout"},
+        {"log": "Server started\n"},
+        {"log": {"event": "registered"}},
+        {"stream": "stdout"},
+        {"log": '{"a":\n"ü"}\r\n'},
+    ]
+    text = "".join(json.dumps(record) + "\n" for record in records) + "broken\n"
+    expected = [EVENT, "Server started", '{"log": {"event": "registered"}}']
+    expected += ['{"stream": "stdout"}', '{"a": "ü"}', "broken"]
+    assert lines(write(tmp_path / "a.log", text), format_) == expected
+    nested = LogFormat(records=("logEvents",), embedded=("message",))
+    document = json.dumps({"logEvents": [{"id": "1", "message": EVENT}, {"message": OTHER}]})
+    assert lines(write(tmp_path / "b.gz", gzip.compress(document.encode())), nested) == [
+        EVENT,
+        OTHER,
+    ]
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+objects = st.fixed_dictionaries({"event": st.just("registered")}, optional={"more": values})
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(objects, min_size=2, max_size=6), st.booleans())
+def test_the_same_records_however_they_are_written(
+    tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, Any]], ascii_only: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("layouts")
+
+    def text(value: Any, indent: int | None = None) -> str:
+        return json.dumps(value, indent=indent, ensure_ascii=ascii_only)
+
+    one_a_line = "\n".join(map(text, records))
+    layouts = [
+        text(records),
+        text(records, indent=2),
+        "[\n" + ",\n".join(map(text, records)) + "\n]\n",
+        "".join(map(text, records)),
+        "\n".join(text(record, indent=1) for record in records),
+        text({"total": len(records), "rows": records}),
+        one_a_line,
+    ]
+    contents = [layout.encode("utf-8", "surrogatepass") for layout in layouts]
+    contents += [gzip.compress(content) for content in contents]
+    for number, content in enumerate(contents):
+        path = write(folder / str(number), content)
+        (file,) = converted(path)
+        content = file.path.read_bytes()
+        content = gzip.decompress(content) if file.compression == "gzip" else content
+        read = content.decode("utf-8", "surrogatepass").strip("\n").split("\n")
+        assert [json.loads(line) for line in read] == records
+    shutil.rmtree(folder)
+
+
+# ---------------------------------------------------------------- tables
+
+TABLE_FORMAT = log_format(fields={"timestamp": "time", "initiator_id": "user.id", "plan": "plan"})
+
+
+def test_a_table_with_a_header(tmp_path: Path) -> None:
+    text = (
+        "\ufeffevent,time,user,channel\r\n"
+        'registered,2020-11-02,"{""id"": 12345678901234567890}","a ""b"", c"\r\n'
+        "\r\n"
+        "registered,2020-11-02,seven,\r\n"
+        'app_loaded,,"{broken","two\nlines"\r\n'
+        'app_loaded,1604298074,"[\n1]",ü\r\n'
+    )
+    assert lines(write(tmp_path / "a.csv", text), TABLE_FORMAT) == [
+        (
+            '{"user":{"id": 12345678901234567890},"event":"registered","time":"2020-11-02",'
+            '"channel":"a \\"b\\", c"}'
+        ),
+        "",
+        '{"event":"registered","time":"2020-11-02","user":"seven","channel":null}',
+        '{"event":"app_loaded","time":null,"user":"{broken","channel":"two\\nlines"}',
+        '{"user":[ 1],"event":"app_loaded","time":"1604298074","channel":"ü"}',
+    ]
+
+
+def test_rows_with_more_or_fewer_cells_keep_their_cells(tmp_path: Path) -> None:
+    text = "event,timestamp,initiator_id\nregistered,2020-11-02\nregistered,1,2,3\na,b,c\n"
+    assert lines(write(tmp_path / "a.csv", text)) == [
+        '["registered","2020-11-02"]',
+        '["registered","1","2","3"]',
+        '{"event":"a","timestamp":"b","initiator_id":"c"}',
+    ]
+
+
+@pytest.mark.parametrize("delimiter", ["\t", ";", "|", ","])
+def test_delimiters(tmp_path: Path, delimiter: str) -> None:
+    rows = [["event", "timestamp", "initiator_id"], ["registered", "2020-11-02", "1"]]
+    text = "\n".join(delimiter.join(row) for row in rows)
+    assert lines(write(tmp_path / "a", gzip.compress(text.encode()))) == [
+        '{"event":"registered","timestamp":"2020-11-02","initiator_id":"1"}'
+    ]
+
+
+def test_a_table_without_a_header_has_no_quotation(tmp_path: Path) -> None:
+    format_ = LogFormat(columns=("event", "timestamp", "initiator_id", "page_title"))
+    text = 'registered\t2020-11-02\t1\t"Quoted\nregistered\t2020-11-02\t2\t\n'
+    assert lines(write(tmp_path / "a", text), format_) == [
+        (
+            '{"event":"registered","timestamp":"2020-11-02","initiator_id":"1",'
+            '"page_title":"\\"Quoted"}'
+        ),
+        '{"event":"registered","timestamp":"2020-11-02","initiator_id":"2","page_title":null}',
+    ]
+
+
+def test_cells_that_are_not_utf_8_are_kept(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", b"event,timestamp,initiator_id\ncaf\xe9,1,2\n")
+    (file,) = converted(path)
+    assert file.path.read_bytes() == b'{"event":"caf\xe9","timestamp":"1","initiator_id":"2"}\n'
+
+
+def test_a_cell_without_an_end_is_named(tmp_path: Path) -> None:
+    text = 'event,timestamp,initiator_id\nregistered,1,"2\n' + "a,1,2\n" * 3_000_000
+    message = failure(write(tmp_path / "a.csv", text))
+    assert message.startswith(f"'{tmp_path}/a.csv' is not a table at line ")
+
+
+# ---------------------------------------------------------------- Parquet
+
+
+def test_parquet(tmp_path: Path) -> None:
+    folder = tmp_path / "event=wrong" / "it's [a] *folder*?"
+    folder.mkdir(parents=True)
+    path = folder / "a.parquet"
+    duckdb.sql(
+        """SELECT * FROM (VALUES
+            ('registered', TIMESTAMPTZ '2020-11-02 06:21:14.5+00', 9007199254740993,
+             '{"channel": "ads", "n": 12345678901234567890}', {'type': 'mobile'}, 1),
+            ('app_loaded', NULL, NULL, 'plain', NULL, 2)
+        ) AS t(event, timestamp, initiator_id, properties, device, unused)"""
+    ).write_parquet(str(path))
+    fields = {"channel": "properties.channel", "device_type": "device.type"}
+    read = [json.loads(line, parse_int=str) for line in lines(path, log_format(fields=fields))]
+    assert read == [
+        {
+            "event": "registered",
+            "timestamp": "2020-11-02 06:21:14.5+00",
+            "initiator_id": "9007199254740993",
+            "properties": {"channel": "ads", "n": "12345678901234567890"},
+            "device": {"type": "mobile"},
+        },
+        {
+            "event": "app_loaded",
+            "timestamp": None,
+            "initiator_id": None,
+            "properties": "plain",
+            "device": None,
+        },
+    ]
+
+
+def test_dates_in_parquet_are_their_midnight(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    duckdb.sql(
+        "SELECT 'registered' AS event, DATE '2020-11-02' AS timestamp, 1 AS initiator_id"
+    ).write_parquet(str(path))
+    assert lines(path) == [
+        '{"event":"registered","timestamp":"2020-11-02 00:00:00","initiator_id":1}'
+    ]
+
+
+def test_events_in_a_text_column_of_parquet(tmp_path: Path) -> None:
+    duckdb.sql(f"SELECT '{EVENT}' AS message, 1 AS n").write_parquet(str(tmp_path / "a"))
+    assert lines(tmp_path / "a", LogFormat(embedded=("message",))) == [EVENT]
+    assert len(list((tmp_path / "scratch").iterdir())) == 1
+    assert "has no column for log;" in failure(tmp_path / "a", LogFormat(embedded=("log",)))
+
+
+def test_parquet_without_a_column_or_end_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "timestamp=1" / "a"
+    path.parent.mkdir()
+    duckdb.sql("SELECT 'registered' AS event, 1 AS initiator_id").write_parquet(str(path))
+    assert failure(path) == (
+        f"'{path}' has no column for timestamp; name the column with --field, or exclude the file."
+    )
+    path.write_bytes(path.read_bytes()[:-20])
+    assert failure(path).startswith(f"'{path}' is corrupt or truncated (")
+
+
+# ---------------------------------------------------------------- zip files
+
+
+def zipped(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_a_zip_file(tmp_path: Path) -> None:
+    text = EVENT.encode() + b"\n"
+    path = zipped(
+        tmp_path / "export.zip",
+        {
+            "1/b.json.gz": gzip.compress(text),
+            "1/a.json": text,
+            "1/array": f"[{EVENT}]".encode(),
+            "1/": b"",
+            "__MACOSX/1/._a.json": b"\0\1",
+            "1/.hidden.json": text,
+            "_SUCCESS": b"",
+            "1/index.csv": b"a,b\n1,2\n",
+        },
+    )
+    scratch = tmp_path / "scratch"
+    read = prepare_found(find_files([str(path)]), DEFAULT, ALL, scratch)
+    assert [(file.source, file.compression) for file in read.files] == [
+        (f"{path}/1/b.json.gz", "gzip"),
+        (f"{path}/1/a.json", "none"),
+        (f"{path}/1/array", "none"),
+    ]
+    packed, *plain = [file.path.read_bytes() for file in read.files]
+    assert [gzip.decompress(packed), *plain] == [text] * 3
+    assert sorted(scratch.iterdir()) == sorted(file.path for file in read.files)
+    assert read.skipped == [
+        SkippedFile(f"{path}/1/index.csv", "a table without a column for event")
+    ]
+
+
+def test_zip_files_that_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = zipped(tmp_path / "a.zip", {"a.json": EVENT.encode()})
+    content = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(signature) + offset] |= 1
+    assert failure(write(tmp_path / "b.zip", bytes(content))) == (
+        f"'{tmp_path}/b.zip/a.json' is encrypted; decrypt it or exclude it."
+    )
+    assert "corrupt or truncated" in failure(write(tmp_path / "c.zip", path.read_bytes()[:-5]))
+    damaged = bytearray(path.read_bytes())
+    damaged[damaged.index(b"a.json") + 10] ^= 255
+    assert "corrupt or truncated" in failure(write(tmp_path / "d.zip", bytes(damaged)))
+    inner = zipped(tmp_path / "e.zip", {"a.zip": path.read_bytes()})
+    assert failure(inner).startswith(
+        f"'{inner}' is not a log of events (a zip file without logs, '{inner}/a.zip' is zip in"
+    )
+    assert "a zip file without logs" in failure(zipped(tmp_path / "f.zip", {}))
+    monkeypatch.setattr(archives, "BOMB_SIZE", 1 << 20)
+    bomb = zipped(tmp_path / "g.zip", {"a.json": b" " * (1 << 22)})
+    assert "a zip bomb" in failure(bomb)
+    usage = shutil.disk_usage(tmp_path)._replace(free=10)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    assert "needs 0 MiB of disk, and 0 are free" in failure(path)
+
+
+# ---------------------------------------------------------------- all files of a run
+
+
+def test_what_is_not_a_log_is_skipped_in_a_folder_and_refused_by_name(tmp_path: Path) -> None:
+    log = write(tmp_path / "logs" / "a.json", EVENT)
+    readme = write(tmp_path / "logs" / "README.md", "Our logs.\n")
+    found = find_files([str(tmp_path / "logs")])
+    read = prepare_found(found, DEFAULT, ALL, tmp_path / "scratch")
+    assert [file.path for file in read.files] == [each.file.path for each in read.inputs] == [log]
+    assert read.skipped == [SkippedFile(str(readme), "neither JSON nor a table")]
+    with pytest.raises(NotALogError, match=r"README.md' is not a log of events \(neither JSON nor"):
+        prepare_found(find_files([str(log), str(readme)]), DEFAULT, ALL, tmp_path / "scratch")
+    with pytest.raises(NotALogError):
+        prepare_found(find_files([f"{tmp_path}/logs/*"]), DEFAULT, ALL, tmp_path / "scratch")
+    log.unlink()
+    nothing = prepare_found(find_files([str(tmp_path)]), DEFAULT, ALL, tmp_path / "scratch")
+    with pytest.raises(InputError, match="No file is a log of events, of 1 in all, for example"):
+        require_logs(nothing)
+
+
+def test_converted_files_are_in_order_and_apart(tmp_path: Path) -> None:
+    for number in range(12):
+        content = f'[{{"event":{number}}}]' if number % 3 else f'{{"event":{number}}}'
+        write(tmp_path / "logs" / f"{number:02}", content)
+    found = find_files([str(tmp_path / "logs")])
+    read = prepare_found(found, DEFAULT, ALL, tmp_path / "scratch")
+    numbers = [json.loads(file.path.read_text())["event"] for file in read.files]
+    assert numbers == list(range(12))
+    again = prepare_found(found, DEFAULT, ALL, tmp_path / "scratch")
+    assert not {file.path for file in read.files[1:2]} & {file.path for file in again.files}
+
+
+def test_what_cannot_be_written_is_not_blamed_on_the_input(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", f"[{EVENT}]")
+    with pytest.raises(OutputError, match=r"^Cannot write '.*/a/scratch': Not a directory.$"):
+        as_lines(InputFile.at(path), DEFAULT, ALL, path / "scratch")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_not_blamed_on_the_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a", f"[{EVENT}]")
+    full = Path("/dev/full")
+    monkeypatch.setattr(convert.Conversion, "_new_file", lambda self: full)
+    with pytest.raises(OutputError, match=r"^Cannot write '/dev/full': No space left on device.$"):
+        as_lines(InputFile.at(path), DEFAULT, ALL, tmp_path)
+
+
+# ---------------------------------------------------------------- which files
+
+
+def names(found: Found, folder: Path) -> list[str]:
+    return [str(file.path.relative_to(folder)) for file in found.files]
+
+
+def test_every_file_of_a_folder_but_hidden_ones(tmp_path: Path) -> None:
+    for name in ("a", "b.gz", "c/d.csv", "_SUCCESS", ".e.json", "_delta/f.json", "c/.g/h", "c/_i"):
+        write(tmp_path / name, EVENT)
+    assert names(find_files([str(tmp_path)]), tmp_path) == ["a", "b.gz", "c/d.csv"]
+    hidden = find_files([str(tmp_path / "_delta"), str(tmp_path / ".e.json")])
+    assert names(hidden, tmp_path) == [".e.json", "_delta/f.json"]
+    with pytest.raises(InputError, match=r"No files in .*; names that begin with '_' or '.' are"):
+        find_files([str(tmp_path)], [tmp_path / name for name in ("a", "b.gz", "c")])
+
+
+def test_a_quoted_glob_means_what_the_shell_would_make_of_it(tmp_path: Path) -> None:
+    for name in ("2020/a.json", "2020/b/c.json", "2021.json", "x.json"):
+        write(tmp_path / name, EVENT)
+    quoted = find_files([f"{tmp_path}/20*"])
+    unquoted = find_files([f"{tmp_path}/2020", f"{tmp_path}/2021.json"])
+    assert quoted == unquoted
+    assert names(quoted, tmp_path) == ["2020/a.json", "2020/b/c.json", "2021.json"]
+    assert quoted.named == {tmp_path / "2021.json"}
+
+
+def test_a_path_that_exists_is_never_taken_for_a_glob(tmp_path: Path) -> None:
+    write(tmp_path / "[ab]*", EVENT)
+    write(tmp_path / "a1", EVENT)
+    assert names(find_files([f"{tmp_path}/[ab]*"]), tmp_path) == ["[ab]*"]
+    with pytest.raises(InputError, match="Nothing matches"):
+        find_files([f"{tmp_path}/q*"])
+    with pytest.raises(InputError, match="does not exist"):
+        find_files([f"{tmp_path}/q"])
+
+
+def test_links_circles_and_repeated_files(tmp_path: Path) -> None:
+    log = write(tmp_path / "in" / "a", EVENT)
+    (tmp_path / "in" / "link").symlink_to(log)
+    (tmp_path / "in" / "circle").symlink_to(tmp_path / "in")
+    (tmp_path / "folder").symlink_to(tmp_path / "in")
+    found = find_files([str(tmp_path / "in"), str(tmp_path / "folder"), str(tmp_path / "in/link")])
+    assert names(found, tmp_path) == ["in/a"]
+    assert found.named == {log}
+
+
+def test_files_and_folders_that_are_left_out(tmp_path: Path) -> None:
+    for name in ("a", "out/b", "out/c/d", "ledger.json"):
+        write(tmp_path / name, EVENT)
+    left_out = [tmp_path / "out", tmp_path / "ledger.json"]
+    assert names(find_files([str(tmp_path)], left_out), tmp_path) == ["a"]
+    assert names(find_files([str(tmp_path / "out")], left_out), tmp_path) == ["out/b", "out/c/d"]
+
+
+def test_a_pipe_in_a_folder_is_skipped(tmp_path: Path) -> None:
+    write(tmp_path / "a", EVENT)
+    os.mkfifo(tmp_path / "pipe")
+    found = find_files([str(tmp_path)])
+    assert names(found, tmp_path) == ["a"]
+    assert found.skipped == [SkippedFile(str(tmp_path / "pipe"), "not a regular file")]
+    with pytest.raises(InputError, match="is not a regular file"):
+        find_files([str(tmp_path / "pipe")])
+
+
+# ---------------------------------------------------------------- lines
+
+
+def line_file(path: Path) -> LineFile:
+    with path.open("rb") as file:
+        compression = compression_of(file.read(16))
+    return LineFile(path, str(path), compression, None, path.stat().st_size)
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, zstd.compress])
+def test_lines_of_a_file(tmp_path: Path, compress: Any) -> None:
+    contents = {b"": 0, b"\n": 1, b"a": 1, b"a\n": 1, b"a\n\nbc": 3, b"x" * 500_000 + b"\ny\n": 2}
+    for content, number in contents.items():
+        path = write(tmp_path / "file", compress(content))
+        assert count_lines([line_file(path)] * 2) == [number] * 2
+        read = [line for batch in line_batches(line_file(path)) for line in batch]
+        assert read == content.removesuffix(b"\n").split(b"\n")[:number]
+        assert beginning(line_file(path)) == content[: 1 << 16]
+        filled = sum(1 for line in read if line)
+        more = [n for n in range(filled + 2) if has_more_lines(line_file(path), n)]
+        assert more == list(range(filled))
+        assert longest_line(line_file(path)) == max(map(len, content.split(b"\n")))
+
+
+def test_members_and_frames_and_padding(tmp_path: Path) -> None:
+    for compress in (gzip.compress, bz2.compress, zstd.compress):
+        path = write(tmp_path / "file", compress(b"a\n") + compress(b"") + compress(b"b\nc"))
+        assert count_lines([line_file(path)]) == [3]
+    path = write(tmp_path / "file", gzip.compress(b"a\nb") + bytes(512))
+    assert count_lines([line_file(path)]) == [2]
+
+
+def test_long_zstd_windows_are_read(tmp_path: Path) -> None:
+    compressor = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 31})
+    buffer = io.BytesIO()
+    buffer.write(compressor.compress(b"a\n" * 100_000))
+    buffer.write(compressor.flush())
+    path = write(tmp_path / "file.zst", buffer.getvalue())
+    assert count_lines([line_file(path)]) == [100_000]
+
+
+def with_checksum(content: bytes) -> bytes:
+    return zstd.compress(content, options={zstd.CompressionParameter.checksum_flag: 1})
+
+
+def test_a_file_that_is_damaged_is_named(tmp_path: Path) -> None:
+    text = os.urandom(5_000).hex().encode() + b"\n"
+    damaged = []
+    for compress in (gzip.compress, bz2.compress, with_checksum):
+        packed = compress(text * 3)
+        wrong = bytearray(packed)
+        wrong[len(wrong) // 2] ^= 255
+        damaged += [packed[:-1], packed[: len(packed) // 2], bytes(wrong)]
+    damaged += [gzip.compress(text) + b"rest", zstd.compress(text) + b"rest"]
+    for content in damaged:
+        path = write(tmp_path / "file", content)
+        with pytest.raises(InputError, match=r"^'.*/file' is corrupt or truncated \(.*\); replace"):
+            count_lines([line_file(path)])

@@ -1,0 +1,167 @@
+"""Documents that a disk has damaged: one sentence, and a rebuild always works."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.command import command
+from support.datasets import assert_no_litter, read_dataset
+from support.logs import app_loaded, registered, write_log
+
+from user_conversion import publication
+from user_conversion.errors import DatasetError, OutputError
+from user_conversion.ledger import Ledger
+from user_conversion.publication import OutputFolder
+from user_conversion.run_record import RunRecord
+
+TIME = "2020-11-02T06:21:14Z"
+LOADS = {"ledger.json": Ledger.load, "run.json": RunRecord.load}
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return write_log(tmp_path / "log.json", [registered(TIME, 1), app_loaded(TIME, 1)])
+
+
+def run(log: Path, output: Path, *more: str) -> None:
+    done = command("run", "--input", log, "--output", output, *more)
+    assert done.status == 0, done.err
+
+
+def damaged(whole: bytes) -> Iterator[bytes]:
+    """The document cut, or filled with zeros, from each of its bytes on."""
+    # The last byte is only the end of the line.
+    for length in range(len(whole) - 1):
+        yield whole[:length]
+        yield whole[:length].ljust(len(whole), b"\0")
+
+
+@pytest.mark.parametrize("name", LOADS)
+def test_each_damage_is_noticed(log: Path, output: Path, name: str) -> None:
+    run(log, output)
+    for content in damaged((output / name).read_bytes()):
+        (output / name).write_bytes(content)
+        with pytest.raises(DatasetError, match=r"^[^\n]*$"):
+            LOADS[name](output)
+
+
+OTHERS = [b"", b"\0" * 500, b"[]", b"7", b"null", b"{}", b'{"version": 99}', b"[" * 100_000]
+
+
+@pytest.mark.parametrize("content", OTHERS)
+@pytest.mark.parametrize("name", LOADS)
+def test_a_rebuild_replaces_a_damaged_document(
+    log: Path, output: Path, name: str, content: bytes
+) -> None:
+    run(log, output)
+    (output / name).write_bytes(content)
+    with pytest.raises(DatasetError, match=r"--full-refresh|run .* again"):
+        LOADS[name](output)
+    run(log, output, "--full-refresh")
+    LOADS[name](output)
+    assert len(read_dataset(output, "user_registration")) == 1
+
+
+@pytest.mark.parametrize("name", LOADS)
+def test_a_value_of_another_type_is_noticed(log: Path, output: Path, name: str) -> None:
+    """Each value of the document is replaced; what is then read is a document or an error."""
+    run(log, output)
+    whole = json.loads((output / name).read_bytes())
+    for place in places(whole):
+        for value in (None, 7, "text", [], {}, [[]]):
+            changed = json.loads(json.dumps(whole))
+            parent = changed
+            for step in place[:-1]:
+                parent = parent[step]
+            parent[place[-1]] = value
+            (output / name).write_text(json.dumps(changed))
+            with contextlib.suppress(DatasetError):
+                LOADS[name](output)
+
+
+def places(document: Any) -> Iterator[tuple[Any, ...]]:
+    """The path to each value in a document."""
+    if isinstance(document, dict | list):
+        items = document.items() if isinstance(document, dict) else enumerate(document)
+        for key, value in list(items):
+            yield (key,)
+            yield from ((key, *more) for more in places(value))
+
+
+# ---------------------------------------------------------------- the commit document
+
+
+@pytest.fixture
+def interrupted(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An output in which a run was killed right after its commit."""
+    output = tmp_path / "interrupted"
+    run(log, output)
+    with log.open("a") as file:
+        file.write(registered(TIME, 2) + "\n")
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch, contextlib.suppress(Killed):
+        patch.setattr(publication.OutputFolder, "_finish", killed)
+        command("run", "--input", log, "--output", output)
+    assert (output / ".staging" / "publish.json").exists()
+    return output
+
+
+def test_each_damage_of_the_commit_document_is_noticed(interrupted: Path) -> None:
+    manifest = interrupted / ".staging" / "publish.json"
+    whole = manifest.read_bytes()
+    for content in (*damaged(whole), *OTHERS):
+        manifest.write_bytes(content)
+        with pytest.raises(OutputError, match=r"^[^\n]*--full-refresh.$"):
+            OutputFolder(interrupted, "test").__enter__()
+    manifest.write_bytes(whole)
+    with OutputFolder(interrupted, "test"):
+        pass
+    assert len(read_dataset(interrupted, "user_registration")) == 2
+
+
+@pytest.mark.parametrize("content", OTHERS)
+def test_a_rebuild_replaces_a_damaged_commit(log: Path, interrupted: Path, content: bytes) -> None:
+    (interrupted / ".staging" / "publish.json").write_bytes(content)
+    for name in ("run", "conversion-rate"):
+        options = ["--input", log] if name == "run" else []
+        done = command(name, *options, "--output", interrupted)
+        assert done.status == 1
+        assert len(done.err.splitlines()) == 1
+        assert "--full-refresh" in done.err
+    run(log, interrupted, "--full-refresh")
+    assert len(read_dataset(interrupted, "user_registration")) == 2
+    assert_no_litter(interrupted)
+
+
+def test_a_damaged_commit_is_remembered_until_the_rebuild_has_worked(
+    log: Path, interrupted: Path, tmp_path: Path
+) -> None:
+    (interrupted / ".staging" / "publish.json").write_bytes(b"")
+    bad = write_log(tmp_path / "bad.json", ["no event"])
+    done = command("run", "--input", bad, "--output", interrupted, "--full-refresh")
+    assert done.status == 1
+    assert "--full-refresh" in command("run", "--input", log, "--output", interrupted).err
+    run(log, interrupted, "--full-refresh")
+    assert_no_litter(interrupted)
+
+
+def test_a_commit_without_its_files_is_an_error(log: Path, interrupted: Path) -> None:
+    shutil.rmtree(interrupted / ".staging" / "new")
+    done = command("run", "--input", log, "--output", interrupted)
+    assert (done.status, len(done.err.splitlines())) == (1, 1)
+    assert "--full-refresh" in done.err
+    run(log, interrupted, "--full-refresh")
+    assert len(read_dataset(interrupted, "user_registration")) == 2

@@ -1,0 +1,234 @@
+"""CSV, JSON and Markdown, and where `render` and `write` end with an error."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from support.command import command
+from support.logs import app_loaded, registered
+from support.outputs import SAMPLE, WORKED_EXAMPLE, page_on, rendered, run
+
+from user_conversion import outputs
+from user_conversion.errors import DatasetError, OutputError, SettingsError
+from user_conversion.results import ConversionResult
+from user_conversion.run_record import RunRecord
+
+
+def test_csv_has_a_line_for_each_week(output: Path) -> None:
+    document = json.loads(
+        command(*("run", "--input", SAMPLE, "--output", output, "--format", "json")).out
+    )
+    lines = list(csv.DictReader(rendered(output, "csv").splitlines()))
+    assert lines[0] == {
+        "registration_week": "2020-W01",
+        "week_start": "2019-12-30",
+        "total_registered": "863",
+        "total_converted": "59",
+        "conversion_rate": "6.84",
+        "interval_low": "5.34",
+        "interval_high": "8.72",
+        "complete": "true",
+        "incomplete_because": "",
+        "small_sample": "false",
+        "forecast_rate": "",
+        "forecast_low": "",
+        "forecast_high": "",
+    }
+    assert [line["registration_week"].replace("W", "") for line in lines] == [
+        week["registration_week"] for week in document["weeks"]
+    ]
+
+
+def test_json_report_equals_the_json_of_the_run(output: Path) -> None:
+    printed = run(output, WORKED_EXAMPLE, "--by", "channel", "--format", "json").out
+    assert rendered(output, "json") == printed
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--by", "channel", "--timezone", "Asia/Tokyo"],
+        ["--as-of", "2020-01-20", "--definition", "any-load-next-week"],
+    ],
+)
+def test_result_is_consistent_with_its_json(tmp_path: Path, options: list[str]) -> None:
+    output = tmp_path / "output"
+    document = command(
+        *("run", "--input", SAMPLE, "--output", output, "--format", "json", *options)
+    ).json()
+    again = ConversionResult.from_json(document).as_json()
+    assert json.loads(json.dumps(again)) == document
+    assert len(document["daily"]) == (20 if "--as-of" in options else 31)
+
+
+def test_markdown_has_the_headline_and_a_table_of_weeks(output: Path) -> None:
+    run(output, WORKED_EXAMPLE)
+    assert rendered(output, "md") == (
+        "**Weekly user conversion: 33.33 % (95 % interval 6.15–79.23 %)**\n\n"
+        "Complete weeks: 1 of 3 users. All registrations: 33.33 %, 1 of 3 users.  \n"
+        "Definition `next-week`, weeks in UTC, observed through 2020-11-16.\n\n"
+        "| Week | Starts | Registered | Converted | Rate | 95 % interval | |\n"
+        "|---|---|--:|--:|--:|--:|---|\n"
+        "| 2020-45 | 2020-11-02 | 3 | 1 | 33.33 % | 6.15–79.23 % | small sample |\n"
+    )
+
+
+def test_markdown_pools_weeks_before_the_latest_twelve(output: Path) -> None:
+    monday = date(2020, 1, 6)
+    weeks = [registered(f"{monday + timedelta(weeks=n)}T12:00:00Z", n) for n in range(15)]
+    run(output, [*weeks, app_loaded("2020-01-15T12:00:00Z", 0)])
+    message = rendered(output, "md")
+    assert message.count("\n| 2020-") == 12
+    assert "3 earlier weeks: 33.33 %, 1 of 3 users." in message
+
+
+def test_write_makes_one_file_or_prints(
+    output: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run(output, WORKED_EXAMPLE)
+    record = RunRecord.load(output)
+    outputs.write(record, "html", tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_bytes() == (output / "report.html").read_bytes()
+    outputs.write(record, "csv", tmp_path / "weeks.csv")
+    assert capfd.readouterr().out == ""
+    outputs.write(record, "csv", None)
+    assert capfd.readouterr().out == (tmp_path / "weeks.csv").read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("events.json", "output", "page.html", "weeks.csv")
+    }
+
+
+def test_bad_format_folder_or_record_is_an_error(output: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="run user-conversion run first"):
+        RunRecord.load(tmp_path / "nothing")
+    run(output, WORKED_EXAMPLE)
+    record = RunRecord.load(output)
+    with pytest.raises(SettingsError, match="html, csv, json, md"):
+        outputs.render(record, "pdf")
+    with pytest.raises(OutputError, match="Cannot write"):
+        outputs.write(record, "html", tmp_path / "no such folder" / "report.html")
+    (output / "run.json").write_text("[]")
+    with pytest.raises(DatasetError, match=r"run\.json"):
+        RunRecord.load(output)
+
+
+def test_failed_write_leaves_the_former_file_and_no_other(
+    output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(output, WORKED_EXAMPLE)
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    (folder / "weeks.csv").write_text("former")
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OutputError, match="No space left"):
+        outputs.write(RunRecord.load(output), "csv", folder / "weeks.csv")
+    assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("weeks.csv", "former")]
+
+
+@pytest.mark.parametrize("format_", outputs.WRITERS)
+def test_record_without_weeks_is_rendered_in_every_format(output: Path, format_: str) -> None:
+    run(output, [app_loaded("2020-11-03T06:24:42Z", 1)])
+    text = rendered(output, format_)
+    if format_ == "csv":
+        assert text == ",".join(outputs.tables.CSV_COLUMNS) + "\n"
+    elif format_ == "json":
+        assert json.loads(text)["weeks"] == []
+    else:
+        assert "No registrations found" in text
+
+
+RENDERED = """
+import sys
+from pathlib import Path
+from user_conversion import outputs
+from user_conversion.outputs import terminal
+from user_conversion.run_record import RunRecord
+record = RunRecord.load(Path(sys.argv[1]))
+terminal.show_conversion(terminal.console(), record.conversion)
+for format in outputs.WRITERS:
+    outputs.write(record, format, Path(sys.argv[1], format))
+print("loaded", *sorted({name.split(".")[0] for name in sys.modules}))
+"""
+
+
+def test_rendering_needs_run_json_only_and_imports_no_engine(output: Path, tmp_path: Path) -> None:
+    run(output, WORKED_EXAMPLE)
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "run.json").write_bytes((output / "run.json").read_bytes())
+    command_line = [sys.executable, "-c", RENDERED, str(alone)]
+    done = subprocess.run(command_line, capture_output=True, text=True, check=True)
+    for format_ in outputs.WRITERS:
+        assert (alone / format_).read_text("utf-8") == rendered(output, format_)
+    assert "33.33 % (1 of 3 users)" in done.stdout
+    loaded = done.stdout.splitlines()[-1].split()
+    assert not {"duckdb", "pyspark", "pyarrow", "ibis", "pandas"} & {*loaded}
+
+
+# Users without a channel, with the text "(none)" and with an empty text; the second converted.
+THREE_SEGMENTS = [
+    registered("2020-11-02T06:21:14Z", 1),
+    registered("2020-11-02T06:21:14Z", 2, "(none)"),
+    registered("2020-11-02T06:21:14Z", 3, ""),
+    app_loaded("2020-11-10T06:00:00Z", 2),
+    app_loaded("2020-11-17T00:00:00Z", 9),
+]
+
+
+def test_missing_empty_and_none_like_segments_differ_in_every_output(output: Path) -> None:
+    shown = run(output, THREE_SEGMENTS, "--by", "channel").out
+    converted = {"(no channel)": 0, '"(none)"': 1, '""': 0}
+    for name, number in converted.items():
+        (row,) = (line for line in shown.splitlines() if line.startswith(f"{name} "))
+        assert row.removeprefix(name).split()[:2] == ["1", str(number)]
+    page = page_on(output).table("Conversion by channel over complete weeks")
+    assert {name.removesuffix("small sample"): row[:2] for name, row in page.items()} == {
+        **{name: ["1", str(number)] for name, number in converted.items()},
+        "All users": ["3", "1"],
+    }
+    segments = json.loads(rendered(output, "json"))["segments"]
+    values = {each["value"]: each["total_converted"] for each in segments}
+    assert values == {None: 0, "(none)": 1, "": 0}
+    message = rendered(output, "md")
+    for name, number in converted.items():
+        assert f"\n| `{name}` | 1 | {number} | " in message
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("[here](https://example.org)", "`[here](https://example.org)`"),
+        ("a|b", r"`a\|b`"),
+        ("`code`", "`` `code` ``"),
+        ("x" * 41, f"`{'x' * 39}…`"),
+        ("<b>@all</b>", "`<b>@all</b>`"),
+    ],
+)
+def test_markup_in_names_has_no_effect_in_markdown(output: Path, name: str, shown: str) -> None:
+    lines = [registered("2020-11-02T06:21:14Z", 1, name), app_loaded("2020-11-17T06:00:00Z", 1)]
+    run(output, lines, "--by", "channel")
+    assert f"\n| {shown} | 1 | 0 | 0.00 % | " in rendered(output, "md")
+
+
+def test_markdown_pools_segments_after_the_largest_twelve(output: Path) -> None:
+    channels = [f"c{size:02}" for size in range(1, 16) for _ in range(size)]
+    # Registrations and loads on every day, so that no days are missing.
+    lines = [
+        registered(f"2020-11-{2 + user % 7:02}T06:00:00Z", user, channel)
+        for user, channel in enumerate(channels)
+    ]
+    lines += [app_loaded(f"2020-11-{day:02}T06:00:00Z", 999) for day in range(2, 18)]
+    run(output, lines, "--by", "channel")
+    # The three smallest have 1 + 2 + 3 users.
+    assert "\n| 3 smaller ones together | 6 | 0 | 0.00 % | " in rendered(output, "md")

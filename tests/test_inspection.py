@@ -1,0 +1,181 @@
+"""What a log of unknown layout is, and the command that reads it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from support.prepared import prepare_found
+
+from user_conversion.errors import InputError
+from user_conversion.inputs.files import find_files
+from user_conversion.inspection import advice, inspect
+from user_conversion.inspection.fields import form, instant
+from user_conversion.log_format import LogFormat, log_format
+
+
+def segment(number: int, event: str) -> dict[str, object]:
+    return {
+        "type": "track",
+        "event": event,
+        "userId": f"00000000-0000-4000-8000-{number:012}",
+        "timestamp": f"2020-11-{1 + number:02}T06:21:14Z",
+        "context": {"campaign": {"source": "ads"}, "traits": {"email": f"u{number}@example.com"}},
+        "properties": {"firstName": "Ann", "plan": "pro", "note": f"free text {number}"},
+    }
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    folder = tmp_path / "my logs"
+    folder.mkdir()
+    names = ["Course Clicked"] * 3 + ["User Registered"] * 4 + ["Application Opened"] * 5
+    events = [segment(number, name) for number, name in enumerate(names)]
+    text = "".join(json.dumps(event) + "\n" for event in events)
+    (folder / "1.gz").write_bytes(gzip.compress(text.encode()))
+    (folder / "README.md").write_text("Our logs.\n")
+    return folder
+
+
+def test_a_log_of_a_known_tool(logs: Path) -> None:
+    found = inspect([str(logs)])
+    assert (found.files, found.records, found.log_format) == (2, 12, "segment")
+    assert found.kinds == {
+        "newline-delimited JSON, gzip": 1,
+        "not a log: neither JSON nor a table": 1,
+    }
+    names = {"Application Opened": 5, "User Registered": 4, "Course Clicked": 3}
+    assert found.event_names == names
+    span = (
+        datetime(2020, 11, 1, 6, 21, 14, tzinfo=UTC),
+        datetime(2020, 11, 12, 6, 21, 14, tzinfo=UTC),
+    )
+    assert found.time_span == span
+    assert found.command == (
+        f"user-conversion run --input '{logs}' --log-format segment "
+        "--registered 'User Registered' --app-loaded 'Application Opened'"
+    )
+
+
+def test_fields_are_shown_without_the_values_of_people(logs: Path) -> None:
+    found = inspect([str(logs)])
+    forms = {field.path: field.form for field in found.fields}
+    assert forms["userId"] == "uuid"
+    assert forms["context.traits.email"] == "email"
+    assert forms["timestamp"] == "time such as 2020-11-01T06:21:14Z"
+    assert forms["properties.plan"] == "one of pro"
+    assert forms["properties.firstName"] == "text of 3 characters"
+    assert forms["properties.note"] == "text of 11-12 characters"
+    assert "Ann" not in repr(found) and "example.com" not in repr(found)
+
+
+def test_the_format_as_toml_can_be_read_again(logs: Path, tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text(inspect([str(logs)]).as_toml())
+    loaded = log_format(str(path))
+    assert loaded.events == {
+        "registered": ("User Registered",),
+        "app_loaded": ("Application Opened",),
+    }
+    assert loaded.fields == log_format("segment", "a", "b").fields
+
+
+def test_a_log_of_an_unknown_tool(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("time_stamp,client_id,action\n1604298074,7,signed_up\n1604298075,7,app_open\n")
+    found = inspect([str(path)])
+    assert (found.log_format, found.kinds) == (None, {"table": 1})
+    assert found.command == (
+        f"user-conversion run --input {path} --field event=action --field timestamp=time_stamp "
+        "--field initiator_id=client_id --registered signed_up --app-loaded app_open"
+    )
+
+
+def test_what_is_not_found_is_left_to_be_filled_in(tmp_path: Path) -> None:
+    path = tmp_path / "log.json"
+    path.write_text('{"a":1}\n')
+    assert inspect([str(path)]).command == (
+        f"user-conversion run --input {path} --field event=PATH_OF_EVENT "
+        "--field timestamp=PATH_OF_TIMESTAMP --field initiator_id=PATH_OF_INITIATOR_ID "
+        "--registered NAME_OF_REGISTRATIONS --app-loaded NAME_OF_APP_LOADS"
+    )
+    (tmp_path / "empty").write_text("")
+    assert inspect([str(tmp_path / "empty")]).records == 0
+    with pytest.raises(InputError, match="does not exist"):
+        inspect([str(tmp_path / "missing")])
+
+
+def test_events_in_a_text_field_need_a_file(tmp_path: Path) -> None:
+    event = {"event": "registered", "timestamp": "2020-11-02T06:21:14Z", "initiator_id": "u1"}
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps({"log": json.dumps(event) + "\n", "stream": "stdout"}) + "\n")
+    found = inspect([str(path)])
+    assert found.command == f"user-conversion run --input {path} --log-format my-format.toml"
+    assert tomllib.loads(found.as_toml()) == {
+        "events": {"registered": "registered", "app_loaded": "NAME_OF_APP_LOADS"},
+        "fields": {"initiator_id": "initiator_id"},
+        "input": {"embedded": "log"},
+    }
+
+
+def advised(path: Path, log_format: LogFormat) -> str:
+    scratch = path.parent / "scratch"
+    read = prepare_found(find_files([str(path)]), log_format, frozenset({"gzip"}), scratch)
+    return advice(read.files, log_format)
+
+
+def test_advice_if_no_event_was_found(logs: Path, tmp_path: Path) -> None:
+    assert advised(logs, LogFormat()) == (
+        "The logs look like those of segment: add --log-format segment "
+        "--registered 'User Registered' --app-loaded 'Application Opened'."
+    )
+    assert advised(logs, log_format("segment", "Signed Up", "Opened")) == (
+        "The logs have the events 'Application Opened' (5), 'User Registered' (4), "
+        "'Course Clicked' (3): add --registered 'User Registered' "
+        "--app-loaded 'Application Opened'."
+    )
+    path = tmp_path / "log.json"
+    path.write_text('{"a":1,"b":{"c":2}}\nbroken\n')
+    assert advised(path, LogFormat()) == (
+        "The records have the fields a, b.c: say with --field NAME=PATH where the event, the "
+        "timestamp and the initiator_id are."
+    )
+    path.write_text("{broken\n")
+    assert "have the fields none:" in advised(path, LogFormat())
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("n", [1, 2], "integer"),
+        ("created_at", [1604298074], "integer (time since 1970)"),
+        ("amplitude_id", [1604298074], "integer"),
+        ("n", ["1", 2], "integer as text or integer"),
+        ("n", [True, 1.5], "true or false or number"),
+        ("ip", ["10.0.0.1", "10.0.0.x"], "IP address"),
+        ("page", ["https://example.com/?token=1"], "URL"),
+        ("list", [[1]], "list"),
+        ("city", ["Rome"] * 5 + ["Bonn"] * 5, "one of Rome, Bonn"),
+        ("city", ["Rome"] * 4 + ["Bonn"] * 5, "text of 4 characters"),
+        ("session", ["abc"] * 9, "text of 3 characters"),
+    ],
+)
+def test_the_form_of_values(name: str, values: list[object], expected: str) -> None:
+    assert form(name, values) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("2020-11-02T06:21:14Z", "2020-11-02 06:21:14", "2020-11-02 06:21:14 UTC"),
+        *("2020-11-02T07:21:14+01:00", "1604298074", 1604298074, 1604298074000, 1604298074.0),
+        *(1604298074000000, "1604298074000000000"),
+    ],
+)
+def test_notations_of_an_instant(value: object) -> None:
+    assert instant(value) == datetime(2020, 11, 2, 6, 21, 14, tzinfo=UTC)
+    assert instant(12) is instant("yesterday") is instant(None) is instant([]) is None

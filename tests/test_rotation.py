@@ -1,0 +1,148 @@
+"""Nightly runs over logs that grow, rotate, are compressed and come late equal a rebuild."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from support.datasets import CONTRACT, read_dataset, row_counts
+from support.engines import DUCKDB, EngineUnderTest
+from support.logs import app_loaded, registered, write_log
+
+FIRST_NIGHT = datetime(2020, 11, 2, tzinfo=UTC)
+
+
+def everything(output: Path) -> dict[str, Counter[tuple[Any, ...]]]:
+    return {name: row_counts(output, name) for name in CONTRACT}
+
+
+def without_sources(rows: dict[str, Counter[tuple[Any, ...]]]) -> dict[str, Any]:
+    """A rebuild knows files by their names of today."""
+    rejected: Counter[Any] = Counter()
+    for row, count in rows["rejected_events"].items():
+        rejected[row[2:]] += count
+    return rows | {"rejected_events": rejected}
+
+
+def lines_of_day(day: int, random: Random) -> list[str]:
+    """Some events of a day, among them bad lines and events of the day after tomorrow."""
+    time = FIRST_NIGHT + timedelta(days=day)
+    lines = [registered(f"{time + timedelta(minutes=n):%FT%TZ}", 100 * day + n) for n in range(5)]
+    for _n in range(5):
+        at = time + timedelta(days=random.choice([0, 0, 2, 3]), seconds=random.randrange(86_400))
+        lines.append(app_loaded(f"{at:%FT%TZ}", random.randrange(100 * day + 5)))
+    lines += random.choices(["not json", "", '{"event":"page_viewed"}'], k=2)
+    random.shuffle(lines)
+    return lines
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_night_equals_a_rebuild(tmp_path: Path, output: Path, seed: int) -> None:
+    random, logs = Random(seed), tmp_path / "logs"
+    live, rest = logs / "app.log", b""
+    logs.mkdir()
+    for night in range(20):
+        content = rest + "".join(f"{line}\n" for line in lines_of_day(night, random)).encode()
+        # The run sees the file in the middle of a line.
+        cut = random.randrange(len(content) - 30, len(content) + 1)
+        rest = content[cut:]
+        with live.open("ab") as file:
+            file.write(content[:cut])
+        if night % 6 == 5:
+            with live.open("ab") as file:
+                file.write(rest)
+            rest = b""
+            live.rename(logs / f"app.log.{night}")
+            live.touch()
+        if night % 6 == 2 and night > 6:
+            old = logs / f"app.log.{night - 3}"
+            (logs / f"{old.name}.gz").write_bytes(gzip.compress(old.read_bytes()))
+            old.unlink()
+        if night % 5 == 4:
+            late = [registered(f"{FIRST_NIGHT:%FT%TZ}", -night), "{", app_loaded("", 1)]
+            write_log(logs / f"late-{night}", late)
+        now = FIRST_NIGHT + timedelta(days=night, hours=23)
+        result = DUCKDB.split(output, logs, now=now)
+        rebuilt = tmp_path / f"rebuilt-{night}"
+        whole = DUCKDB.split(rebuilt, logs, now=now)
+        assert without_sources(everything(output)) == without_sources(everything(rebuilt)), night
+        assert result.total == whole.total, night
+        shutil.rmtree(rebuilt)
+
+
+def test_moved_renamed_and_compressed_file_is_not_read_again(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    logs = tmp_path / "logs"
+    log = write_log(logs / "a.log", [registered("2020-11-02T12:00:00Z", n) for n in range(9)])
+    engine.split(output, logs)
+    log = log.rename(logs / "a.log.1")
+    assert engine.split(output, logs).files == ()
+    (logs / "a.log.1.gz").write_bytes(gzip.compress(log.read_bytes()))
+    assert engine.split(output, logs).read.lines == 0, "both are there"
+    log.unlink()
+    assert engine.split(output, logs).read.lines == 0
+    moved = shutil.move(logs, tmp_path / "elsewhere")
+    assert engine.split(output, Path(moved)).total.lines == 9
+
+
+def test_same_content_under_two_names_is_read_once_and_named(tmp_path: Path, output: Path) -> None:
+    for name in ("a.json", "b.json"):
+        write_log(tmp_path / "logs" / name, [registered("2020-11-02T12:00:00Z", 1)])
+    done = DUCKDB.command("events-split", "--input", tmp_path / "logs", "--output", output)
+    assert done.status == 0
+    assert "b.json (same content as" in done.err
+    assert len(read_dataset(output, "user_registration")) == 1
+
+
+def test_replaced_file_is_refused(tmp_path: Path, output: Path) -> None:
+    log = write_log(tmp_path / "log.json", [registered("2020-11-02T12:00:00Z", 1)])
+    DUCKDB.split(output, log)
+    write_log(log, [registered("2020-11-03T12:00:00Z", 2), "{}"])
+    done = DUCKDB.command("events-split", "--input", log, "--output", output)
+    assert done.status == 1
+    assert str(log) in done.err and "--full-refresh" in done.err
+    assert [row.initiator_id for row in read_dataset(output, "user_registration")] == [1]
+
+
+def test_event_that_was_in_the_future_is_read_when_its_time_has_come(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    now = datetime(2020, 11, 2, tzinfo=UTC)
+    lines = [registered("2020-11-02T00:00:00Z", 1), registered("2020-11-09T00:00:00Z", 2)]
+    log = write_log(tmp_path / "log.json", lines)
+    assert engine.split(output, log, now=now).total.rejected == 1
+    assert engine.split(output, log, now=now + timedelta(days=1)).total.rejected == 1
+    total = engine.split(output, log, now=now + timedelta(days=7)).total
+    assert (total.lines, total.registered, total.rejected) == (2, 2, 0)
+    assert read_dataset(output, "rejected_events") == []
+    users = {row.initiator_id for row in read_dataset(output, "user_registration")}
+    assert users == {1, 2}
+
+
+def test_nightly_run_over_a_growing_log_reads_what_is_new(
+    tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from user_conversion.inputs import lines as inputs_lines
+
+    log = write_log(
+        tmp_path / "log.json", [registered("2020-11-02T12:00:00Z", n) for n in range(50_000)]
+    )
+    DUCKDB.split(output, log)
+    with log.open("a") as file:
+        file.write(registered("2020-11-03T12:00:00Z", 50_000) + "\n")
+    counted: list[int] = []
+    count = inputs_lines.count_lines
+    monkeypatch.setattr(
+        "user_conversion.engines.duckdb.lines.count_lines",
+        lambda files: counted.extend(file.size for file in files) or count(files),
+    )
+    result = DUCKDB.split(output, log)
+    assert (result.read.lines, result.total.lines) == (1, 50_001)
+    assert sum(counted) < 1_000
