@@ -226,6 +226,36 @@ def test_any_log_format_is_read_as_the_oracle_says(engine: EngineUnderTest) -> N
     check()
 
 
+def fields(**paths: tuple[oracle.JsonPath, ...]) -> LogFormat:
+    """The default log format with other paths."""
+    return LogFormat(fields={**oracle.DEFAULT.fields, **paths})
+
+
+@pytest.mark.parametrize(
+    ("log_format", "more"),
+    [
+        (fields(initiator_id=(("userId",), ("userid",))), b'"userId":null,"userid":7'),
+        (fields(initiator_id=(("User", "id"), ("user", "id"))), b'"user":{"id":7},"User":"a"'),
+        (fields(channel=()), b'"channel":"a"'),
+        (fields(device_type=()), b'"device_type":"a"'),
+        (fields(signed_up=(("timestamp",),)), b'"initiator_id":7'),
+        (fields(channel=(("timestamp", "zone"),)), b'"initiator_id":7'),
+        (fields(channel=(("*",),)), b'"*":"a","other":"b"'),
+        (fields(channel=(("a", "*"),)), b'"a":{"x":"b","*":"c"}'),
+    ],
+    ids=lambda each: each.decode() if isinstance(each, bytes) else "",
+)
+def test_unusual_paths_are_read_as_the_oracle_says(
+    engine: EngineUnderTest, tmp_path: Path, log_format: LogFormat, more: bytes
+) -> None:
+    begun = b'{"event":"%s","timestamp":"2020-11-02T06:21:14Z",'
+    id_ = b"" if b"id" in more else b'"initiator_id":7,'
+    lines = [begun % kind + id_ + more + b"}" for kind in (b"registered", b"app_loaded", b"other")]
+    bad = [b"{}", b"[]", lines[0] + b"x", b"{"]
+    assert_judged(engine, tmp_path / "good", [lines], log_format)
+    assert_judged(engine, tmp_path / "bad", [[*lines, *bad]], log_format)
+
+
 def test_listed_lines_are_read_as_listed(engine: EngineUnderTest, tmp_path: Path) -> None:
     """Each in a file of its own, and none is lost."""
     lines = [line for each in BAD_LINES.values() for line in each]
