@@ -256,6 +256,19 @@ def test_unusual_paths_are_read_as_the_oracle_says(
     assert_judged(engine, tmp_path / "bad", [[*lines, *bad]], log_format)
 
 
+def test_bad_line_of_a_file_of_one_kind_is_rejected_whatever_its_conditions(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    (tmp_path / "format.toml").write_text(
+        '[files]\nregistered = "*.json"\n[where.registered]\napp = "shop"\n'
+    )
+    line = '{"timestamp":"2020-11-02T06:21:14Z","initiator_id":1,"app":"%s"}'
+    log = write_log(tmp_path / "log.json", [line % "shop", line % "other", "{", "[]", '{"x":1}'])
+    read = engine.split(output, log, log_format=str(tmp_path / "format.toml")).read
+    assert (read.registered, read.other) == (1, 2)
+    assert read.rejected_by_reason == {"invalid_json": 2}
+
+
 def test_listed_lines_are_read_as_listed(engine: EngineUnderTest, tmp_path: Path) -> None:
     """Each in a file of its own, and none is lost."""
     lines = [line for each in BAD_LINES.values() for line in each]

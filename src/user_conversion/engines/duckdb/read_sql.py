@@ -103,7 +103,11 @@ def read_sql(
         compression=files[0].compression,
         largest_line=largest_line,
         timestamp_format=f", timestampformat = '{form}'" if form else "",
-        event=literal(known) if known else fields.text("event"),
+        event=(
+            f"CASE WHEN {fields.is_object()} THEN {literal(known)} END"
+            if known
+            else fields.text("event")
+        ),
         time=fields.time(),
         id_text=fields.text("initiator_id"),
         initiator_id=_initiator_id(log_format),
