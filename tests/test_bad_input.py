@@ -256,6 +256,31 @@ def test_unusual_paths_are_read_as_the_oracle_says(
     assert_judged(engine, tmp_path / "bad", [[*lines, *bad]], log_format)
 
 
+@pytest.mark.parametrize(
+    ("zone", "before"),
+    [
+        ("Europe/Berlin", "2020-10-25T00:30"),
+        ("Europe/Berlin", "2020-03-29T00:30"),
+        ("America/Los_Angeles", "2020-11-01T00:30"),
+        ("Australia/Lord_Howe", "2021-04-04T00:30"),  # by half an hour
+        ("Antarctica/Casey", "2010-03-04T22:30"),  # by three hours
+        ("Pacific/Apia", "2011-12-29T22:30"),  # no 30th
+        ("America/Sao_Paulo", "2018-11-03T22:30"),  # no midnight
+    ],
+)
+def test_local_times_when_clocks_change_are_read_as_the_oracle_says(
+    engine: EngineUnderTest, tmp_path: Path, zone: str, before: str
+) -> None:
+    """Of a time that comes twice, the first; a skipped one as if clocks had not moved."""
+    first = datetime.fromisoformat(before)
+    times = [first + timedelta(minutes=10 * n) for n in range(24 * 6 + 30)]
+    seconds = [(time - datetime(1970, 1, 1)) // timedelta(seconds=1) for time in times]
+    lines = [registered(f"{time:%Y-%m-%dT%H:%M:%S}", n) for n, time in enumerate(times)]
+    lines += [registered(str(number), n) for n, number in enumerate(seconds)]
+    log_format = LogFormat(timezone=zone, local_numbers=True)
+    assert_judged(engine, tmp_path, [[line.encode() for line in lines]], log_format)
+
+
 def test_bad_line_of_a_file_of_one_kind_is_rejected_whatever_its_conditions(
     engine: EngineUnderTest, tmp_path: Path, output: Path
 ) -> None:

@@ -200,14 +200,31 @@ class _Fields:
             for unit in events.EPOCH_UNITS
         )
         instant = f"make_timestamp(CAST(CASE {micros} END AS BIGINT))"
-        if self._format.local_numbers:
-            zone = literal(self._format.timezone)
-            instant = f"make_timestamp(epoch_us(timezone({zone}, {instant})))"
-        return f"""CASE
+        local = ""
+        if self._format.timezone != "UTC":
+            if self._format.local_numbers:
+                instant = self._instant(instant)
+            local = (
+                f"WHEN regexp_full_match({text}, '{events.LOCAL_TIMESTAMP}') "
+                f"THEN {self._instant(f'TRY_CAST({text} AS TIMESTAMP)')}"
+            )
+        return f"""CASE {local}
             WHEN regexp_full_match({text}, '{events.TIMESTAMP}')
-            -- Without an offset the cast takes the zone of the session.
             THEN make_timestamp(epoch_us(TRY_CAST({text} AS TIMESTAMPTZ)))
             WHEN regexp_full_match({text}, '{events.EPOCH_NUMBER}') THEN {instant}
+        END"""
+
+    def _instant(self, local: str) -> str:
+        """The instant in UTC of a local time. If it comes twice, DuckDB takes the second one."""
+        zone = literal(self._format.timezone)
+        second = f"timezone({zone}, {local})"
+        # Since 1970, no clock has gone back by more than three hours.
+        earlier = f"({second} - INTERVAL 4 HOURS)"
+        offset = f"(timezone({zone}, {earlier}) - timezone('UTC', {earlier}))"
+        first = f"({local} - {offset})"
+        return f"""CASE
+            WHEN timezone({zone}, timezone('UTC', {first})) = {local} THEN {first}
+            ELSE timezone('UTC', {second})
         END"""
 
     def _at(self, path: FieldPath) -> str:
