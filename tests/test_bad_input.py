@@ -62,41 +62,37 @@ def assert_judged(
     log_format: LogFormat = oracle.DEFAULT,
     now: datetime = RUN_STARTED,
 ) -> None:
-    """An engine reads these files as the oracle does, and loses no line that is up to the engine.
-
-    Such a line is in the published events, or in the rejected ones with its text, or counted as
-    another event, as anonymous or as blank.
-    """
+    """An engine reads these files as the oracle does, and loses no line that is undecided."""
     paths = [write_log(folder / "logs" / f"{n}.json", lines) for n, lines in enumerate(files)]
     (folder / "format.toml").write_text(as_toml(log_format))
-    output = folder / "output"
-    result = engine.split(output, *paths, now=now, log_format=str(folder / "format.toml"))
+    output, options = folder / "output", {"log_format": str(folder / "format.toml")}
+    read = engine.split(output, *paths, now=now, **options).read
+    verdicts = [
+        (oracle.classify(line, now, log_format).counted_as, shown(line))
+        for lines in files
+        for line in lines
+    ]
+    decided = Counter(verdict for verdict, _ in verdicts if verdict != UNDECIDED)
+    undecided = Counter(line for verdict, line in verdicts if verdict == UNDECIDED)
+    assert (read.lines, read.unaccounted()) == (len(verdicts), 0)
+    counts = {each: getattr(read, each) for each in (*DATASETS, *map(str, Skipped))}
+    assert decided <= Counter(counts | dict(read.rejected_by_reason))
     events, rejected = expected_rows(engine, paths, files, log_format, now)
-    found_events = published_events(output, log_format)
-    found_rejected = Counter(
+    found = published_events(output, log_format)
+    assert found >= events
+    assert found.total() == read.registered + read.app_loaded
+    assert_kept(output, rejected, undecided, read.rejected)
+
+
+def assert_kept(output: Path, rejected: Counter[Any], undecided: Counter[str], number: int) -> None:
+    """Rejected lines are those expected, and undecided ones with their text."""
+    found = Counter(
         (row.source, row.line_number, row.reason, shown(row.raw.encode()))
         for row in read_dataset(output, "rejected_events")
     )
-    counts = {each: getattr(result.read, each) for each in (*DATASETS, *map(str, Skipped))}
-    counted = Counter(counts | dict(result.read.rejected_by_reason))
-    lines = [line for each in files for line in each]
-    expected = Counter(oracle.classify(line, now, log_format).counted_as for line in lines)
-    undecided = expected.pop(UNDECIDED, 0)
-    assert result.read.lines == len(lines) == counted.total()
-    assert result.read.unaccounted() == 0
-    assert expected <= counted
-    assert found_events >= events
-    assert found_rejected >= rejected
-    assert found_events.total() == counts["registered"] + counts["app_loaded"]
-    assert found_rejected.total() == result.read.rejected
-    left_over = Counter(raw for *_, raw in (found_rejected - rejected).elements())
-    assert left_over <= Counter(
-        shown(line)
-        for line in lines
-        if oracle.classify(line, now, log_format).counted_as == UNDECIDED
-    )
-    if not undecided:
-        assert (found_events, found_rejected, counted) == (events, rejected, expected)
+    assert found >= rejected
+    assert found.total() == number
+    assert Counter(raw for *_, raw in (found - rejected).elements()) <= undecided
 
 
 def expected_rows(
@@ -163,25 +159,16 @@ def test_documented_lines_are_read_as_documented(
     found = {
         int(Path(row.source).stem): row.reason for row in read_dataset(output, "rejected_events")
     }
-    assert found == {
-        number: case.counted_as
-        for number, case in enumerate(CASES)
-        if case.counted_as in oracle.REASONS
-    }
-    assert Counter(
-        (row.event, row.time, row.initiator_id, text)
-        for dataset, text_column in (
-            ("user_registration", "channel"),
-            ("app_loaded", "device_type"),
-        )
-        for row in read_dataset(output, dataset)
-        if not 10_000 <= row.initiator_id < 11_000
-        for text in [getattr(row, text_column)]
-    ) == Counter(
-        (case.counted_as, case.time, case.initiator_id, case.text) for case in CASES if case.time
-    )
-    assert (read.other, read.blank) == tuple(
-        sum(case.counted_as == kind for case in CASES) for kind in ("other", "blank")
+    number_of = Counter(case.counted_as for case in CASES)
+    assert found == {n: c.counted_as for n, c in enumerate(CASES) if c.counted_as in oracle.REASONS}
+    assert (read.other, read.blank) == (number_of["other"], number_of["blank"])
+    assert published_events(output) == Counter(
+        (case.counted_as, case.time, case.initiator_id, case.text, f"{case.time:%Y-%m-%d}")
+        for case in CASES
+        if case.time
+    ) + Counter(
+        ("registered", datetime(2020, 11, 2, 6, 21, 14, tzinfo=UTC), user, None, "2020-11-02")
+        for user in range(10_000, 10_000 + len(CASES))
     )
 
 

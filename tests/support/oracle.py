@@ -59,10 +59,10 @@ JsonPath = tuple[str | int, ...]
 class LogFormat:
     """What a log calls its events, and where its fields are.
 
-    Of several paths to a field, the first value that is not null counts. Fields without a meaning
-    of their own are further attributes of a registration. `where` has, by kind of event, the
-    values that must be at some paths. Times without an offset are local to `timezone`, and so
-    are numbers if they are `local_numbers`.
+    If a field has several paths, the first value that is not null is used. Fields with other names
+    than those of `DEFAULT` are further attributes of a registration. `where` has, by kind of
+    event, the values that must be at some paths. Times without an offset are local to `timezone`,
+    and numbers are too if `local_numbers` is set.
     """
 
     events: Mapping[str, tuple[str, ...]] = field(
@@ -122,7 +122,7 @@ class UndecidedError(Exception):
 
 
 def split_lines(content: bytes) -> list[bytes]:
-    """The lines of a file: what stands between line feeds; the end of the file ends a line too."""
+    """The lines of a file, between line feeds; the end of the file ends a line too."""
     lines = content.split(b"\n")
     return lines if lines[-1] else lines[:-1]
 
@@ -265,7 +265,7 @@ def timestamp(value: object, run_started: datetime, log_format: LogFormat) -> da
 
 
 def microseconds_of_number(number: Decimal, zone: Any) -> int:
-    """Seconds, or thousandths, millionths or billionths of them, told by their size."""
+    """Seconds, or thousandths, millionths or billionths of them; the size decides."""
     for unit in (1, 10**3, 10**6, 10**9):
         if 10**8 * unit <= number <= 42 * 10**8 * unit:
             micros = int(number * 10**6 / unit)
