@@ -1,4 +1,8 @@
-"""Every line is an event, another event, blank or rejected with a reason, on every engine."""
+"""Every line is an event, another event, blank or rejected with a reason, on every engine.
+
+A file none of whose lines can be read fails the run, so files here begin with a good line. It
+differs from file to file, because files with the same content are the same file.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,23 +22,113 @@ from support.command import command
 from support.datasets import read_dataset, row_counts
 from support.engines import DUCKDB, EngineUnderTest
 from support.logs import app_loaded, registered, scratch_folder, write_log
+from support.oracle import UNDECIDED, LogFormat
 from support.strategies import (
     BAD_LINES,
     BLANK_LINES,
-    NOT_UTF_8,
+    GOOD,
     OTHER_LINES,
-    PARSER_LINES,
     RUN_STARTED,
+    UNDECIDED_LINES,
+    as_toml,
+    event_line,
+    event_logs,
+    faulty_lines,
     file_splits,
+    log_formats,
     raw_logs,
+    styles,
+    undecided_lines,
 )
 
-from user_conversion.events import Event, EventCounts, Rejected, read_line
-from user_conversion.log_format import log_format
+from user_conversion.events import Event, Rejected, Skipped, read_line
+from user_conversion.log_format import LogFormat as Product
 
 CASES = bad_input_table.cases()
-EVENT_NAMES = ("registered", "app_loaded")
-BY_LINE = {"registered": "channel", "app_loaded": "device_type"}
+DATASETS = {"registered": "user_registration", "app_loaded": "app_loaded"}
+
+# ---------------------------------------------------------------- the lines of a run, judged
+
+
+def good(number: int) -> bytes:
+    """A line for the beginning of a file."""
+    return registered("2020-11-02T06:21:14Z", 10_000 + number).encode()
+
+
+def assert_judged(
+    engine: EngineUnderTest,
+    folder: Path,
+    files: Sequence[Sequence[bytes]],
+    log_format: LogFormat = oracle.DEFAULT,
+    now: datetime = RUN_STARTED,
+) -> None:
+    """An engine reads these files as the oracle does, and loses no line that is undecided."""
+    paths = [write_log(folder / "logs" / f"{n}.json", lines) for n, lines in enumerate(files)]
+    (folder / "format.toml").write_text(as_toml(log_format))
+    output, options = folder / "output", {"log_format": str(folder / "format.toml")}
+    read = engine.split(output, *paths, now=now, **options).read
+    verdicts = [
+        (oracle.classify(line, now, log_format).counted_as, shown(line))
+        for lines in files
+        for line in lines
+    ]
+    decided = Counter(verdict for verdict, _ in verdicts if verdict != UNDECIDED)
+    undecided = Counter(line for verdict, line in verdicts if verdict == UNDECIDED)
+    assert (read.lines, read.unaccounted()) == (len(verdicts), 0)
+    counts = {each: getattr(read, each) for each in (*DATASETS, *map(str, Skipped))}
+    assert decided <= Counter(counts | dict(read.rejected_by_reason))
+    events, rejected = expected_rows(engine, paths, files, log_format, now)
+    found = published_events(output, log_format)
+    assert found >= events
+    assert found.total() == read.registered + read.app_loaded
+    assert_kept(output, rejected, undecided, read.rejected)
+
+
+def assert_kept(output: Path, rejected: Counter[Any], undecided: Counter[str], number: int) -> None:
+    """Rejected lines are those expected, and undecided ones with their text."""
+    found = Counter(
+        (row.source, row.line_number, row.reason, shown(row.raw.encode()))
+        for row in read_dataset(output, "rejected_events")
+    )
+    assert found >= rejected
+    assert found.total() == number
+    assert Counter(raw for *_, raw in (found - rejected).elements()) <= undecided
+
+
+def expected_rows(
+    engine: EngineUnderTest,
+    paths: Sequence[Path],
+    files: Sequence[Sequence[bytes]],
+    log_format: LogFormat,
+    now: datetime,
+) -> tuple[Counter[Any], Counter[Any]]:
+    """The rows of published events and of rejected lines, of the lines that the oracle decides."""
+    events, rejected = Counter[Any](), Counter[Any]()
+    for path, lines in zip(paths, files, strict=True):
+        for number, line in enumerate(lines, 1):
+            judged = oracle.classify(line, now, log_format)
+            if event := judged.event:
+                texts = (event.channel, *event.extra)
+                texts = texts if event.kind == "registered" else (event.device_type,)
+                day = f"{event.time:%Y-%m-%d}"
+                events[event.kind, event.time, event.initiator_id, *texts, day] += 1
+            elif judged.counted_as in oracle.REASONS:
+                known = number if engine.can.line_numbers else None
+                rejected[str(path), known, judged.counted_as, shown(line)] += 1
+    return events, rejected
+
+
+def published_events(output: Path, log_format: LogFormat = oracle.DEFAULT) -> Counter[Any]:
+    ids = pa.int64() if log_format.ids == "integer" else pa.string()
+    return row_counts(output, "app_loaded", ids=ids) + row_counts(
+        output, "user_registration", *log_format.attributes, ids=ids
+    )
+
+
+def shown(line: bytes) -> str:
+    """What must be kept of a line; a byte order mark and whitespace around it may be."""
+    return line.decode("utf-8", "replace").strip("\ufeff \t\r\v\f")
+
 
 # ---------------------------------------------------------------- the documented tables
 
@@ -42,213 +137,214 @@ BY_LINE = {"registered": "channel", "app_loaded": "device_type"}
 def test_documented_line_in_plain_python(case: Case) -> None:
     latest = bad_input_table.run_started() + timedelta(days=1)
     try:
-        found = read_line(case.line, log_format(), latest)
+        found = read_line(case.line, Product(), latest)
     except Rejected as rejected:
         assert str(rejected.reason) == case.counted_as
         return
-    if not isinstance(found, Event):
+    if isinstance(found, Event):
+        text = {"registered": "channel", "app_loaded": "device_type"}[found.event]
+        assert (found.event, found.time) == (case.counted_as, case.time)
+        assert (found.initiator_id, found.fields[text]) == (case.initiator_id, case.text)
+    else:
         assert str(found) == case.counted_as
-        return
-    assert (found.event, found.time) == (case.counted_as, case.time)
-    text = found.fields[BY_LINE[found.event]]
-    assert (found.initiator_id, text) == (case.initiator_id, case.text)
 
 
-def test_documented_lines(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
-    """Each line in a file of its own with a good one, so that its verdict is known by its file."""
+def test_documented_lines_are_read_as_documented(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    """Each in a file of its own, so that its verdict is known by its file."""
     for number, case in enumerate(CASES):
-        good = registered("2020-11-02T06:21:14Z", 10_000 + number)
-        write_log(tmp_path / "logs" / f"{number:03}.json", [good, case.line])
-    result = engine.split(output, tmp_path / "logs", now=bad_input_table.run_started())
-    number = Counter(case.counted_as for case in CASES)
-    assert result.read.lines == 2 * len(CASES)
-    assert result.read.registered == len(CASES) + number["registered"]
-    assert (result.read.app_loaded, result.read.other) == (number["app_loaded"], number["other"])
-    assert result.read.blank == number["blank"]
-    for name, dataset in zip(EVENT_NAMES, ("user_registration", "app_loaded"), strict=True):
-        rows = [
-            row for row in read_dataset(output, dataset) if not 10_000 <= row.initiator_id < 11_000
-        ]
-        assert Counter(
-            (row.time, row.initiator_id, getattr(row, BY_LINE[name])) for row in rows
-        ) == Counter(
-            (case.time, case.initiator_id, case.text) for case in CASES if case.counted_as == name
-        )
-    rejected = {Path(row.source).name: row for row in read_dataset(output, "rejected_events")}
-    expected = {
-        f"{number:03}.json": case.counted_as
-        for number, case in enumerate(CASES)
-        if case.counted_as in oracle.REASONS
+        write_log(tmp_path / "logs" / f"{number:03}.json", [good(number), case.line])
+    read = engine.split(output, tmp_path / "logs", now=bad_input_table.run_started()).read
+    found = {
+        int(Path(row.source).stem): row.reason for row in read_dataset(output, "rejected_events")
     }
-    assert {name: row.reason for name, row in rejected.items()} == expected
+    number_of = Counter(case.counted_as for case in CASES)
+    assert found == {n: c.counted_as for n, c in enumerate(CASES) if c.counted_as in oracle.REASONS}
+    assert (read.other, read.blank) == (number_of["other"], number_of["blank"])
+    assert published_events(output) == Counter(
+        (case.counted_as, case.time, case.initiator_id, case.text, f"{case.time:%Y-%m-%d}")
+        for case in CASES
+        if case.time
+    ) + Counter(
+        ("registered", datetime(2020, 11, 2, 6, 21, 14, tzinfo=UTC), user, None, "2020-11-02")
+        for user in range(10_000, 10_000 + len(CASES))
+    )
 
 
-def test_lines_that_the_parser_decides_are_never_lost(
-    engine: EngineUnderTest, tmp_path: Path, output: Path
+def test_documented_lines_in_one_file_leave_their_neighbours_alone(
+    engine: EngineUnderTest, tmp_path: Path
 ) -> None:
-    decided = [*bad_input_table.parser_lines(), *PARSER_LINES, *NOT_UTF_8]
-    lines = [line if isinstance(line, bytes) else line.encode() for line in decided]
-    for number, line in enumerate(lines):
-        good = registered("2020-11-02T06:21:14Z", 10_000 + number)
-        write_log(tmp_path / "logs" / f"{number:03}.json", [good, line])
-    counts = engine.split(output, tmp_path / "logs").read
-    assert (counts.lines, counts.unaccounted()) == (2 * len(lines), 0)
-    assert counts.registered >= len(lines)
-    rows = read_dataset(output, "rejected_events")
-    assert len(rows) == counts.rejected
-    for row in rows:
-        line = lines[int(Path(row.source).stem)]
-        assert shown(row.raw.encode()) == shown(line)
-
-
-def test_documented_lines_in_one_file(
-    engine: EngineUnderTest, tmp_path: Path, output: Path
-) -> None:
-    """All lines together, between good ones: a bad line does not touch its neighbours."""
-    good = [registered("2020-11-02T06:21:14Z", 10_000 + number) for number in range(len(CASES))]
-    lines = [
-        line for pair in zip(good, (case.line for case in CASES), strict=True) for line in pair
-    ]
-    log = write_log(tmp_path / "log.json", lines)
-    result = engine.split(output, log, now=bad_input_table.run_started())
-    kept = {row.initiator_id for row in read_dataset(output, "user_registration")}
-    assert kept >= set(range(10_000, 10_000 + len(CASES)))
-    assert result.read.lines == 2 * len(CASES)
-    assert result.read.registered - len(CASES) == sum(c.counted_as == "registered" for c in CASES)
-    numbers = engine.can.line_numbers
-    assert_rejected(output, {str(log): lines}, numbers, bad_input_table.run_started())
+    lines = [case.line for case in CASES] + bad_input_table.parser_lines()
+    mixed = [line for number, each in enumerate(lines) for line in (good(number), each)]
+    assert_judged(engine, tmp_path, [mixed], now=bad_input_table.run_started())
 
 
 # ---------------------------------------------------------------- any mixture of lines
 
 
-def assert_rejected(
-    output: Path,
-    files: dict[str, Sequence[str | bytes]],
-    line_numbers: bool,
-    now: datetime = RUN_STARTED,
-) -> None:
-    """`rejected_events` has the rejected lines, each with file, line number and reason."""
-    expected: Counter[tuple[Any, ...]] = Counter()
-    for source, lines in files.items():
-        for number, line in enumerate(lines, 1):
-            raw = line if isinstance(line, bytes) else line.encode()
-            reason = oracle.classify(raw, now).counted_as
-            if reason in oracle.REASONS:
-                expected[source, number, reason, shown(raw)] += 1
-    found = Counter(
-        (row.source, row.line_number, row.reason, shown(row.raw.encode()))
-        for row in read_dataset(output, "rejected_events")
-    )
-    if not line_numbers:
-        expected = Counter((s, None, reason, raw) for s, _, reason, raw in expected.elements())
-    assert found == expected
-
-
-def shown(line: bytes) -> str:
-    """What must be kept of a line; a byte order mark and whitespace around it may be."""
-    return line.decode("utf-8", "replace").strip("\ufeff \t\r\v\f")
-
-
 @pytest.mark.property
-def test_any_lines_in_any_files(engine: EngineUnderTest) -> None:
-    """Events among bad, other and blank lines: all accounted for, and nothing else published."""
-
+def test_any_lines_in_any_files_are_read_as_the_oracle_says(engine: EngineUnderTest) -> None:
     @engine.examples(120)
     @given(st.data())
     def check(data: st.DataObject) -> None:
-        lines = data.draw(raw_logs())
-        # A file without any good line would fail the run.
-        good = [registered("2020-11-02T06:21:14Z", 1_000 + number).encode() for number in range(4)]
+        lines = data.draw(raw_logs()) + data.draw(st.lists(undecided_lines(), max_size=3))
         contents = data.draw(file_splits(lines))
-        contents = [good[number] + b"\n" + each for number, each in enumerate(contents)]
         with scratch_folder() as name:
-            logs = Path(name, "logs")
-            logs.mkdir()
-            files: dict[str, Sequence[str | bytes]] = {}
-            for number, content in enumerate(contents):
-                path = logs / f"{number}.json"
-                path.write_bytes(content)
-                files[str(path)] = oracle.split_lines(content)
-            output = Path(name, "output")
-            result = engine.split(output, logs)
-            read = [line for each in contents for line in oracle.split_lines(each)]
-            expected = oracle.read(read, RUN_STARTED)
-            assert_counts(result.read, expected.counts)
-            assert result.total == result.read
-            assert_events(output, expected.events)
-            assert_rejected(output, files, engine.can.line_numbers)
+            files = [[good(n), *oracle.split_lines(each)] for n, each in enumerate(contents)]
+            assert_judged(engine, Path(name), files)
 
     check()
 
 
-def assert_counts(found: EventCounts, expected: oracle.Counts) -> None:
-    assert (found.lines, found.registered, found.app_loaded, found.other, found.blank) == (
-        expected.lines,
-        expected.registered,
-        expected.app_loaded,
-        expected.other,
-        expected.blank,
+@pytest.mark.property
+def test_any_log_format_is_read_as_the_oracle_says(engine: EngineUnderTest) -> None:
+    @engine.examples(200)
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        log_format = data.draw(log_formats())
+        events = data.draw(event_logs(log_format.timezone, max_size=8).filter(len))
+        lines = [event_line(event, data.draw(styles()), log_format) for event in events]
+        for event in events[:4]:
+            lines += data.draw(st.lists(faulty_lines(event, log_format), max_size=5))
+        with scratch_folder() as name:
+            assert_judged(engine, Path(name), [lines], log_format)
+
+    check()
+
+
+def fields(**paths: tuple[oracle.JsonPath, ...]) -> LogFormat:
+    """The default log format with other paths."""
+    return LogFormat(fields={**oracle.DEFAULT.fields, **paths})
+
+
+@pytest.mark.parametrize(
+    ("log_format", "more"),
+    [
+        (fields(initiator_id=(("userId",), ("userid",))), b'"userId":null,"userid":7'),
+        (fields(initiator_id=(("User", "id"), ("user", "id"))), b'"user":{"id":7},"User":"a"'),
+        (fields(channel=()), b'"channel":"a"'),
+        (fields(device_type=()), b'"device_type":"a"'),
+        (fields(signed_up=(("timestamp",),)), b'"initiator_id":7'),
+        (fields(channel=(("timestamp", "zone"),)), b'"initiator_id":7'),
+        (fields(channel=(("*",),)), b'"*":"a","other":"b"'),
+        (fields(channel=(("a", "*"),)), b'"a":{"x":"b","*":"c"}'),
+    ],
+    ids=lambda each: each.decode() if isinstance(each, bytes) else "",
+)
+def test_unusual_paths_are_read_as_the_oracle_says(
+    engine: EngineUnderTest, tmp_path: Path, log_format: LogFormat, more: bytes
+) -> None:
+    begun = b'{"event":"%s","timestamp":"2020-11-02T06:21:14Z",'
+    id_ = b"" if b"id" in more else b'"initiator_id":7,'
+    lines = [begun % kind + id_ + more + b"}" for kind in (b"registered", b"app_loaded", b"other")]
+    bad = [b"{}", b"[]", lines[0] + b"x", b"{"]
+    assert_judged(engine, tmp_path / "good", [lines], log_format)
+    assert_judged(engine, tmp_path / "bad", [[*lines, *bad]], log_format)
+
+
+@pytest.mark.parametrize(
+    ("zone", "before"),
+    [
+        ("Europe/Berlin", "2020-10-25T00:30"),
+        ("Europe/Berlin", "2020-03-29T00:30"),
+        ("America/Los_Angeles", "2020-11-01T00:30"),
+        ("Australia/Lord_Howe", "2021-04-04T00:30"),  # by half an hour
+        ("Antarctica/Casey", "2010-03-04T22:30"),  # by three hours
+        ("Pacific/Apia", "2011-12-29T22:30"),  # no 30th
+        ("America/Sao_Paulo", "2018-11-03T22:30"),  # no midnight
+    ],
+)
+def test_local_times_when_clocks_change_are_read_as_the_oracle_says(
+    engine: EngineUnderTest, tmp_path: Path, zone: str, before: str
+) -> None:
+    """Of a time that comes twice, the first; a skipped one as if clocks had not moved."""
+    first = datetime.fromisoformat(before)
+    times = [first + timedelta(minutes=10 * n) for n in range(24 * 6 + 30)]
+    seconds = [(time - datetime(1970, 1, 1)) // timedelta(seconds=1) for time in times]
+    lines = [registered(f"{time:%Y-%m-%dT%H:%M:%S}", n) for n, time in enumerate(times)]
+    lines += [registered(str(number), n) for n, number in enumerate(seconds)]
+    log_format = LogFormat(timezone=zone, local_numbers=True)
+    assert_judged(engine, tmp_path, [[line.encode() for line in lines]], log_format)
+
+
+def test_bad_line_of_a_file_of_one_kind_is_rejected_whatever_its_conditions(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    (tmp_path / "format.toml").write_text(
+        '[files]\nregistered = "*.json"\n[where.registered]\napp = "shop"\n'
     )
-    assert dict(found.rejected_by_reason) == expected.rejected_by_reason
-    assert found.unaccounted() == 0
+    line = '{"timestamp":"2020-11-02T06:21:14Z","initiator_id":1,"app":"%s"}'
+    log = write_log(tmp_path / "log.json", [line % "shop", line % "other", "{", "[]", '{"x":1}'])
+    read = engine.split(output, log, log_format=str(tmp_path / "format.toml")).read
+    assert (read.registered, read.other) == (1, 2)
+    assert read.rejected_by_reason == {"invalid_json": 2}
 
 
-def assert_events(output: Path, events: Sequence[oracle.Event]) -> None:
-    for name, dataset in zip(EVENT_NAMES, ("user_registration", "app_loaded"), strict=True):
-        assert row_counts(output, dataset) == Counter(
-            (
-                name,
-                event.time,
-                event.initiator_id,
-                event.channel if name == "registered" else event.device_type,
-                f"{event.time:%Y-%m-%d}",
-            )
-            for event in events
-            if event.kind == name
-        )
-
-
-def test_every_listed_bad_line(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
+def test_listed_lines_are_read_as_listed(engine: EngineUnderTest, tmp_path: Path) -> None:
+    """Each in a file of its own, and none is lost."""
     lines = [line for each in BAD_LINES.values() for line in each]
-    lines += [*OTHER_LINES, *BLANK_LINES]
-    for number, line in enumerate(lines):
-        good = registered("2020-11-02T06:21:14Z", number).encode()
-        write_log(tmp_path / "logs" / f"{number:04}.json", [good, line])
-    counts = engine.split(output, tmp_path / "logs").read
-    assert counts.registered == len(lines)
-    assert (counts.other, counts.blank) == (len(OTHER_LINES), len(BLANK_LINES))
-    found = {Path(row.source).stem: row.reason for row in read_dataset(output, "rejected_events")}
-    reasons = [reason for reason, each in BAD_LINES.items() for _ in each]
-    assert found == {f"{number:04}": reason for number, reason in enumerate(reasons)}
+    lines += [*OTHER_LINES, *BLANK_LINES, *UNDECIDED_LINES]
+    assert_judged(engine, tmp_path, [[good(number), line] for number, line in enumerate(lines)])
+
+
+NEARLY_PLAIN = (
+    b'{"timestamp":"2020-11-02T06:21:14","initiator_id":"-8","event":"registered"}',
+    b'{"event":"registered","timestamp":"2020-11-02T06:21:14.5Z","initiator_id":17,"channel":"a"}',
+    (
+        b'{"initiator_id": 0, "x": {"event": "z\\u00e9\\n"}, "y": [-1.5, true], '
+        b'"device_type": null, "timestamp": "2020-11-02 06:21:14+01:30", "event": "app_loaded"}\r'
+    ),
+)
+MISTAKES = (
+    *(bytes([code]) for code in b'"\\,:{}[]0-.eZtu \t\r\x00\x1f\x7f\xc3\xff'),
+    *(b"\xef\xbf\xbd", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\xc3\xa9", b"\xc2\x85"),
+    *(b"null", b"}{", b"//", b"\\u0065", b"\\ud83d", b"\\ud83d\\ude00"),
+    *(b'"event":"x",', b'"timestamp": 1, ', b'"initiator_id":5,', b'"initiator_id": "6", '),
+    *(b'"channel":"b",', b"00", b"99999999999999999999"),
+)
+
+
+def test_small_changes_of_good_lines_are_read_as_the_oracle_says(
+    engine: EngineUnderTest, tmp_path: Path
+) -> None:
+    """Something put in at each place, or in place of each character."""
+    lines = [
+        line[:place] + mistake + line[place + gone :]
+        for line in NEARLY_PLAIN
+        for place in range(len(line) + 1)
+        for mistake in (*MISTAKES, b"")
+        for gone in (0, 1)
+    ]
+    decided = [line for line in lines if oracle.classify(line, RUN_STARTED).counted_as != UNDECIDED]
+    assert_judged(engine, tmp_path / "decided", [[good(0), *decided]])
+    assert_judged(engine, tmp_path / "all", [[good(0), *lines]])
 
 
 # ---------------------------------------------------------------- the quarantine
 
 
-def test_a_rejected_line_is_kept_with_where_and_why(
+def test_rejected_line_is_kept_with_source_and_reason(
     engine: EngineUnderTest, tmp_path: Path, output: Path
 ) -> None:
-    good = registered("2020-11-02T06:21:14Z", 1)
-    first = write_log(tmp_path / "a.json", [good, "", '{"event":"registered"}', good])
-    another = registered("2020-11-02T06:21:14Z", 2)
-    second = write_log(tmp_path / "b.json", ["no json \x1b[31m", another, "{}"])
+    first = write_log(tmp_path / "a.json", [GOOD, "", '{"event":"registered"}', GOOD])
+    second = write_log(tmp_path / "b.json", [GOOD, "no json \x1b[31m", GOOD, "{}"])
     engine.split(output, first, second)
-    assert Counter(
-        (row.source, row.reason, row.raw) for row in read_dataset(output, "rejected_events")
-    ) == {
-        (str(first), "missing_timestamp", '{"event":"registered"}'): 1,
-        (str(second), "invalid_json", "no json \x1b[31m"): 1,
-        (str(second), "missing_event", "{}"): 1,
-    }
+    rows = read_dataset(output, "rejected_events")
+    assert sorted((row.source, row.reason, row.raw) for row in rows) == [
+        (str(first), "missing_timestamp", '{"event":"registered"}'),
+        (str(second), "invalid_json", "no json \x1b[31m"),
+        (str(second), "missing_event", "{}"),
+    ]
+    numbers = [3, 2, 4] if engine.can.line_numbers else [None] * 3
+    assert Counter(row.line_number for row in rows) == Counter(numbers)
 
 
-def test_a_long_line_is_cut_with_a_mark(
+def test_long_rejected_line_is_cut_with_a_mark(
     engine: EngineUnderTest, tmp_path: Path, output: Path
 ) -> None:
     lines = ["a" * 65_536, "b" * 65_537, "c" * 3_000_000]
-    good = registered("2020-11-02T06:21:14Z", 1)
-    engine.split(output, write_log(tmp_path / "log.json", [good, *lines]))
+    engine.split(output, write_log(tmp_path / "log.json", [GOOD, *lines]))
     raw = {row.raw[0]: row.raw for row in read_dataset(output, "rejected_events")}
     assert raw["a"] == lines[0]
     for letter in "bc":
@@ -257,34 +353,24 @@ def test_a_long_line_is_cut_with_a_mark(
         assert len(raw[letter]) < 65_600
 
 
-def test_bad_lines_far_into_large_files(tmp_path: Path, output: Path) -> None:
-    """Files that are read by several threads at a time: verdicts stay with their lines.
-
-    On the embedded engine only, which finds bad lines by their place.
-    """
-    padding = "p" * 150
-    template = (
-        '{"event":"app_loaded","timestamp":"2020-11-02T06:21:14Z","initiator_id":%d,"x":"%s"}'
-    )
-    files: dict[str, Sequence[str | bytes]] = {}
+def test_bad_lines_far_into_large_files_keep_their_numbers(tmp_path: Path, output: Path) -> None:
+    """DuckDB reads such files with several threads, and finds bad lines by their position."""
+    text = '{"event":"app_loaded","timestamp":"2020-11-02T06:21:14Z","initiator_id":%d,"x":"%s"}'
+    bad = {0, 77_777, 77_778, 120_000, 199_999}
+    odd = {150_000: "", 150_001: '{"event":"page_viewed"}'}
     for name in ("a.json", "b.json"):
-        lines: list[str | bytes] = [template % (number, padding) for number in range(200_000)]
-        for place in (0, 77_777, 77_778, 120_000, 199_999):
-            lines[place] = f"bad {name} {place}"
+        lines = [
+            odd.get(n) or (f"bad {name}" if n in bad else text % (n, "p" * 150))
+            for n in range(200_000)
+        ]
         lines[150_000] = ""
-        lines[150_001] = '{"event":"page_viewed"}'
-        files[str(write_log(tmp_path / name, lines))] = lines
-    result = DUCKDB.split(output, tmp_path)
-    assert (result.read.lines, result.read.rejected) == (400_000, 10)
-    assert (result.read.other, result.read.blank) == (2, 2)
-    assert result.read.app_loaded == 400_000 - 14
+        write_log(tmp_path / name, lines)
+    read = DUCKDB.split(output, tmp_path / "a.json", tmp_path / "b.json").read
+    assert (read.lines, read.rejected, read.other, read.blank) == (400_000, 10, 2, 2)
+    assert read.app_loaded == 400_000 - 14
     assert {
-        (row.source, row.line_number, row.raw) for row in read_dataset(output, "rejected_events")
-    } == {
-        (source, place + 1, f"bad {Path(source).name} {place}")
-        for source in files
-        for place in (0, 77_777, 77_778, 120_000, 199_999)
-    }
+        (Path(row.source).name, row.line_number) for row in read_dataset(output, "rejected_events")
+    } == {(name, place + 1) for name in ("a.json", "b.json") for place in bad}
 
 
 # ---------------------------------------------------------------- --max-rejected

@@ -27,10 +27,8 @@ CLOCK_TOLERANCE = timedelta(days=1)
 INTEGER = re.compile(r"-?[0-9]{1,999}")
 # RFC 3339, but a space may stand for the T, the offset may lack its colon or minutes, and
 # without one the time is local to the log format's zone. Engines use the same pattern.
-TIMESTAMP = (
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]+)?"
-    r"(Z| UTC|[+-](?:0[0-9]|1[0-7])(?::?[0-5][0-9])?|[+-]18(?::?00)?)?"
-)
+LOCAL_TIMESTAMP = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]+)?"
+TIMESTAMP = LOCAL_TIMESTAMP + r"(Z| UTC|[+-](?:0[0-9]|1[0-7])(?::?[0-5][0-9])?|[+-]18(?::?00)?)?"
 # A number of seconds, milliseconds, microseconds or nanoseconds since 1970, told by its size.
 EPOCH_NUMBER = r"[0-9]+(\.[0-9]+)?([eE][+]?[0-9]{1,2})?"
 SMALLEST_EPOCH, LARGEST_EPOCH = 100_000_000, 4_200_000_000

@@ -60,13 +60,19 @@ def read_dataset(output: Path, name: str, *attributes: str) -> list[Row]:
     return [Row(**row) for row in _rows(output, name, attributes)]
 
 
-def row_counts(output: Path, name: str, *attributes: str) -> Counter[tuple[Any, ...]]:
+def row_counts(
+    output: Path, name: str, *attributes: str, ids: pa.DataType = ID
+) -> Counter[tuple[Any, ...]]:
     """The same rows as a multiset, to compare datasets."""
-    return Counter(tuple(row.values()) for row in _rows(output, name, attributes))
+    return Counter(tuple(row.values()) for row in _rows(output, name, attributes, ids))
 
 
-def _rows(output: Path, name: str, attributes: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def _rows(
+    output: Path, name: str, attributes: tuple[str, ...], ids: pa.DataType = ID
+) -> Iterator[dict[str, Any]]:
     partition, columns = CONTRACT[name]
+    if "initiator_id" in columns:
+        columns = columns | {"initiator_id": ids}
     if attributes and "channel" in columns:
         at = list(columns).index("channel") + 1
         named = dict.fromkeys(sorted(attributes), TEXT)

@@ -10,18 +10,21 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from support.finality_oracle import missing_days, touches, utc_day_of_the_last_instant
 
 Definition = Literal["next-week", "same-week", "any-load-next-week"]
 DEFINITIONS: tuple[Definition, ...] = ("next-week", "same-week", "any-load-next-week")
-REGISTERED, APP_LOADED, OTHER, BLANK = "registered", "app_loaded", "other", "blank"
+REGISTERED, APP_LOADED = "registered", "app_loaded"
+OTHER, ANONYMOUS, BLANK = "other", "anonymous", "blank"
+# Engines may accept or reject such a line as their parsers do.
+UNDECIDED = "undecided"
 REASONS = (
     "invalid_json",
     "missing_event",
@@ -34,33 +37,69 @@ REASONS = (
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND, DAY, WEEK = timedelta(microseconds=1), timedelta(days=1), timedelta(weeks=1)
-WHITESPACE = b" \t\r\n\v\f"
-LARGEST_OFFSET = timedelta(hours=18)
+WHITESPACE = b" \t\r"
+# Some parsers remove them around an object.
+ODD_EDGES = (b"\v", b"\f", b"\xef\xbb\xbf")
 TIMESTAMP = re.compile(
-    r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)[T ](?P<hour>\d\d):(?P<minute>\d\d)"
-    r":(?P<second>\d\d)(?:\.(?P<fraction>\d+))?"
-    r"(?:Z| UTC|(?P<sign>[+-])(?P<offset_hours>\d\d)(?::?(?P<offset_minutes>\d\d))?)?",
+    r"(?P<day>\d{4}-\d\d-\d\d)[T ](?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
+    r"(?:\.(?P<fraction>\d+))?"
+    r"(?P<offset>Z| UTC|(?P<sign>[+-])(?P<hours>\d\d)(?::?(?P<minutes>\d\d))?)?",
     re.ASCII,
 )
-# Numbers count seconds, or a thousand, a million or a billion times as many smaller units.
-NUMBER = re.compile(r"\d+(\.\d+)?([eE]\+?\d+)?", re.ASCII)
-EPOCH_SECONDS = (10**8, 42 * 10**8)
+LARGEST_OFFSET = timedelta(hours=18)
 INTEGER_TEXT = re.compile(r"(-?)0*([0-9]{1,19})")
 
 
 # ---------------------------------------------------------------- from lines to events
+
+JsonPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class LogFormat:
+    """What a log calls its events, and where its fields are.
+
+    If a field has several paths, the first value that is not null is used. Fields with other names
+    than those of `DEFAULT` are further attributes of a registration. `where` has, by kind of
+    event, the values that must be at some paths. Times without an offset are local to `timezone`,
+    and numbers are too if `local_numbers` is set.
+    """
+
+    events: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {REGISTERED: (REGISTERED,), APP_LOADED: (APP_LOADED,)}
+    )
+    fields: Mapping[str, tuple[JsonPath, ...]] = field(
+        default_factory=lambda: {
+            name: ((name,),)
+            for name in ("event", "timestamp", "initiator_id", "channel", "device_type")
+        }
+    )
+    ids: Literal["integer", "text"] = "integer"
+    where: Mapping[str, Mapping[JsonPath, tuple[str, ...]]] = field(default_factory=dict)
+    timezone: str = "UTC"
+    local_numbers: bool = False
+    unnamed: bool = False
+    anonymous: bool = False
+
+    @property
+    def attributes(self) -> list[str]:
+        """The further attributes of a registration, by name."""
+        return sorted({*self.fields} - {*DEFAULT.fields})
+
+
+DEFAULT = LogFormat()
 
 
 @dataclass(frozen=True)
 class Event:
     """One counted event. A `registered` one has a channel, an `app_loaded` one a device type.
 
-    `extra` holds the further registration attributes that were asked for, in that order.
+    `extra` holds the further registration attributes, by name.
     """
 
     kind: str
     time: datetime
-    initiator_id: int
+    initiator_id: int | str
     channel: str | None = None
     device_type: str | None = None
     extra: tuple[str | None, ...] = ()
@@ -68,178 +107,227 @@ class Event:
 
 @dataclass(frozen=True)
 class Line:
-    """What one line is counted as: a kind of event, `other`, `blank`, or a rejection reason."""
+    """What one line is counted as: a kind of event, why it is none, or `UNDECIDED`."""
 
     counted_as: str
     event: Event | None = None
-
-
-@dataclass(frozen=True)
-class Counts:
-    """lines = registered + app_loaded + other + blank + rejected."""
-
-    lines: int
-    registered: int
-    app_loaded: int
-    other: int
-    blank: int
-    rejected: int
-    rejected_by_reason: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Ingest:
-    """Every line with what became of it, the events among them in line order, and the counts."""
-
-    lines: tuple[Line, ...]
-    events: tuple[Event, ...]
-    counts: Counts
 
 
 class NotAnEventError(Exception):
     """The line cannot be an event; the reason is its only argument."""
 
 
-class JsonObject(list[tuple[str, object]]):
-    """A JSON object as its members in order, repeated keys included."""
-
-    def member(self, key: str) -> object:
-        """The value of the first member with exactly this key, None without one."""
-        return next((value for name, value in self if name == key), None)
+class UndecidedError(Exception):
+    """The line is outside the contract."""
 
 
 def split_lines(content: bytes) -> list[bytes]:
-    """The lines of a file: what stands between line feeds; the end of the file ends a line too."""
+    """The lines of a file, between line feeds; the end of the file ends a line too."""
     lines = content.split(b"\n")
     return lines if lines[-1] else lines[:-1]
 
 
-def read(lines: Iterable[bytes], run_started: datetime, attributes: Sequence[str] = ()) -> Ingest:
-    """Classify every line. `attributes` names further event fields kept with a registration."""
-    read_lines = tuple(classify(line, run_started, attributes) for line in lines)
-    count = Counter(line.counted_as for line in read_lines)
-    by_reason = {reason: count[reason] for reason in REASONS if count[reason]}
-    counts = Counts(
-        lines=len(read_lines),
-        registered=count[REGISTERED],
-        app_loaded=count[APP_LOADED],
-        other=count[OTHER],
-        blank=count[BLANK],
-        rejected=sum(by_reason.values()),
-        rejected_by_reason=by_reason,
+def read(
+    lines: Iterable[bytes], run_started: datetime, log_format: LogFormat = DEFAULT
+) -> tuple[list[Event], Counter[str]]:
+    """The events on lines, in order, and the number of lines by what they are counted as."""
+    judged = [classify(line, run_started, log_format) for line in lines]
+    return [line.event for line in judged if line.event], Counter(
+        line.counted_as for line in judged
     )
-    return Ingest(read_lines, tuple(line.event for line in read_lines if line.event), counts)
 
 
-def classify(line: bytes, run_started: datetime, attributes: Sequence[str] = ()) -> Line:
+def classify(line: bytes, run_started: datetime, log_format: LogFormat = DEFAULT) -> Line:
     """What one line is; the first check that fails, in the order of `REASONS`, is the reason."""
     text = line.strip(WHITESPACE)
-    if not text:
+    if not line.strip():
         return Line(BLANK)
     try:
-        members = json_object(text)
-        kind = members.member("event")
-        if kind is None or kind == "":
-            raise NotAnEventError("missing_event")
+        record = json_object(text)
+        kind = kind_of(record, log_format)
         if kind not in (REGISTERED, APP_LOADED):
-            return Line(OTHER)
-        time = timestamp(members.member("timestamp"), run_started)
-        initiator_id = identifier(members.member("initiator_id"))
+            return Line(kind)
+        time = timestamp(value_of(record, "timestamp", log_format), run_started, log_format)
+        initiator_id = identifier(value_of(record, "initiator_id", log_format), log_format)
+        if initiator_id is None:
+            return Line(ANONYMOUS)
+        return Line(kind, event_of(kind, time, initiator_id, record, log_format))
     except NotAnEventError as rejected:
         return Line(str(rejected))
-    if kind == APP_LOADED:
-        device_type = text_or_null(members.member("device_type"))
-        return Line(APP_LOADED, Event(APP_LOADED, time, initiator_id, device_type=device_type))
-    channel, *extra = (text_or_null(members.member(name)) for name in ("channel", *attributes))
-    return Line(REGISTERED, Event(REGISTERED, time, initiator_id, channel, extra=tuple(extra)))
+    except UndecidedError:
+        return Line(UNDECIDED)
 
 
-def json_object(line: bytes) -> JsonObject:
-    """The one JSON object on the line."""
+def json_object(text: bytes) -> dict[str, Any]:
+    """The one I-JSON object that a text is; its numbers with a fraction are decimals."""
+    if text.startswith(ODD_EDGES) or text.endswith(ODD_EDGES):
+        raise UndecidedError
+    if not (text.startswith(b"{") and text.endswith(b"}")):
+        raise NotAnEventError("invalid_json")  # truncated, no object, or something is beside it
     try:
-        value = json.loads(line.decode("utf-8"), object_pairs_hook=JsonObject, parse_float=Decimal)
+        value, end = DECODER.raw_decode(text.decode("utf-8"))
+        json.dumps(value, ensure_ascii=False, default=str).encode("utf-8")  # no lone surrogate
     except (ValueError, RecursionError):
-        raise NotAnEventError("invalid_json") from None
-    if not isinstance(value, JsonObject):
+        raise UndecidedError from None
+    if end < len(text.decode("utf-8")):
         raise NotAnEventError("invalid_json")
     return value
 
 
-def timestamp(value: object, run_started: datetime) -> datetime:
-    """The instant, in UTC, of an ISO 8601 text from 1970 until a day after the run began."""
+def unique_keys(members: list[tuple[str, object]]) -> dict[str, object]:
+    if len(dict(members)) < len(members):
+        raise UndecidedError
+    return dict(members)
+
+
+def undecided(_: object) -> Any:
+    raise UndecidedError
+
+
+def double(text: str) -> Decimal:
+    """A number with a fraction or an exponent, which a 64-bit float must hold exactly."""
+    if Decimal(repr(float(text))) != Decimal(text):
+        raise UndecidedError
+    return Decimal(text)
+
+
+DECODER = json.JSONDecoder(
+    object_pairs_hook=unique_keys, parse_float=double, parse_constant=undecided
+)
+
+
+def value_of(record: dict[str, Any], name: str, log_format: LogFormat) -> Any:
+    """The value of a field; null where none of its paths leads to one."""
+    values = (value_at(record, path) for path in log_format.fields[name])
+    return next((value for value in values if value is not None), None)
+
+
+def value_at(value: Any, path: JsonPath) -> Any:
+    """The value that a path leads to; null where it leads through anything else."""
+    for step in path:
+        if isinstance(step, str) and isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(step, int) and isinstance(value, list) and step < len(value):
+            value = value[step]
+        else:
+            return None
+    return value
+
+
+def kind_of(record: dict[str, Any], log_format: LogFormat) -> str:
+    """The kind of event, or `OTHER`."""
+    value = value_of(record, "event", log_format)
+    if value in (None, ""):
+        if log_format.unnamed:
+            return OTHER
+        raise NotAnEventError("missing_event")
+    for kind, names in log_format.events.items():
+        if text_or_null(value) in names:
+            conditions = log_format.where.get(kind, {}).items()
+            met = all(text_or_null(value_at(record, path)) in texts for path, texts in conditions)
+            return kind if met else OTHER
+    return OTHER
+
+
+def event_of(
+    kind: str, time: datetime, initiator_id: int | str, record: Any, log_format: LogFormat
+) -> Event:
+    def text(name: str) -> str | None:
+        return text_or_null(value_of(record, name, log_format))
+
+    if kind == APP_LOADED:
+        return Event(kind, time, initiator_id, device_type=text("device_type"))
+    extra = tuple(map(text, log_format.attributes))
+    return Event(kind, time, initiator_id, channel=text("channel"), extra=extra)
+
+
+def timestamp(value: object, run_started: datetime, log_format: LogFormat) -> datetime:
+    """The instant, in UTC, of a text or number from 1970 until a day after the run began."""
     if value is None:
         raise NotAnEventError("missing_timestamp")
-    try:
-        since_epoch = microseconds_since_epoch(value)
-    except ValueError:
-        raise NotAnEventError("invalid_timestamp") from None
+    zone = ZoneInfo(log_format.timezone)
+    number_zone = zone if log_format.local_numbers else UTC
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        since_epoch = microseconds_of_number(Decimal(value), number_zone)
+    elif not isinstance(value, str):
+        raise NotAnEventError("invalid_timestamp")
+    elif re.fullmatch("[0-9]+", value):
+        since_epoch = microseconds_of_number(Decimal(value), number_zone)
+    elif match := TIMESTAMP.fullmatch(value):
+        since_epoch = microseconds_of_text(match, zone)
+    elif any(map(str.isdigit, value)) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        raise UndecidedError
+    else:
+        raise NotAnEventError("invalid_timestamp")
     if not 0 <= since_epoch <= (run_started + DAY - EPOCH) // MICROSECOND:
         raise NotAnEventError("timestamp_out_of_range")
     return EPOCH + since_epoch * MICROSECOND
 
 
-def microseconds_since_epoch(value: object) -> int:
-    """Of a timestamp as text, or of a number. Raises ValueError if the value is neither."""
-    if isinstance(value, str) and (match := TIMESTAMP.fullmatch(value)):
-        return microseconds_of_text(match)
-    if isinstance(value, str | int | Decimal) and NUMBER.fullmatch(str(value)):
-        return microseconds_of_number(Decimal(value))
-    raise ValueError("not a timestamp")
-
-
-def microseconds_of_number(number: Decimal) -> int:
-    """The unit is that in which the number lies between 1973 and 2103."""
+def microseconds_of_number(number: Decimal, zone: Any) -> int:
+    """Seconds, or thousandths, millionths or billionths of them; the size decides."""
     for unit in (1, 10**3, 10**6, 10**9):
-        if EPOCH_SECONDS[0] * unit <= number <= EPOCH_SECONDS[1] * unit:
-            return int(number * 10**6 // unit)
-    raise ValueError("of no unit")
+        if 10**8 * unit <= number <= 42 * 10**8 * unit:
+            micros = int(number * 10**6 / unit)
+            local = (EPOCH + micros * MICROSECOND).replace(tzinfo=zone)
+            return micros - (local.utcoffset() or timedelta()) // MICROSECOND
+    raise NotAnEventError("invalid_timestamp")
 
 
-def microseconds_of_text(match: re.Match[str]) -> int:
+def microseconds_of_text(match: re.Match[str], zone: ZoneInfo) -> int:
     """Counted in whole numbers: an offset may lead out of the years that `datetime` knows."""
-    year, month, day, hour, minute, second, offset_hours, offset_minutes = (
-        int(match[name] or 0)
-        for name in (
-            *("year", "month", "day", "hour", "minute", "second"),
-            *("offset_hours", "offset_minutes"),
+    hour, minute, second = (int(match[name]) for name in ("hour", "minute", "second"))
+    if hour == 24 or second == 60 or match["day"].startswith("0000"):
+        raise UndecidedError
+    micros = int((match["fraction"] or "")[:6].ljust(6, "0"))  # further digits are cut
+    try:
+        local = datetime.fromisoformat(match["day"]).replace(
+            hour=hour, minute=minute, second=second, microsecond=micros
         )
-    )
-    microsecond = int((match["fraction"] or "")[:6].ljust(6, "0"))  # further digits are cut
-    offset = timedelta(hours=offset_hours, minutes=offset_minutes)
-    if hour > 23 or minute > 59 or second > 59 or offset_minutes > 59 or offset > LARGEST_OFFSET:
-        raise ValueError("impossible time")
-    days = date(year, month, day).toordinal() - EPOCH.toordinal()  # ValueError if impossible
-    clock = timedelta(hours=hour, minutes=minute, seconds=second) + microsecond * MICROSECOND
+    except ValueError:
+        raise NotAnEventError("invalid_timestamp") from None
+    if not match["offset"]:
+        # A time that comes twice is the first one; a skipped one is as if clocks had not moved.
+        offset = local.replace(tzinfo=zone).utcoffset() or timedelta()
+    else:
+        offset = timedelta(hours=int(match["hours"] or 0), minutes=int(match["minutes"] or 0))
+        if offset > LARGEST_OFFSET or int(match["minutes"] or 0) > 59:
+            raise UndecidedError
     to_utc = offset if match["sign"] == "-" else -offset
-    return days * (DAY // MICROSECOND) + (clock + to_utc) // MICROSECOND
+    return (local.replace(tzinfo=UTC) - EPOCH + to_utc) // MICROSECOND
 
 
-def identifier(value: object) -> int:
-    """A signed 64-bit integer, from a JSON integer or from a string of digits."""
-    if value is None:
+def identifier(value: object, log_format: LogFormat) -> int | str | None:
+    """A text, or a signed 64-bit integer from a JSON integer or a string of digits.
+
+    None if there is none and the log format says that this is usual.
+    """
+    if value is None or (value == "" and log_format.ids == "text"):
+        if log_format.anonymous:
+            return None
         raise NotAnEventError("missing_initiator_id")
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise NotAnEventError("invalid_initiator_id")
+    if log_format.ids == "text":
+        return str(value)
     if isinstance(value, str) and (match := INTEGER_TEXT.fullmatch(value)):
         value = int(match[1] + match[2])
-    if type(value) is not int or not -(2**63) <= value < 2**63:
+    if isinstance(value, str) or not -(2**63) <= value < 2**63:
         raise NotAnEventError("invalid_initiator_id")
     return value
 
 
 def text_or_null(value: object) -> str | None:
-    """Null and strings as they are, anything else as its compact JSON text."""
-    return value if value is None or isinstance(value, str) else compact_json(value)
+    """Null and strings as they are, anything else as its compact JSON text.
 
-
-def compact_json(value: object) -> str:
-    """JSON without whitespace; numbers with a fraction or exponent as their shortest decimal."""
-    if isinstance(value, Decimal):
-        value = float(value)
-    if isinstance(value, JsonObject):
-        members = (f"{compact_json(key)}:{compact_json(member)}" for key, member in value)
-        return "{" + ",".join(members) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(compact_json, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    How a number with a fraction or a control character in it is written is up to the engine.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=undecided)
+    if "\\u00" in text:
+        raise UndecidedError
+    return text
 
 
 # ---------------------------------------------------------------- from events to conversion
@@ -249,7 +337,7 @@ def compact_json(value: object) -> str:
 class User:
     """One registered user, measured by the earliest registration."""
 
-    initiator_id: int
+    initiator_id: int | str
     registered_at: datetime
     channel: str | None
     extra: tuple[str | None, ...]
@@ -386,7 +474,7 @@ def registered_users(
     events: Sequence[Event], zone: ZoneInfo, definition: Definition
 ) -> tuple[User, ...]:
     """One user for each id that ever registered."""
-    own_events: dict[int, list[Event]] = {}
+    own_events: dict[int | str, list[Event]] = {}
     for event in events:
         own_events.setdefault(event.initiator_id, []).append(event)
     ids = sorted({event.initiator_id for event in events if event.kind == REGISTERED})

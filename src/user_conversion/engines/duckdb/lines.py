@@ -24,7 +24,6 @@ from user_conversion.engines.duckdb.session import (
     first_line,
     insert,
     is_disk_full,
-    literal,
     memory_limit,
     move_to_disk,
 )
@@ -137,12 +136,8 @@ class LineReader:
                 return
 
     def _run(self, query: str, size: int) -> None:
-        self._session.execute(f"SET TimeZone = {literal(self._format.timezone)}")
-        try:
-            with watched("Reading events", size, self._session.query_progress):
-                self._session.execute(query)
-        finally:
-            self._session.execute("SET TimeZone = 'UTC'")
+        with watched("Reading events", size, self._session.query_progress):
+            self._session.execute(query)
 
     def _parsed_verdicts(self) -> Counter[str]:
         verdicts: Counter[str] = Counter()

@@ -8,7 +8,7 @@ WITH records AS (
         [$paths],
         columns = {$members},
         format = 'newline_delimited',
-        records = 'true',
+        records = '$records',
         compression = '$compression',
         ignore_errors = true,
         hive_partitioning = false,

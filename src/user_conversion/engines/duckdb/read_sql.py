@@ -42,12 +42,27 @@ class Kind(IntEnum):
 def typed_form(sample: bytes, log_format: LogFormat) -> str | None:
     """The format with which DuckDB can parse the timestamps of a log, from its first one."""
     (path, *more) = log_format.fields["timestamp"]
-    if more or len(path) > 1:
+    # A member that is read as a timestamp has no text for another field.
+    is_shared = _first_keys(log_format).count(str(path[0])) > 1
+    if more or len(path) > 1 or is_shared or _has_similar_keys(log_format):
         return None
     key = re.escape(str(path[0]).encode())
     first = re.search(rb'"' + key + rb'"\s*:\s*"([^"]*)"', sample)
     forms = (TYPED_FORMS[form] for form in TYPED_FORMS if first and re.fullmatch(form, first[1]))
     return next(forms, None)
+
+
+def _first_keys(log_format: LogFormat) -> list[str]:
+    """The first key of every path, of each field and condition."""
+    paths = [path for paths in log_format.fields.values() for path in paths]
+    paths += [path for conditions in log_format.where.values() for path in conditions]
+    return [str(path[0]) for path in paths]
+
+
+def _has_similar_keys(log_format: LogFormat) -> bool:
+    """Whether two keys differ only in case, so that they cannot be columns of one table."""
+    keys = {*_first_keys(log_format)}
+    return len({key.lower() for key in keys}) < len(keys)
 
 
 def parsed_columns(log_format: LogFormat) -> dict[str, str]:
@@ -84,10 +99,15 @@ def read_sql(
         table=table,
         paths=", ".join(literal(glob.escape(str(file.path))) for file in files),
         members=fields.members(),
+        records=str(not fields.is_whole).lower(),
         compression=files[0].compression,
         largest_line=largest_line,
         timestamp_format=f", timestampformat = '{form}'" if form else "",
-        event=literal(known) if known else fields.text("event"),
+        event=(
+            f"CASE WHEN {fields.is_object()} THEN {literal(known)} END"
+            if known
+            else fields.text("event")
+        ),
         time=fields.time(),
         id_text=fields.text("initiator_id"),
         initiator_id=_initiator_id(log_format),
@@ -122,30 +142,37 @@ def _initiator_id(log_format: LogFormat) -> str:
 class _Fields:
     """SQL expressions for the fields of a log format.
 
-    A member of the record is read as text, or as JSON if a path goes into it.
+    A member of the record is read as text, or as JSON if a path goes into it. If keys differ only
+    in case, the record `is_whole`: it is read as one JSON value, which takes twice as long.
     """
 
     def __init__(self, log_format: LogFormat, form: str | None) -> None:
         self._format = log_format
         self._form = form
+        self._keys = list(dict.fromkeys(_first_keys(log_format)))
         self._nested = {path[0] for path in log_format.paths if len(path) > 1}
+        self.is_whole = _has_similar_keys(log_format)
 
     def members(self) -> str:
         """The members of a record and their types."""
-        roots = dict.fromkeys(path[0] for path in self._format.paths)
-        types = {root: "JSON" if root in self._nested else "VARCHAR" for root in roots}
+        if self.is_whole:
+            return "record: 'JSON'"
+        types = {key: "JSON" if key in self._nested else "VARCHAR" for key in self._keys}
         if self._form:
-            types[self._format.fields["timestamp"][0][0]] = "TIMESTAMP"
-        return ", ".join(f"{literal(str(root))}: '{kind}'" for root, kind in types.items())
+            types[str(self._format.fields["timestamp"][0][0])] = "TIMESTAMP"
+        return ", ".join(f"{literal(key)}: '{kind}'" for key, kind in types.items())
 
     def is_object(self) -> str:
         """Whether any member was read."""
-        roots = dict.fromkeys(path[0] for path in self._format.paths)
-        return "(" + " OR ".join(f"{_quoted(root)} IS NOT NULL" for root in roots) + ")"
+        if self.is_whole:
+            return "coalesce(json_type(record) = 'OBJECT', false)"
+        return "(" + " OR ".join(f"{_quoted(key)} IS NOT NULL" for key in self._keys) + ")"
 
     def text(self, name: str) -> str:
         """A field as text: the first of its paths that is not null."""
         texts = [self._at(path) for path in self._format.fields[name]]
+        if not texts:
+            return "NULL::VARCHAR"
         return texts[0] if len(texts) == 1 else f"coalesce({', '.join(texts)})"
 
     def is_kind(self, kind: str, known: str | None) -> str:
@@ -173,23 +200,40 @@ class _Fields:
             for unit in events.EPOCH_UNITS
         )
         instant = f"make_timestamp(CAST(CASE {micros} END AS BIGINT))"
-        if self._format.local_numbers:
-            zone = literal(self._format.timezone)
-            instant = f"make_timestamp(epoch_us(timezone({zone}, {instant})))"
-        return f"""CASE
+        local = ""
+        if self._format.timezone != "UTC":
+            if self._format.local_numbers:
+                instant = self._instant(instant)
+            local = (
+                f"WHEN regexp_full_match({text}, '{events.LOCAL_TIMESTAMP}') "
+                f"THEN {self._instant(f'TRY_CAST({text} AS TIMESTAMP)')}"
+            )
+        return f"""CASE {local}
             WHEN regexp_full_match({text}, '{events.TIMESTAMP}')
-            -- Without an offset the cast takes the zone of the session.
             THEN make_timestamp(epoch_us(TRY_CAST({text} AS TIMESTAMPTZ)))
             WHEN regexp_full_match({text}, '{events.EPOCH_NUMBER}') THEN {instant}
         END"""
 
+    def _instant(self, local: str) -> str:
+        """The instant in UTC of a local time. If it comes twice, DuckDB takes the second one."""
+        zone = literal(self._format.timezone)
+        second = f"timezone({zone}, {local})"
+        # Since 1970, no clock has gone back by more than three hours.
+        earlier = f"({second} - INTERVAL 4 HOURS)"
+        offset = f"(timezone({zone}, {earlier}) - timezone('UTC', {earlier}))"
+        first = f"({local} - {offset})"
+        return f"""CASE
+            WHEN timezone({zone}, timezone('UTC', {first})) = {local} THEN {first}
+            ELSE timezone('UTC', {second})
+        END"""
+
     def _at(self, path: FieldPath) -> str:
-        root, *steps = path
-        if root not in self._nested:
-            return _quoted(root)
+        column, steps = ("record", path) if self.is_whole else (str(path[0]), path[1:])
+        if not self.is_whole and column not in self._nested:
+            return _quoted(column)
         keys = (f"[{step}]" if isinstance(step, int) else f'."{step}"' for step in steps)
-        return f"json_extract_string({_quoted(root)}, {literal('$' + ''.join(keys))})"
+        return f"json_extract_string({_quoted(column)}, {literal('$' + ''.join(keys))})"
 
 
-def _quoted(name: str | int) -> str:
-    return '"' + str(name).replace('"', '""') + '"'
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
