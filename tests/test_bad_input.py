@@ -6,6 +6,7 @@ differs from file to file, because files with the same content are the same file
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -126,8 +127,12 @@ def published_events(output: Path, log_format: LogFormat = oracle.DEFAULT) -> Co
 
 
 def shown(line: bytes) -> str:
-    """What must be kept of a line; a byte order mark and whitespace around it may be."""
-    return line.decode("utf-8", "replace").strip("\ufeff \t\r\v\f")
+    """What must be kept of a line; a byte order mark and whitespace around it may be.
+
+    Java writes one replacement character for some sequences for which Python writes three.
+    """
+    text = line.decode("utf-8", "replace").strip("\ufeff \t\r\v\f")
+    return re.sub("\ufffd+", "\ufffd", text)
 
 
 # ---------------------------------------------------------------- the documented tables
