@@ -29,7 +29,7 @@ CONVERTED_AT: dict[str, Callable[[ir.Table], ir.TimestampValue]] = {
     SAME_WEEK.name: lambda users: users.first_loaded_at,
     ANY_LOAD_NEXT_WEEK.name: lambda users: users.next_week_loaded_at,
 }
-MICROSECONDS_PER_DAY = 86_400_000_000
+SECONDS_PER_DAY = 86_400
 
 
 def earliest_registrations(
@@ -224,7 +224,8 @@ def first_load_days(users: ir.Table, observation: ir.Table, horizon: int) -> ir.
 
     `users` is what `user_conversion` returns; `observation` has one row with the instant `until`,
     the end of what was observed. Columns: day (full days from the registration to the first load,
-    null without one), days_observed (to `until`), both at most `horizon`, and users.
+    null without one), days_observed (to `until`), both at most `horizon`, and users. Days are
+    counted between whole seconds.
     """
     observed = users.cross_join(observation)
     return observed.group_by(
@@ -234,7 +235,9 @@ def first_load_days(users: ir.Table, observation: ir.Table, horizon: int) -> ir.
 
 
 def _full_days(start: ir.TimestampColumn, end: ir.TimestampColumn, horizon: int) -> ir.Column:
-    days = (end.delta(start, unit="microsecond") / MICROSECONDS_PER_DAY).floor().cast("int64")
+    # Of whole seconds: engines differ in how they round a difference of others.
+    seconds = end.truncate("s").delta(start.truncate("s"), unit="second")
+    days = (seconds / SECONDS_PER_DAY).floor().cast("int64")
     return ibis.ifelse(days >= horizon, ibis.literal(horizon, "int64"), days)
 
 

@@ -31,9 +31,17 @@ SPARK = EngineDescription(
     line_numbers=False,
     options={"master": "add --engine spark", "conf": "add --engine spark"},
 )
+SAIL = EngineDescription(
+    name="sail",
+    home="user_conversion.engines.sail.engine:SailEngine",
+    dialect="spark",
+    compressions=frozenset({"gzip"}),
+    line_numbers=False,
+    options={"master": "add --engine sail", "conf": "add --engine sail"},
+)
 
 # The first one is the default.
-ENGINES = {each.name: each for each in (DUCKDB, SPARK)}
+ENGINES = {each.name: each for each in (DUCKDB, SPARK, SAIL)}
 
 
 def engine_description(name: str) -> EngineDescription:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date, datetime
+from functools import reduce
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from user_conversion.datasets import Columns, Dataset
-from user_conversion.engines.spark.errors import spark_errors
+from user_conversion.engines.spark.errors import translated
 from user_conversion.engines.spark.files import linked, move, pattern, require_readable, uri
-from user_conversion.engines.spark.java import WRITE_OPTIONS, free_files, read_text
+from user_conversion.engines.spark.java import WRITE_OPTIONS, free_files
 from user_conversion.engines.spark.session import open_session
-from user_conversion.errors import EngineError, OutputError
+from user_conversion.errors import EngineError, OutputError, UserConversionError
 from user_conversion.events import EventCounts
 from user_conversion.inputs.lines import LineFile
 from user_conversion.log_format import APP_LOADED, REGISTERED, LogFormat
@@ -31,16 +32,30 @@ if TYPE_CHECKING:
 
 
 class SparkEngine:
-    """See `base.Engine`."""
+    """See `base.Engine`. What is special to Spark on Java can be overridden."""
 
     name = "spark"
     dialect = "spark"
+    write_options: Mapping[str, str] = WRITE_OPTIONS
+    uri = staticmethod(uri)
+    pattern = staticmethod(pattern)
 
     def __init__(self, settings: Settings, scratch: Path | None = None) -> None:
         self._stack = ExitStack()
         self._scratch = scratch or Path(self._stack.enter_context(TemporaryDirectory()))
-        self._spark, stop = open_session(settings, self._scratch)
+        self._spark, stop = self.open_session(settings)
         self._stack.callback(stop)
+
+    def open_session(self, settings: Settings) -> tuple[Any, Callable[[], None]]:
+        """A session with temporary tables of its own, and a function that ends it."""
+        return open_session(settings, self._scratch)
+
+    def translated(self, error: Exception) -> UserConversionError:
+        """An error of Spark's in one sentence."""
+        ours = translated(error, self._scratch)
+        if isinstance(ours, OutputError):
+            free_files(self._spark)
+        return ours
 
     def __enter__(self) -> SparkEngine:
         return self
@@ -51,12 +66,15 @@ class SparkEngine:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
+        """Errors of Spark as ours."""
         try:
-            with spark_errors(self._scratch):
-                yield
-        except OutputError:
-            free_files(self._spark)
+            yield
+        except ConnectionError as error:
+            raise self.translated(error) from None
+        except (UserConversionError, OSError):
             raise
+        except Exception as error:
+            raise self.translated(error) from None
 
     def versions(self) -> dict[str, str]:
         """See `Engine.versions`."""
@@ -84,15 +102,19 @@ class SparkEngine:
     def _lines(self, files: Sequence[LineFile]) -> Any:
         """The lines of files, with the link they are read from and the kind of event they hold."""
         folder = self._scratch / "lines"
-        links = linked([file for file in files if file.size], folder)
+        names = linked([file for file in files if file.size], folder)
         columns = {"file": "string", "source": "string", "file_kind": "string"}
-        rows = [(link, file.source, file.event) for link, file in links.items()]
+        rows = [(name, file.source, file.event) for name, file in names.items()]
         self.create_table("sources", columns, rows)
-        if not links:
+        if not names:
             empty = {"value": "string", "file": "string", "file_kind": "string"}
             self.create_table("no_lines", empty, [])
             return self._spark.table("no_lines")
-        lines = read_text(self._spark, pattern(folder))
+        # A folder for each compression: Sail reads no mixture.
+        text = self._spark.read.option("lineSep", "\n")
+        lines = reduce(
+            lambda some, more: some.union(more), (text.text(self.pattern(path)) for path in folder.iterdir())
+        )
         if any(file.event for file in files):
             return lines.join(self._spark.table("sources").select("file", "file_kind"), "file")
         return lines.selectExpr("*", "CAST(NULL AS STRING) AS file_kind")
@@ -125,7 +147,7 @@ class SparkEngine:
         require_columns(table, columns, files)
         with self._errors():
             schema = ", ".join(f"{self.quoted(name)} {kind}" for name, kind in columns.items())
-            rows = self._spark.read.schema(schema).parquet(*map(pattern, files))
+            rows = self._spark.read.schema(schema).parquet(*map(self.pattern, files))
             rows.createOrReplaceTempView(table)
 
     def create_table(self, table: str, columns: Columns, rows: Iterable[Sequence[Any]]) -> None:
@@ -152,8 +174,8 @@ class SparkEngine:
         As files, not in Spark's cache: they take no memory, and a lost executor loses nothing.
         """
         kept = self._scratch / f"{table}-{secrets.token_hex(4)}"
-        rows.write.options(**WRITE_OPTIONS).parquet(uri(kept))
-        again = self._spark.read.schema(rows.schema).parquet(pattern(kept))
+        rows.write.options(**self.write_options).parquet(self.uri(kept))
+        again = self._spark.read.schema(rows.schema).parquet(self.pattern(kept))
         again.createOrReplaceTempView(table)
 
     def create_view(self, table: str, sql: str) -> None:
@@ -183,9 +205,8 @@ class SparkEngine:
         by = f"({self.quoted(dataset.partition)})" if dataset.partition else ""
         with self._errors():
             rows = self._spark.sql(f"SELECT /*+ REBALANCE{by} */ {columns} FROM ({sql})")
-            rows.write.options(**WRITE_OPTIONS).partitionBy(*partition).parquet(uri(written))
+            rows.write.options(**self.write_options).partitionBy(*partition).parquet(self.uri(written))
         move(written, folder)
-        shutil.rmtree(written)
 
     def quoted(self, column: str) -> str:
         """See `Engine.quoted`."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from user_conversion.errors import DatasetError, EngineError, OutputError, UserConversionError
@@ -13,20 +11,8 @@ from user_conversion.errors import DatasetError, EngineError, OutputError, UserC
 READS_PARQUET = re.compile(r"Parquet(?:File|Record)Reader|Parquet column cannot be converted")
 
 
-@contextmanager
-def spark_errors(scratch: Path) -> Iterator[None]:
-    """Turn Spark's errors into ours; `scratch` is the folder that Spark writes to."""
-    try:
-        yield
-    except ConnectionError as error:
-        raise _translated(error, scratch) from None
-    except (UserConversionError, OSError):
-        raise
-    except Exception as error:
-        raise _translated(error, scratch) from None
-
-
-def _translated(error: Exception, scratch: Path) -> UserConversionError:
+def translated(error: Exception, scratch: Path) -> UserConversionError:
+    """An error of Spark's as one of ours; `scratch` is the folder that Spark writes to."""
     cause, text = root_cause(error), str(error)
     if "No space left on device" in text:
         return OutputError(

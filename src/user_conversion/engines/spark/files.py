@@ -14,30 +14,35 @@ ENDINGS = {"none": ".json", "gzip": ".json.gz"}
 
 
 def linked(files: Sequence[LineFile], folder: Path) -> dict[str, LineFile]:
-    """The files by the names of links to them in a new folder, which Spark reads literally.
+    """The files by the name that they have in a column `file` if folders in `folder` are read.
 
-    Spark skips names that begin with `_` or `.`, takes others for patterns, and decompresses by
-    the ending.
+    There is a folder for each compression, partitioned by that name. It holds links: Spark skips
+    files whose names begin with `_` or `.`, takes others for patterns, and decompresses by the
+    ending.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    links = {}
+    names = {}
     for number, file in enumerate(files):
-        link = folder / f"{number:08}{ENDINGS[file.compression]}"
+        name = f"file-{number}"
+        link = folder / file.compression / f"file={name}" / f"lines{ENDINGS[file.compression]}"
+        link.parent.mkdir(parents=True)
         link.symlink_to(file.path.absolute())
-        links[link.name] = file
-    return links
+        names[name] = file
+    return names
 
 
 def move(written: Path, folder: Path) -> None:
     """Take over the data files of a Spark write, under names that do not change with each run."""
     folder.mkdir(parents=True)
+    if not written.exists():  # Sail makes no folder for no rows
+        return
     for here in [written, *(path for path in written.iterdir() if path.is_dir())]:
         target = folder / here.relative_to(written)
         target.mkdir(exist_ok=True)
-        for number, file in enumerate(sorted(here.glob("part-*.parquet"))):
+        for number, file in enumerate(sorted(here.glob("*.parquet"))):
             # The scratch folder may be on another file system.
             shutil.move(file, target / f"part-{number}.parquet")
+    shutil.rmtree(written)
 
 
 def require_readable(files: Sequence[LineFile]) -> None:

@@ -95,12 +95,6 @@ def free_files(session: Any) -> None:
         jvm.java.lang.System.gc()
 
 
-def read_text(session: Any, paths: str) -> Any:
-    """The lines of text files, with the name of their file. Only Spark on Java has `_metadata`."""
-    text = session.read.option("lineSep", "\n").text(paths)
-    return text.selectExpr("value", "_metadata.file_name AS file")
-
-
 def start(settings: Settings, scratch: Path) -> Any:
     """A new session of the classic kind, in a new Java process unless there is one."""
     from pyspark import SparkConf, SparkContext

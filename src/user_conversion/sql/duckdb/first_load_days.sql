@@ -1,17 +1,37 @@
 SELECT
   CASE
     WHEN CAST(FLOOR(
-      DATE_DIFF('MICROSECOND', "t4"."registered_at", "t4"."first_loaded_at") / 86400000000
+      DATE_DIFF(
+        'SECOND',
+        DATE_TRUNC('SECOND', "t4"."registered_at"),
+        DATE_TRUNC('SECOND', "t4"."first_loaded_at")
+      ) / 86400
     ) AS BIGINT) >= 28
     THEN 28
     ELSE CAST(FLOOR(
-      DATE_DIFF('MICROSECOND', "t4"."registered_at", "t4"."first_loaded_at") / 86400000000
+      DATE_DIFF(
+        'SECOND',
+        DATE_TRUNC('SECOND', "t4"."registered_at"),
+        DATE_TRUNC('SECOND', "t4"."first_loaded_at")
+      ) / 86400
     ) AS BIGINT)
   END AS "day",
   CASE
-    WHEN CAST(FLOOR(DATE_DIFF('MICROSECOND', "t4"."registered_at", "t4"."until") / 86400000000) AS BIGINT) >= 28
+    WHEN CAST(FLOOR(
+      DATE_DIFF(
+        'SECOND',
+        DATE_TRUNC('SECOND', "t4"."registered_at"),
+        DATE_TRUNC('SECOND', "t4"."until")
+      ) / 86400
+    ) AS BIGINT) >= 28
     THEN 28
-    ELSE CAST(FLOOR(DATE_DIFF('MICROSECOND', "t4"."registered_at", "t4"."until") / 86400000000) AS BIGINT)
+    ELSE CAST(FLOOR(
+      DATE_DIFF(
+        'SECOND',
+        DATE_TRUNC('SECOND', "t4"."registered_at"),
+        DATE_TRUNC('SECOND', "t4"."until")
+      ) / 86400
+    ) AS BIGINT)
   END AS "days_observed",
   COUNT(*) AS "users"
 FROM (

@@ -1,17 +1,37 @@
 SELECT
   IF(
     CAST(FLOOR(
-      DATEDIFF(MICROSECOND, `t4`.`registered_at`, `t4`.`first_loaded_at`) / 86400000000
+      DATEDIFF(
+        SECOND,
+        DATE_TRUNC('second', `t4`.`registered_at`),
+        DATE_TRUNC('second', `t4`.`first_loaded_at`)
+      ) / 86400
     ) AS BIGINT) >= 28,
     28,
     CAST(FLOOR(
-      DATEDIFF(MICROSECOND, `t4`.`registered_at`, `t4`.`first_loaded_at`) / 86400000000
+      DATEDIFF(
+        SECOND,
+        DATE_TRUNC('second', `t4`.`registered_at`),
+        DATE_TRUNC('second', `t4`.`first_loaded_at`)
+      ) / 86400
     ) AS BIGINT)
   ) AS `day`,
   IF(
-    CAST(FLOOR(DATEDIFF(MICROSECOND, `t4`.`registered_at`, `t4`.`until`) / 86400000000) AS BIGINT) >= 28,
+    CAST(FLOOR(
+      DATEDIFF(
+        SECOND,
+        DATE_TRUNC('second', `t4`.`registered_at`),
+        DATE_TRUNC('second', `t4`.`until`)
+      ) / 86400
+    ) AS BIGINT) >= 28,
     28,
-    CAST(FLOOR(DATEDIFF(MICROSECOND, `t4`.`registered_at`, `t4`.`until`) / 86400000000) AS BIGINT)
+    CAST(FLOOR(
+      DATEDIFF(
+        SECOND,
+        DATE_TRUNC('second', `t4`.`registered_at`),
+        DATE_TRUNC('second', `t4`.`until`)
+      ) / 86400
+    ) AS BIGINT)
   ) AS `days_observed`,
   COUNT(*) AS `users`
 FROM (

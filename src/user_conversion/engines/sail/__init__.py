@@ -1,0 +1,1 @@
+"""The distributed engine without Java: the code for Spark, on Sail."""
