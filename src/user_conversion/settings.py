@@ -22,7 +22,7 @@ from user_conversion.log_format import LogFormat, log_format
 from user_conversion.weeks import time_zone
 
 SPLIT, CONVERSION = "events-split", "conversion-rate-week-after-registration"
-MEMORY_SIZE = re.compile(r"[0-9]+(\.[0-9]+)? ?[KMGT]i?B", re.IGNORECASE)
+MEMORY_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT])(i?)B", re.IGNORECASE)
 
 Paths = str | Path | Sequence[str | Path]
 Texts = str | Sequence[str]
@@ -89,20 +89,20 @@ class Settings:
     master: Annotated[
         str | None,
         Option(
-            "Spark master: local[*], spark://…, yarn, k8s://… or sc://… "
-            "[default: spark-submit's or the session's, else local[*]]",
+            "Spark master: local[*], spark://…, yarn, k8s://… or sc://…; for Sail sc://… "
+            "[default: spark-submit's or the session's, else this machine]",
             "URL",
         ),
     ] = None
     conf: Annotated[
         Pairs,
-        Option("A Spark property; may be repeated.", "KEY=VALUE"),
+        Option("A property of Spark or Sail; may be repeated.", "KEY=VALUE"),
     ] = ()
     memory_limit: Annotated[
         str | None,
         Option(
-            "Memory that DuckDB may use; it spills the rest to disk beside the output. "
-            "[default: a quarter of the machine's]",
+            "Memory that DuckDB or Sail may use; the rest is spilled to disk beside the output. "
+            "[default: DuckDB a quarter of the machine's, Sail all]",
             "SIZE",
         ),
     ] = None
@@ -181,6 +181,15 @@ class Settings:
     def counted_as(self) -> Definition:
         """The definition in force."""
         return definition(self.definition)
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The memory limit in bytes."""
+        found = MEMORY_SIZE.fullmatch(self.memory_limit or "")
+        if found is None:
+            return None
+        base = 1024 if found[3] else 1000
+        return int(float(found[1]) * base ** ("KMGT".index(found[2].upper()) + 1))
 
     @cached_property
     def properties(self) -> dict[str, str]:

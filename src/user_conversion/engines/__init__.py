@@ -12,16 +12,19 @@ from user_conversion.errors import SettingsError
 
 __all__ = ["ENGINES", "Engine", "EngineDescription", "engine_description"]
 
+LIMIT = {
+    "memory_limit": "on Spark set --conf spark.driver.memory=4g, and on a cluster "
+    "spark.executor.memory",
+}
+SERVER = {"master": "add --engine spark or sail", "conf": "add --engine spark or sail"}
+
 DUCKDB = EngineDescription(
     name="duckdb",
     home="user_conversion.engines.duckdb.engine:DuckDBEngine",
     dialect="duckdb",
     compressions=frozenset({"gzip", "zstd"}),
     line_numbers=True,
-    options={
-        "memory_limit": "on Spark set --conf spark.driver.memory=4g, and on a cluster "
-        "spark.executor.memory",
-    },
+    options=LIMIT,
 )
 SPARK = EngineDescription(
     name="spark",
@@ -29,7 +32,7 @@ SPARK = EngineDescription(
     dialect="spark",
     compressions=frozenset({"gzip"}),
     line_numbers=False,
-    options={"master": "add --engine spark", "conf": "add --engine spark"},
+    options=SERVER,
 )
 SAIL = EngineDescription(
     name="sail",
@@ -37,7 +40,7 @@ SAIL = EngineDescription(
     dialect="spark",
     compressions=frozenset({"gzip"}),
     line_numbers=False,
-    options={"master": "add --engine sail", "conf": "add --engine sail"},
+    options=LIMIT | SERVER,
 )
 
 # The first one is the default.

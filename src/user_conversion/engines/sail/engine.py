@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from user_conversion.engines.sail.errors import translated
+from user_conversion.engines.sail.errors import NotUtf8Error, translated
 from user_conversion.engines.sail.server import open_session
 from user_conversion.engines.spark.engine import SparkEngine
 from user_conversion.errors import UserConversionError
+from user_conversion.events import EventCounts
+from user_conversion.inputs.lines import LineFile, as_utf8
+from user_conversion.log_format import LogFormat
 
 if TYPE_CHECKING:
     from user_conversion.settings import Settings
@@ -33,7 +37,17 @@ class SailEngine(SparkEngine):
 
     def versions(self) -> dict[str, str]:
         """See `Engine.versions`."""
-        return {"sail": version("pysail")}
+        return {"sail": version("pysail"), "spark": self._spark.version}
+
+    def read_events(
+        self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
+    ) -> EventCounts:
+        """See `Engine.read_events`."""
+        try:
+            return super().read_events(files, log_format, latest)
+        except NotUtf8Error:
+            # Few logs need it, and one line would otherwise stop the run.
+            return super().read_events(as_utf8(files, self._scratch), log_format, latest)
 
     def uri(self, path: Path) -> str:
         """A local path as Sail reads and writes it."""

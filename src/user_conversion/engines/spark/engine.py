@@ -7,7 +7,6 @@ executors see at the same path.
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date, datetime
@@ -113,7 +112,8 @@ class SparkEngine:
         # A folder for each compression: Sail reads no mixture.
         text = self._spark.read.option("lineSep", "\n")
         lines = reduce(
-            lambda some, more: some.union(more), (text.text(self.pattern(path)) for path in folder.iterdir())
+            lambda some, more: some.union(more),
+            (text.text(self.pattern(path)) for path in folder.iterdir()),
         )
         if any(file.event for file in files):
             return lines.join(self._spark.table("sources").select("file", "file_kind"), "file")
@@ -205,7 +205,9 @@ class SparkEngine:
         by = f"({self.quoted(dataset.partition)})" if dataset.partition else ""
         with self._errors():
             rows = self._spark.sql(f"SELECT /*+ REBALANCE{by} */ {columns} FROM ({sql})")
-            rows.write.options(**self.write_options).partitionBy(*partition).parquet(self.uri(written))
+            rows.write.options(**self.write_options).partitionBy(*partition).parquet(
+                self.uri(written)
+            )
         move(written, folder)
 
     def quoted(self, column: str) -> str:

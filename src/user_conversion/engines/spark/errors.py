@@ -24,7 +24,7 @@ def translated(error: Exception, scratch: Path) -> UserConversionError:
             "Spark ran out of memory or was killed: give it more, e.g. --conf "
             "spark.driver.memory=4g, and on a cluster spark.executor.memory."
         )
-    if "StatusCode.UNAVAILABLE" in text:
+    if is_server_gone(text):
         return EngineError(
             f"Spark Connect's server is gone or cannot be reached ({cause}): "
             "check that it is running."
@@ -34,6 +34,11 @@ def translated(error: Exception, scratch: Path) -> UserConversionError:
             f"The Parquet cannot be read ({cause}); run events-split --full-refresh."
         )
     return EngineError(f"Spark failed: {cause}.")
+
+
+def is_server_gone(text: str) -> bool:
+    """Whether an error's text says that a server of Spark Connect does not answer."""
+    return "StatusCode.UNAVAILABLE" in text
 
 
 def _is_java_gone(error: Exception) -> bool:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from user_conversion.engines.environment import environment
 from user_conversion.engines.spark.errors import root_cause
 from user_conversion.engines.spark.masters import require_reachable
 from user_conversion.errors import EngineError
@@ -74,8 +75,10 @@ JAVA_OPTIONS_OF_OTHERS = (
 
 def active_context() -> Any:
     """The Spark context that runs in this process, if any."""
-    from pyspark import SparkContext
-
+    try:
+        from pyspark import SparkContext
+    except ImportError:
+        raise EngineError("Spark is not installed: pip install 'user-conversion[spark]'.") from None
     # The public `getOrCreate` would start one.
     return SparkContext._active_spark_context
 
@@ -102,7 +105,7 @@ def start(settings: Settings, scratch: Path) -> Any:
     from pyspark.sql import SparkSession
 
     require_reachable(settings.master or "")
-    with _environment(_variables(settings)), _java_output(settings.verbose) as output:
+    with environment(_variables(settings)), _java_output(settings.verbose) as output:
         try:
             # The public way to start Java shows its output, and does not tell why it failed.
             gateway = SparkContext._gateway or launch_gateway(
@@ -173,21 +176,6 @@ def _variables(settings: Settings) -> dict[str, str]:
         # Java names files in the encoding of the locale, and without one knows ASCII only.
         wanted["LC_ALL"] = "C.UTF-8"
     return wanted
-
-
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Environment variables for a while; the former values come back afterwards."""
-    before = {key: os.environ.get(key) for key in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                del os.environ[key]
-            else:
-                os.environ[key] = value
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Sequence
 from functools import reduce
@@ -47,16 +48,16 @@ class Record:
         self._texts: dict[FieldPath, Column] = {(): F.col("value")}
         self._nodes = {path[:length] for path in paths for length in range(1, len(path) + 1)}
         # Spark's parser ignores what comes after a value. So the line becomes the first element of
-        # an array. If the second element is this object, whose key no log can know, then
+        # an array. If the second element is this object, whose text no log can know, then
         # the line was exactly one value.
-        end = secrets.token_hex(8)
-        array = F.concat(F.lit("["), "value", F.lit(f',{{"{end}":""}}]'))
-        keys = [str(step) for step in self._steps((), str)]
-        parts = F.from_json(array, ArrayType(_struct([*keys, end])), JSON_OPTIONS)
+        keys = [str(step) for step in self._steps((), str)] or [""]
+        key, end = keys[0], secrets.token_hex(8)
+        array = F.concat(F.lit("["), "value", F.lit(f",{json.dumps({key: end})}]"))
+        parts = F.from_json(array, ArrayType(_struct(keys)), JSON_OPTIONS)
         self.rows = lines.withColumn("parts", parts)
         first, second = (F.get("parts", F.lit(place)) for place in range(2))
         self.is_object = F.coalesce(
-            (F.size("parts") == 2) & first.isNotNull() & second.getField(end).isNotNull(),
+            (F.size("parts") == 2) & first.isNotNull() & (second.getField(key) == end),
             F.lit(False),
         )
         self._texts |= {(key,): first.getField(key) for key in keys}

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from user_conversion.engines.spark import java
-from user_conversion.engines.spark.errors import first_line, root_cause
-from user_conversion.engines.spark.masters import require_reachable
+from user_conversion.engines.spark.connect import connected
 from user_conversion.errors import EngineError
 from user_conversion.settings import Settings
 
@@ -24,10 +23,6 @@ TUNING = {
     # A day of events is a small file; many of them make one task.
     "spark.sql.files.openCostInBytes": str(512 << 10),
 }
-# Where this is set, `pyspark.sql.functions` makes the columns of Spark Connect.
-CONNECT_MODE = "SPARK_CONNECT_MODE_ENABLED"
-# The waits between them grow to 13 seconds.
-CONNECT_RETRIES = 5
 
 
 def open_session(settings: Settings, scratch: Path) -> tuple[Any, Callable[[], None]]:
@@ -35,10 +30,6 @@ def open_session(settings: Settings, scratch: Path) -> tuple[Any, Callable[[], N
 
     Raises `EngineError` if Spark is not installed, does not start or cannot be reached.
     """
-    try:
-        import pyspark  # noqa: F401
-    except ImportError:
-        raise EngineError("Spark is not installed: pip install 'user-conversion[spark]'.") from None
     if not settings.verbose:
         logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)
         logging.getLogger().addFilter(_is_not_py4j)
@@ -51,14 +42,10 @@ def open_session(settings: Settings, scratch: Path) -> tuple[Any, Callable[[], N
 
 def _session(settings: Settings, scratch: Path, stack: ExitStack) -> tuple[Any, Mapping[str, str]]:
     """A session, and the properties that it does not have yet. The stack ends what was begun."""
-    existing = java.active_context()
     if _is_remote(settings):
-        session = _connected(settings)
-        stack.callback(session.stop)
-        if CONNECT_MODE not in os.environ:
-            os.environ[CONNECT_MODE] = "1"
-            stack.callback(os.environ.pop, CONNECT_MODE, None)
-        return session, settings.properties
+        url = settings.master or os.environ["SPARK_REMOTE"]
+        return stack.enter_context(connected(url)), settings.properties
+    existing = java.active_context()
     if existing is not None:
         _require_same_master(settings.master, existing.master)
         return _builder().getOrCreate().newSession(), settings.properties
@@ -113,32 +100,3 @@ def _configure(session: Any, properties: Mapping[str, str]) -> None:
 def _is_set(session: Any, key: str) -> bool:
     conf = java.configuration(session)
     return conf is not None and conf.contains(key)
-
-
-def _connected(settings: Settings) -> Any:
-    """A Spark Connect session."""
-    url = settings.master or os.environ["SPARK_REMOTE"]
-    require_reachable(url)
-    try:
-        from pyspark.sql.connect.session import SparkSession
-
-        session = SparkSession.builder.remote(url).create()
-        _limit_retries(session.client)
-    except ImportError as error:
-        raise EngineError(
-            f"Spark Connect needs more packages ({first_line(error)}): "
-            "pip install 'pyspark[connect]'."
-        ) from None
-    except Exception as error:
-        raise EngineError(f"Spark Connect at {url} refused: {root_cause(error)}.") from None
-    return session
-
-
-def _limit_retries(client: Any) -> None:
-    """Spark Connect would wait for ten minutes for a server that is gone."""
-    if hasattr(client, "set_retry_policies"):
-        from pyspark.sql.connect.client.retries import DefaultPolicy
-
-        client.set_retry_policies([DefaultPolicy(max_retries=CONNECT_RETRIES)])
-    else:  # Spark 3.5 has no public way
-        client._retry_policy["max_retries"] = CONNECT_RETRIES
