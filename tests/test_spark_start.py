@@ -10,7 +10,7 @@ import pytest
 from support.command import process
 from support.logs import registered, write_log
 
-from user_conversion.engines.spark.errors import spark_errors
+from user_conversion.engines.spark.errors import translated
 from user_conversion.errors import EngineError
 
 pytestmark = pytest.mark.spark
@@ -80,6 +80,6 @@ def test_a_connect_server_that_is_gone(tmp_path: Path) -> None:
         "<_MultiThreadedRendezvous of RPC that terminated with:\n"
         '\tstatus = StatusCode.UNAVAILABLE\n\tdetails = "Connection refused"\n>'
     )
-    sentence = r"gone or cannot be reached \(Connection refused\)"
-    with pytest.raises(EngineError, match=sentence), spark_errors(tmp_path):
-        raise RuntimeError(text)
+    error = translated(RuntimeError(text), tmp_path)
+    assert isinstance(error, EngineError)
+    assert "gone or cannot be reached (Connection refused)" in str(error)

@@ -53,6 +53,7 @@ def _server(settings: Settings, scratch: Path) -> Iterator[str]:
         from pysail.spark import SparkConnectServer
     except ImportError:
         raise EngineError("Sail is not installed: pip install 'user-conversion[sail]'.") from None
+    scratch.mkdir(parents=True, exist_ok=True)
     with environment(_variables(settings, scratch)):
         try:
             server = SparkConnectServer()

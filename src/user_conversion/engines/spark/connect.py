@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,6 +25,8 @@ def connected(url: str) -> Iterator[Any]:
     Raises `EngineError` if it cannot be reached or a package is missing.
     """
     require_reachable(url)
+    # Old clients with new libraries, about which a user can do nothing.
+    warnings.filterwarnings("ignore", module=r"pyspark\.")
     with environment(CONNECT_MODE):
         session = _session(url)
         try:

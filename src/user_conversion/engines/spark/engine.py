@@ -174,9 +174,13 @@ class SparkEngine:
         As files, not in Spark's cache: they take no memory, and a lost executor loses nothing.
         """
         kept = self._scratch / f"{table}-{secrets.token_hex(4)}"
-        rows.write.options(**self.write_options).parquet(self.uri(kept))
+        self._write(rows, kept)
         again = self._spark.read.schema(rows.schema).parquet(self.pattern(kept))
         again.createOrReplaceTempView(table)
+
+    def _write(self, rows: Any, folder: Path, *partition: str) -> None:
+        writer = rows.write.options(**self.write_options).partitionBy(*partition)
+        writer.parquet(self.uri(folder), compression="snappy")
 
     def create_view(self, table: str, sql: str) -> None:
         """See `Engine.create_view`."""
@@ -205,9 +209,7 @@ class SparkEngine:
         by = f"({self.quoted(dataset.partition)})" if dataset.partition else ""
         with self._errors():
             rows = self._spark.sql(f"SELECT /*+ REBALANCE{by} */ {columns} FROM ({sql})")
-            rows.write.options(**self.write_options).partitionBy(*partition).parquet(
-                self.uri(written)
-            )
+            self._write(rows, written, *partition)
         move(written, folder)
 
     def quoted(self, column: str) -> str:
