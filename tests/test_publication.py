@@ -288,10 +288,10 @@ def test_a_partition_that_may_not_be_read(tmp_path: Path, output: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 3 MB."""
+    """A file system of 5 MB."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    options = ["-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
+    options = ["-t", "tmpfs", "-o", "size=5m", "tmpfs", str(disk)]
     if os.geteuid() or subprocess.run(["mount", *options], capture_output=True).returncode:
         pytest.skip("only root may mount a small file system, and not everywhere")
     yield disk

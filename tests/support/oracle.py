@@ -191,8 +191,18 @@ def double(text: str) -> Decimal:
     return Decimal(text)
 
 
+def integer(text: str) -> int:
+    """A number without a fraction; minus zero is a float to some parsers."""
+    if text == "-0":
+        raise UndecidedError
+    return int(text)
+
+
 DECODER = json.JSONDecoder(
-    object_pairs_hook=unique_keys, parse_float=double, parse_constant=undecided
+    object_pairs_hook=unique_keys,
+    parse_int=integer,
+    parse_float=double,
+    parse_constant=undecided,
 )
 
 

@@ -16,7 +16,7 @@ from user_conversion.events import EARLIEST, Reason, Skipped
 from user_conversion.log_format import APP_LOADED, KINDS, REGISTERED, LogFormat
 from user_conversion.quarantine import CUT_MARK, RAW_LIMIT
 
-BLANK = r"\A[ \t\r\x0b\f]*\z"
+BLANK = r"\A\uFEFF?[ \t\r\x0b\f]*\z"
 INTEGER, TIMESTAMP, EPOCH_NUMBER = (
     rf"\A(?:{pattern})\z"
     for pattern in (events.INTEGER.pattern, events.TIMESTAMP, events.EPOCH_NUMBER)

@@ -24,6 +24,7 @@ from pyspark.sql.types import (
 from user_conversion.log_format import FieldPath
 
 TEXT = StringType()
+BYTE_ORDER_MARK = "\ufeff"
 JSON_OPTIONS = {
     "allowSingleQuotes": "false",
     "allowNonNumericNumbers": "false",
@@ -52,7 +53,8 @@ class Record:
         # the line was exactly one value.
         keys = [str(step) for step in self._steps((), str)] or [""]
         key, end = keys[0], secrets.token_hex(8)
-        array = F.concat(F.lit("["), "value", F.lit(f",{json.dumps({key: end})}]"))
+        value = F.expr(f"trim(LEADING '{BYTE_ORDER_MARK}' FROM value)")
+        array = F.concat(F.lit("["), value, F.lit(f",{json.dumps({key: end})}]"))
         parts = F.from_json(array, ArrayType(_struct(keys)), JSON_OPTIONS)
         self.rows = lines.withColumn("parts", parts)
         first, second = (F.get("parts", F.lit(place)) for place in range(2))
