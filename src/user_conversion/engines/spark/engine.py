@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import date, datetime
+from datetime import datetime
 from functools import reduce
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -152,16 +152,10 @@ class SparkEngine:
 
     def create_table(self, table: str, columns: Columns, rows: Iterable[Sequence[Any]]) -> None:
         """See `Engine.create_table`."""
-        kinds = list(columns.values())
-        tuples = [
-            ", ".join(_literal(value, kind) for value, kind in zip(row, kinds, strict=True))
-            for row in rows
-        ]
-        empty = ", ".join(_literal(None, kind) for kind in kinds)
-        names = ", ".join(f"`{name}`" for name in columns)
-        values = ", ".join(f"({values})" for values in tuples or [empty])
-        where = "" if tuples else "WHERE false"
-        self.create_view(table, f"SELECT * FROM VALUES {values} AS t({names}) {where}")
+        from user_conversion.engines.spark.small_tables import small_table
+
+        with self._errors():
+            small_table(self._spark, columns, rows).createOrReplaceTempView(table)
 
     def materialize(self, table: str, sql: str) -> None:
         """See `Engine.materialize`."""
@@ -222,22 +216,3 @@ class SparkEngine:
         """See `Engine.struct`."""
         fields = (f"'{name}', {value}" for name, value in values.items())
         return f"named_struct({', '.join(fields)})"
-
-
-def _literal(value: Any, kind: str) -> str:
-    """A value as SQL text; strings as hexadecimal digits, so that none can end the literal."""
-    if value is None:
-        return f"CAST(NULL AS {kind})"
-    if kind == "string":
-        return f"CAST(X'{str(value).encode(errors='replace').hex()}' AS STRING)"
-    if kind == "timestamp":
-        assert isinstance(value, datetime)
-        return f"TIMESTAMP '{value.replace(tzinfo=None).isoformat(' ')}'"
-    if kind == "date":
-        assert isinstance(value, date)
-        return f"DATE '{value.isoformat()}'"
-    return (
-        f"CAST({value} AS {kind})"
-        if isinstance(value, int)
-        else f"CAST('{float(value)}' AS {kind})"
-    )
