@@ -10,6 +10,7 @@ twice and writing with one task.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,8 +24,10 @@ SCHEMA = (
 
 
 def session(name: str) -> SparkSession:
+    # Where SPARK_REMOTE is set, the session is on that server.
+    local = {} if "SPARK_REMOTE" in os.environ else {"spark.master": "local[2]"}
     return (
-        SparkSession.builder.master("local[2]")
+        SparkSession.builder.config(map=local)
         .appName(name)
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
