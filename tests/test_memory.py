@@ -72,7 +72,7 @@ def test_impossible_memory_limit_is_wrong_usage(tmp_path: Path, log: Path, size:
     assert "--memory-limit" in done.err and "2GiB" in done.err
 
 
-def test_memory_limit_is_an_option_of_duckdb_only(tmp_path: Path, log: Path) -> None:
+def test_memory_limit_is_no_option_of_spark(tmp_path: Path, log: Path) -> None:
     options = ("--input", log, "--output", tmp_path / "o", "--memory-limit", "2GiB")
     done = command("run", *options, "--engine", "spark")
     assert done.status == 2
