@@ -6,11 +6,9 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +18,9 @@ import pytest
 from support.command import command, command_line
 from support.datasets import CONTRACT, assert_no_litter, row_counts
 from support.engines import DUCKDB
+from support.processes import PATIENCE, free_port, wait_until
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]
-PATIENCE = 120
 
 
 @dataclass(frozen=True)
@@ -44,18 +42,6 @@ class Cluster:
     def busy(self) -> int:
         """Workers with an executor at work."""
         return sum(worker["coresused"] > 0 for worker in self.state()["workers"])
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def wait_until(there: Callable[[], Any]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not there():
-        assert time.monotonic() < end, "it did not come to that in time"
-        time.sleep(0.1)
 
 
 def answers(cluster: Cluster) -> bool:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from user_conversion.datasets import Dataset
 from user_conversion.engines.sail.errors import NotUtf8Error, translated
 from user_conversion.engines.sail.server import open_session
 from user_conversion.engines.spark.engine import SparkEngine
-from user_conversion.errors import UserConversionError
+from user_conversion.errors import EngineError, UserConversionError
 from user_conversion.events import EventCounts
 from user_conversion.inputs.lines import LineFile, as_utf8
 from user_conversion.log_format import LogFormat
@@ -25,7 +26,7 @@ class SailEngine(SparkEngine):
     """See `base.Engine`."""
 
     name = "sail"
-    write_options: Mapping[str, str] = {}
+    write_options: Mapping[str, str] = {"compression": "snappy"}
 
     def open_session(self, settings: Settings) -> tuple[Any, Callable[[], None]]:
         """See `SparkEngine.open_session`."""
@@ -48,6 +49,30 @@ class SailEngine(SparkEngine):
         except NotUtf8Error:
             # Few logs need it, and one line would otherwise stop the run.
             return super().read_events(as_utf8(files, self._scratch), log_format, latest)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """See `Engine.rows`."""
+        found = super().rows(sql)
+        self._require_all_workers()
+        return found
+
+    def write(self, sql: str, dataset: Dataset, folder: Path) -> None:
+        """See `Engine.write`."""
+        super().write(sql, dataset, folder)
+        self._require_all_workers()
+
+    def _require_all_workers(self) -> None:
+        """Raise `EngineError` if tasks were repeated, which Sail does when a worker is lost.
+
+        Sail 0.7.2 can then lose rows without an error.
+        """
+        with self._errors():
+            (repeated,) = self._spark.sql(
+                "SELECT count(*) AS tasks FROM system.execution.tasks "
+                f"WHERE session_id = '{self._spark.session_id}' AND attempt > 0"
+            ).collect()
+        if repeated.tasks:
+            raise EngineError("Sail lost a worker and repeated its tasks: run the command again.")
 
     def uri(self, path: Path) -> str:
         """A local path as Sail reads and writes it."""

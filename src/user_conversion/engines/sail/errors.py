@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from user_conversion.engines.spark.errors import is_server_gone, root_cause
 from user_conversion.errors import DatasetError, EngineError, OutputError, UserConversionError
+
+# What the server and the workers say when a worker does not answer.
+WORKER_LOST = re.compile(
+    "lost worker|connection re(?:fused|set)|broken pipe|error reading a body from connection",
+    re.IGNORECASE,
+)
 
 
 class NotUtf8Error(EngineError):
@@ -28,6 +35,8 @@ def translated(error: Exception, scratch: Path) -> UserConversionError:
         return EngineError(
             f"Sail's server is gone or cannot be reached ({cause}): check that it is running."
         )
+    if WORKER_LOST.search(text):
+        return EngineError(f"Sail lost a worker ({cause}): run the command again.")
     if "Parquet error" in text:
         return DatasetError(
             f"The Parquet cannot be read ({cause}); run events-split --full-refresh."
