@@ -26,7 +26,7 @@ class SailEngine(SparkEngine):
     """See `base.Engine`."""
 
     name = "sail"
-    write_options: Mapping[str, str] = {"compression": "snappy"}
+    write_options: Mapping[str, str] = {}
 
     def open_session(self, settings: Settings) -> tuple[Any, Callable[[], None]]:
         """See `SparkEngine.open_session`."""
