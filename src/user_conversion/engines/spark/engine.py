@@ -100,7 +100,7 @@ class SparkEngine:
 
     def _lines(self, files: Sequence[LineFile]) -> Any:
         """The lines of files, with the link they are read from and the kind of event they hold."""
-        folder = self._scratch / "lines"
+        folder = self._scratch / f"lines-{secrets.token_hex(4)}"
         names = linked([file for file in files if file.size], folder)
         columns = {"file": "string", "source": "string", "file_kind": "string"}
         rows = [(name, file.source, file.event) for name, file in names.items()]

@@ -20,7 +20,6 @@ def linked(files: Sequence[LineFile], folder: Path) -> dict[str, LineFile]:
     files whose names begin with `_` or `.`, takes others for patterns, and decompresses by the
     ending.
     """
-    shutil.rmtree(folder, ignore_errors=True)
     names = {}
     for number, file in enumerate(files):
         name = f"file-{number}"
