@@ -56,13 +56,12 @@ class Record:
         value = F.expr(f"trim(LEADING '{BYTE_ORDER_MARK}' FROM value)")
         array = F.concat(F.lit("["), value, F.lit(f",{json.dumps({key: end})}]"))
         parts = F.from_json(array, ArrayType(_struct(keys)), JSON_OPTIONS)
-        self.rows = lines.withColumn("parts", parts)
         first, second = (F.get("parts", F.lit(place)) for place in range(2))
-        self.is_object = F.coalesce(
-            (F.size("parts") == 2) & first.isNotNull() & (second.getField(key) == end),
-            F.lit(False),
-        )
-        self._texts |= {(key,): first.getField(key) for key in keys}
+        is_one = (F.size("parts") == 2) & (second.getField(key) == end)
+        rows = lines.withColumn("parts", parts)
+        self.rows = rows.withColumns({"record": first, "is_one": is_one})
+        self.is_object = F.coalesce(F.col("is_one") & F.col("record").isNotNull(), F.lit(False))
+        self._texts |= {(key,): F.col("record").getField(key) for key in keys}
         for parent in sorted(self._nodes, key=len):
             self._parse_inner(parent)
 
