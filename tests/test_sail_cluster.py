@@ -80,9 +80,9 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         yield Cluster(f"sc://{HOST}:{port}", here)
 
 
-@pytest.fixture
-def logs(tmp_path: Path) -> Path:
-    folder = tmp_path / "in"
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("logs")
     for seed in range(4):
         log = folder / f"{seed}.json"
         command("sample", "--seed", seed, "--users", 20_000, "--days", 60, "--output", log)
