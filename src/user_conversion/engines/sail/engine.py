@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
@@ -20,6 +21,9 @@ from user_conversion.log_format import LogFormat
 
 if TYPE_CHECKING:
     from user_conversion.settings import Settings
+
+# How many seconds the workers of a cluster may take to start.
+PATIENCE = 60
 
 
 class SailEngine(SparkEngine):
@@ -44,6 +48,7 @@ class SailEngine(SparkEngine):
         self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
     ) -> EventCounts:
         """See `Engine.read_events`."""
+        self._wait_for_workers()
         try:
             return super().read_events(files, log_format, latest)
         except NotUtf8Error:
@@ -66,13 +71,25 @@ class SailEngine(SparkEngine):
 
         Sail 0.7.2 can then lose rows without an error.
         """
-        with self._errors():
-            (repeated,) = self._spark.sql(
-                "SELECT count(*) AS tasks FROM system.execution.tasks "
-                f"WHERE session_id = '{self._spark.session_id}' AND attempt > 0"
-            ).collect()
-        if repeated.tasks:
+        if self._count("system.execution.tasks", "attempt > 0"):
             raise EngineError("Sail lost a worker and repeated its tasks: run the command again.")
+
+    def _wait_for_workers(self) -> None:
+        """Wait for workers that are starting: Sail gives them no part of a query that has begun."""
+        end = time.monotonic() + PATIENCE
+        while self._count("system.cluster.workers", "status = 'PENDING'"):
+            if time.monotonic() > end:
+                return
+            time.sleep(0.1)
+
+    def _count(self, table: str, condition: str) -> int:
+        """The number of rows about this session in a table of Sail's own."""
+        with self._errors():
+            ((rows,),) = self._spark.sql(
+                f"SELECT count(*) FROM {table} "
+                f"WHERE session_id = '{self._spark.session_id}' AND {condition}"
+            ).collect()
+        return int(rows)
 
     def uri(self, path: Path) -> str:
         """A local path as Sail reads and writes it."""
