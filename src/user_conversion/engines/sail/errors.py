@@ -10,7 +10,7 @@ from user_conversion.errors import DatasetError, EngineError, OutputError, UserC
 
 # What the server and the workers say when a worker does not answer.
 WORKER_LOST = re.compile(
-    "lost worker|connection re(?:fused|set)|broken pipe|error reading a body from connection",
+    "lost worker|connection (?:refused|reset|closed)|broken pipe|reading a body from connection",
     re.IGNORECASE,
 )
 
