@@ -14,6 +14,8 @@ from support.datasets import assert_no_litter, read_dataset
 from support.engines import DUCKDB, EngineUnderTest
 from support.logs import registered, write_log
 
+from user_conversion.errors import EngineError
+
 pytestmark = pytest.mark.sail
 pytest.importorskip("pysail", reason="Sail is not installed")
 
@@ -106,3 +108,17 @@ def test_bytes_that_are_not_utf8_in_some_of_the_files(tmp_path: Path) -> None:
         (str(plain), "\ufffd"),
         (str(zipped), "\ufffd"),
     ]
+
+
+def test_lines_that_are_lost_are_noticed(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from user_conversion.engines.spark.engine import SparkEngine
+
+    keep = SparkEngine._keep
+    monkeypatch.setattr(
+        SparkEngine, "_keep", lambda engine, table, rows: keep(engine, table, rows.limit(999))
+    )
+    with pytest.raises(EngineError, match="1 of 1000 lines were not counted"):
+        SAIL.split(tmp_path / "output", log)
+    assert not (tmp_path / "output" / "ledger.json").exists()
