@@ -144,10 +144,10 @@ def event_is_text(patch: Patch, _: EngineUnderTest) -> None:
 
     def name_and_copy(reader: Any) -> None:
         name_tables(reader)
-        for table in ("new_user_registration", "new_app_loaded"):
+        for table, event in (("new_user_registration", REGISTERED), ("new_app_loaded", APP_LOADED)):
             reader._session.execute(
                 f"CREATE TABLE {table}_as_text AS "
-                f"SELECT * REPLACE (event::VARCHAR AS event) FROM {table}"
+                f"SELECT * REPLACE ('{event}'::VARCHAR AS event) FROM {table}"
             )
             reader._session.execute(f"CREATE OR REPLACE VIEW {table} AS FROM {table}_as_text")
 
