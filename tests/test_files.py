@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from backports import zstd
@@ -16,6 +17,8 @@ from support.engines import EngineUnderTest
 from support.logs import app_loaded, registered, write_log
 
 from user_conversion.inputs.lines import LineFile, count_lines, has_more_lines
+from user_conversion.inputs.preparation import Prepared, prepare
+from user_conversion.jobs import events_split
 
 TIME = "2020-11-02T06:21:14Z"
 
@@ -417,6 +420,27 @@ def test_file_that_grows_is_read_up_to_its_length_at_the_start(
     again = engine.command("events-split", "--input", log, "--output", output, "--format", "json")
     assert again.json()["events"]["registered"] == written[0]
     assert users(output) == list(range(written[0]))
+
+
+def test_compressed_file_that_grows_fails_the_run(
+    engine: EngineUnderTest, tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log.json.gz"
+    log.write_bytes(gzip.compress(line(1) + b"\n"))
+
+    def prepare_and_grow(*arguments: Any) -> Prepared:
+        prepared = prepare(*arguments)
+        with log.open("ab") as file:
+            file.write(gzip.compress(line(2) + b"\n"))
+        return prepared
+
+    options = ["events-split", "--input", log, "--output", output]
+    with monkeypatch.context() as patch:
+        patch.setattr(events_split, "prepare", prepare_and_grow)
+        assert_refused(engine.command(*options), log, "changed while it was read")
+    assert users(output) == []
+    assert engine.command(*options).status == 0
+    assert users(output) == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from support.command import Finished, command, command_line, process
 from support.datasets import assert_no_litter, read_dataset
 from support.engines import EngineUnderTest
 from support.logs import app_loaded, registered, write_log
+from support.outputs import rendered
 from support.publishing import (
     FAULT,
     NEW,
@@ -29,8 +30,11 @@ from support.publishing import (
     published,
 )
 
+from user_conversion import publication
 from user_conversion.errors import OutputError
+from user_conversion.manifest import TOP, Manifest
 from user_conversion.publication import OutputFolder
+from user_conversion.roll_forward import roll_forward
 
 TIME = "2020-11-02T06:21:14Z"
 
@@ -141,6 +145,31 @@ def test_several_files_to_a_partition_are_replaced(tmp_path: Path) -> None:
         with OutputFolder(output, "test") as folder:
             publish(folder, {"day": {"part-0.parquet": run, "part-1.parquet": run}}, run)
         assert published(output)["day"] == [run, run]
+
+
+def test_report_shows_the_record_beside_it_after_a_kill(
+    tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = write_log(tmp_path / "logs" / "a.json", [line(1)]).parent
+    options = ["run", "--input", logs, "--output", output]
+    assert command(*options).status == 0
+    before = (output / "run.json").read_text()
+    write_log(logs / "b.json", [line(2)])
+
+    def kill_before_the_record(manifest: Manifest, *folders: Path) -> None:
+        if "run.json" in manifest.folders.get(TOP, ()):
+            raise KeyboardInterrupt
+        roll_forward(manifest, *folders)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publication, "roll_forward", kill_before_the_record)
+        assert command(*options).status != 0
+    assert (output / "run.json").read_text() == before
+    assert (output / "report.html").read_text() == rendered(output)
+    with OutputFolder(output, "test"):
+        pass
+    assert (output / "run.json").read_text() != before
+    assert (output / "report.html").read_text() == rendered(output)
 
 
 # ---------------------------------------------------------------- two runs at once

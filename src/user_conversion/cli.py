@@ -63,16 +63,13 @@ def run(
     format: Format = OutputFormat.TABLE,  # noqa: A002
 ) -> None:
     """Split the events, compute the conversion, write the report."""
-    from user_conversion.outputs import PAGE, write
+    from user_conversion.outputs import PAGE
     from user_conversion.runs import Run
 
-    with Run("run", settings) as this:
+    with Run("run", settings, report=not no_report) as this:
         split = this.split()
         this.convert()
-    page = None
-    if not no_report:
-        page = settings.folder / PAGE
-        write(_record(this), "html", page)
+    page = None if no_report else settings.folder / PAGE
     _print(_record(this), format, split=split, page=page)
 
 

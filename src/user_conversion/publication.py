@@ -168,6 +168,10 @@ class Publication:
         """Stage a JSON document for the top of the output folder."""
         write_document(self.folder / name, document)
 
+    def write_text(self, name: str, text: str) -> None:
+        """Stage a text for the top of the output folder."""
+        (self.folder / name).write_text(text, encoding="utf-8")
+
 
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, ParamSpec, TypeVar
 
-from user_conversion import __version__
+from user_conversion import __version__, outputs
 from user_conversion.engines import Engine
 from user_conversion.engines.opening import open_engine
 from user_conversion.errors import DatasetError
@@ -26,11 +26,13 @@ from user_conversion.settings import CONVERSION, SPLIT, Settings
 class Run:
     """A run of one or both jobs; leaving the block stops the engine and frees the output folder.
 
-    After the block without an error, `record` is what was written to `run.json`.
+    After the block without an error, `record` is what was written to `run.json`. With a `report`,
+    the page of this record is published together with it.
     """
 
-    def __init__(self, command: str, settings: Settings) -> None:
+    def __init__(self, command: str, settings: Settings, *, report: bool = False) -> None:
         self.record: RunRecord | None = None
+        self._report = report
         self._command = command
         self._settings = settings
         self._stack = ExitStack()
@@ -89,7 +91,7 @@ class Run:
         self._jobs[job] = record
 
     def _save(self) -> None:
-        """Write `run.json`: this run, and the last run of each job."""
+        """Write `run.json`, with this run and the last run of each job, and the report."""
         jobs = self._previous_jobs() | self._jobs
         conversion = jobs.get(CONVERSION, {}).get("parameters", {})
         self.record = RunRecord.of(
@@ -111,6 +113,8 @@ class Run:
         )
         with self._output.publication() as publication:
             self.record.save(publication)
+            if self._report:
+                publication.write_text(outputs.PAGE, outputs.render(self.record, "html"))
 
     def _previous_jobs(self) -> dict[str, Any]:
         try:

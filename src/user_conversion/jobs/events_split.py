@@ -192,11 +192,14 @@ class _Job:
 
 
 def _grown(prepared: Prepared) -> list[Path]:
-    """The files to which lines were added. Raises `InputError` for other changes."""
+    """The files to which lines were added. Raises `InputError` for other changes.
+
+    Lines can be added only to newline-delimited JSON that is not compressed.
+    """
     changed = [each for each in prepared.inputs if not each.file.is_unchanged()]
     for each in changed:
         if not each.can_grow or not each.identity.begins(each.file.path):
-            raise InputError(f"'{each.file.path}' was replaced while it was read; run again.")
+            raise InputError(f"'{each.file.path}' changed while it was read; run again.")
     return [each.file.path for each in changed]
 
 

@@ -66,13 +66,7 @@ class DuckDBEngine:
             return
         require_columns(table, columns, files, self._connection)
         paths = ", ".join(literal(glob.escape(str(file))) for file in files)
-        selected = ", ".join(
-            # A cast between the two timestamp types is slow: it uses a calendar library.
-            f'make_timestamp(epoch_us("{name}")) AS "{name}"'
-            if kind == "timestamp"
-            else f'"{name}"'
-            for name, kind in columns.items()
-        )
+        selected = ", ".join(_loaded(name, kind) for name, kind in columns.items())
         self.create_view(
             table, f"SELECT {selected} FROM read_parquet([{paths}], hive_partitioning = false)"
         )
@@ -146,9 +140,17 @@ class DuckDBEngine:
             return self._connection.execute(sql)
 
 
+# A cast between the two timestamp types is slow, because it uses a calendar library. So an instant
+# goes from one to the other by its microseconds.
+
+
+def _loaded(name: str, kind: str) -> str:
+    """A column of a Parquet file as it is computed with."""
+    as_loaded = f'make_timestamp(epoch_us("{name}"))' if kind == "timestamp" else f'"{name}"'
+    return f'{as_loaded} AS "{name}"'
+
+
 def _stored(name: str, kind: str) -> str:
-    """A column as it is written."""
-    # A cast between the two timestamp types is slow: it uses a calendar library.
-    return (
-        f'make_timestamptz(epoch_us("{name}")) AS "{name}"' if kind == "timestamp" else f'"{name}"'
-    )
+    """A column as it is written to a Parquet file."""
+    as_stored = f'make_timestamptz(epoch_us("{name}"))' if kind == "timestamp" else f'"{name}"'
+    return f'{as_stored} AS "{name}"'

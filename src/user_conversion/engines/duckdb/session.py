@@ -60,10 +60,13 @@ def memory_limit(session: duckdb.DuckDBPyConnection) -> int:
 
 
 def move_to_disk(session: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Keep new tables in a file, where DuckDB compresses them to a third."""
+    """Keep new tables in a file, where DuckDB compresses them to a third.
+
+    Tables that are in memory already stay there and are still found by their names.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     session.execute(f"ATTACH {literal(str(folder / 'tables.duckdb'))} AS on_disk")
-    session.execute("USE on_disk")
+    session.execute("SET search_path = 'on_disk.main,memory.main'")
 
 
 def create_table(
