@@ -187,7 +187,7 @@ def tables_are_in_the_cache(patch: Patch, _: EngineUnderTest) -> None:
 
 
 def spark_is_not_tuned(patch: Patch, _: EngineUnderTest) -> None:
-    patch.setattr(f"{SPARK}.session.TUNING", {})
+    patch.setattr(f"{SPARK}.session.TUNING", {"spark.sql.adaptive.enabled": "false"})
     patch.setattr(f"{SPARK}.engine.SparkEngine.write_options", {})
 
 
