@@ -252,6 +252,14 @@ def test_a_url_is_no_folder(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_unknown_choices_are_answered_with_the_list() -> None:
+    done = command("run", "--engine", "oracle")
+    assert done.err == (
+        "user-conversion: Unknown engine 'oracle': choose one of duckdb, spark, sail.\n"
+    )
+    assert "choose one of next-week, same-week" in command("run", "--definition", "ever").err
+
+
 @pytest.mark.parametrize("what", WRONG_USAGE)
 def test_wrong_usage(log: Path, output: Path, what: str) -> None:
     name, *options = WRONG_USAGE[what]

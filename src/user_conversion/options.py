@@ -6,7 +6,6 @@ import inspect
 import os
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,11 +26,6 @@ def option(name: str, help: str, metavar: str | None = None, **more: Any) -> Any
     return typer.Option(f"--{name}", help=help, metavar=metavar, show_envvar=False, **more)
 
 
-def _choice(name: str, values: Iterable[str]) -> Any:
-    """The type of an option that has one of some values."""
-    return StrEnum(name, {value.upper().replace("-", "_"): value for value in values})
-
-
 # Settings of several texts, each of which is an option given again.
 REPEATED = ("registered", "app_loaded", "field", "conf")
 
@@ -40,7 +34,9 @@ def _parameter(name: str) -> inspect.Parameter:
     """The command line's parameter for one setting."""
     setting = options()[name][1]
     kind, more = _type(name, setting)
-    shown = option(name.replace("_", "-"), setting.help, setting.metavar, **more)
+    # The settings check choices: their sentence says what to do.
+    metavar = f"<{'|'.join(setting.choices)}>" if setting.choices else setting.metavar
+    shown = option(name.replace("_", "-"), setting.help, metavar, **more)
     default = getattr(Settings, name)
     return inspect.Parameter(
         name,
@@ -61,14 +57,11 @@ def _type(name: str, setting: Option) -> tuple[Any, dict[str, Any]]:
         return datetime | None, {"formats": ["%Y-%m-%d"]}
     if name in REPEATED:
         return list[str] | None, {"envvar": None}
-    if setting.choices:
-        return _choice(name, setting.choices), {}
     return options()[name][0], {}
 
 
 def _settings(given: dict[str, Any], more_input: Iterable[Path]) -> Settings:
     values = {name: value for name, value in given.items() if value is not None}
-    values |= {name: value.value for name, value in values.items() if isinstance(value, StrEnum)}
     for name in REPEATED:
         # Typer would split the variable at spaces, which the names of events may have.
         if name in given and name not in values and (text := os.environ.get(_variable(name))):
