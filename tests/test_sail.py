@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import socket
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from support.command import Finished, command, process
 from support.datasets import assert_no_litter, read_dataset
 from support.engines import DUCKDB, EngineUnderTest
 from support.logs import registered, write_log
+from support.processes import free_port
 
 from user_conversion.errors import EngineError
 
@@ -60,16 +60,17 @@ def test_sail_is_not_installed(tmp_path: Path, log: Path) -> None:
 
 
 def test_nobody_listens_at_the_master(log: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-    master = f"sc://127.0.0.1:{port}"
+    master = f"sc://127.0.0.1:{free_port()}"
     assert f"{master} cannot be reached" in refusal(log, "--master", master)
 
 
 def test_setting_that_sail_does_not_take(log: Path) -> None:
     sentence = refusal(log, "--conf", "execution.batch_size=many")
     assert "Sail did not start" in sentence and "BATCH_SIZE" in sentence
+
+
+def test_master_of_spark(log: Path) -> None:
+    assert "is no server of Sail" in refusal(log, "--master", "spark://127.0.0.1:7077")
 
 
 @pytest.mark.parametrize("option", [("--memory-limit", "1GB"), ("--conf", "mode=local")])

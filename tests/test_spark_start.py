@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from time import monotonic
 
 import pytest
 from support.command import process
 from support.logs import registered, write_log
+from support.processes import free_port
 
 from user_conversion.engines.spark.errors import translated
 from user_conversion.errors import EngineError
@@ -38,12 +38,6 @@ def refusal(log: Path, *options: str, **environment: str) -> str:
     return sentence
 
 
-def closed_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
 def test_spark_is_not_installed(tmp_path: Path, log: Path) -> None:
     (tmp_path / "pyspark.py").write_text("raise ImportError('no such thing')")
     sentence = refusal(log, PYTHONPATH=str(tmp_path))
@@ -52,7 +46,7 @@ def test_spark_is_not_installed(tmp_path: Path, log: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["spark", "k8s://https", "sc"])
 def test_nobody_listens_at_the_master(log: Path, scheme: str) -> None:
-    master = f"{scheme}://127.0.0.1:{closed_port()}"
+    master = f"{scheme}://127.0.0.1:{free_port()}"
     assert f"{master} cannot be reached" in refusal(log, "--master", master)
 
 

@@ -21,6 +21,7 @@ from user_conversion.inputs.lines import WHITESPACE
 from user_conversion.log_format import APP_LOADED, REGISTERED, FieldPath, LogFormat
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 CLOCK_TOLERANCE = timedelta(days=1)
 
 # Python refuses to convert texts of more than 4,300 digits.
@@ -34,7 +35,7 @@ EPOCH_NUMBER = r"[0-9]+(\.[0-9]+)?([eE][+]?[0-9]{1,2})?"
 SMALLEST_EPOCH, LARGEST_EPOCH = 100_000_000, 4_200_000_000
 EPOCH_UNITS = (1, 10**3, 10**6, 10**9)
 
-BOM = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Reason(StrEnum):
@@ -155,7 +156,7 @@ def read_line(
     `latest` is the last acceptable instant (`CLOCK_TOLERANCE` after the run began). `kind` is the
     kind of event that every line of the file is, if the log format says so. Raises `Rejected`.
     """
-    text = line.removeprefix(BOM).strip(WHITESPACE)
+    text = line.removeprefix(BYTE_ORDER_MARK).strip(WHITESPACE)
     if not text:
         return Skipped.BLANK
     record = _parse_object(text)

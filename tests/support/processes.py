@@ -11,6 +11,7 @@ PATIENCE = 120
 
 
 def free_port() -> int:
+    """A port that nothing listens at."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 

@@ -13,8 +13,7 @@ from user_conversion.errors import SettingsError
 __all__ = ["ENGINES", "Engine", "EngineDescription", "engine_description"]
 
 LIMIT = {
-    "memory_limit": "on Spark set --conf spark.driver.memory=4g, and on a cluster "
-    "spark.executor.memory",
+    "memory_limit": "set --conf spark.driver.memory=4g, and on a cluster spark.executor.memory",
 }
 SERVER = {"master": "add --engine spark or sail", "conf": "add --engine spark or sail"}
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from user_conversion.events import BYTE_ORDER_MARK
 from user_conversion.inputs import compression, json_kinds, tables
 from user_conversion.inputs.compression import LogStream, compression_of
 from user_conversion.inputs.content import Content, Kind
@@ -16,7 +17,6 @@ SAMPLE = 1 << 18
 # Read if the first record is longer than the sample.
 LARGE_SAMPLE = 1 << 24
 NOT_TEXT = "not text"
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 BINARY = (
     (re.compile(rb"PAR1"), Kind.PARQUET),

@@ -18,6 +18,7 @@ from user_conversion.errors import EngineError, UserConversionError
 from user_conversion.events import EventCounts
 from user_conversion.inputs.lines import LineFile, as_utf8
 from user_conversion.log_format import LogFormat
+from user_conversion.parquet import write_empty
 
 if TYPE_CHECKING:
     from user_conversion.settings import Settings
@@ -65,6 +66,9 @@ class SailEngine(SparkEngine):
         """See `Engine.write`."""
         super().write(sql, dataset, folder)
         self._require_all_workers()
+        if dataset.partition is None and not any(folder.iterdir()):
+            # Sail writes no file without rows; one must replace the file of the run before.
+            write_empty(dataset.columns, folder / "part-0.parquet")
 
     def _require_all_workers(self) -> None:
         """Raise `EngineError` if tasks were repeated, which Sail does when a worker is lost.

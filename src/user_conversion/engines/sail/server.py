@@ -25,16 +25,23 @@ def open_session(settings: Settings, scratch: Path) -> tuple[Any, Callable[[], N
 
     Raises `EngineError` if Sail is not installed, does not start or cannot be reached.
     """
-    own = _own_properties(settings)
-    if settings.master and (own or settings.memory_limit):
-        option = "--memory-limit" if settings.memory_limit else f"--conf {next(iter(own))}"
-        raise EngineError(f"{option} is for a server that this command starts: leave --master out.")
+    if settings.master:
+        _check_master(settings.master, settings)
     with ExitStack() as stack:
         url = settings.master or stack.enter_context(_server(settings, scratch))
         session = stack.enter_context(connected(url))
         for key, value in (_session_properties(settings) | REQUIRED).items():
             session.conf.set(key, value)
         return session, stack.pop_all().close
+
+
+def _check_master(master: str, settings: Settings) -> None:
+    if not master.startswith("sc://"):
+        raise EngineError(f"--master {master} is no server of Sail: sc://host:port.")
+    own = _own_properties(settings)
+    if own or settings.memory_limit:
+        option = "--memory-limit" if settings.memory_limit else f"--conf {next(iter(own))}"
+        raise EngineError(f"{option} is for a server that this command starts: leave --master out.")
 
 
 def _session_properties(settings: Settings) -> dict[str, str]:

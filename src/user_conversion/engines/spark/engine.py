@@ -24,7 +24,7 @@ from user_conversion.errors import EngineError, OutputError, UserConversionError
 from user_conversion.events import EventCounts
 from user_conversion.inputs.lines import LineFile
 from user_conversion.log_format import APP_LOADED, REGISTERED, LogFormat
-from user_conversion.parquet import require_columns, write_empty
+from user_conversion.parquet import require_columns
 
 if TYPE_CHECKING:
     from user_conversion.settings import Settings
@@ -207,8 +207,6 @@ class SparkEngine:
             rows = self._spark.sql(f"SELECT /*+ REBALANCE{by} */ {columns} FROM ({sql})")
             self._write(rows, written, *partition)
         move(written, folder)
-        if not partition and not any(folder.iterdir()):  # Sail writes no file without rows
-            write_empty(dataset.columns, folder / "part-0.parquet")
 
     def quoted(self, column: str) -> str:
         """See `Engine.quoted`."""

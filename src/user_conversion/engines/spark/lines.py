@@ -5,14 +5,14 @@ Each rule is one Column, and one Column is the verdict. No Python runs on the ex
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - PySpark's own convention
 
 from user_conversion import events
 from user_conversion.engines.spark.record import Record
-from user_conversion.events import EARLIEST, Reason, Skipped
+from user_conversion.events import EARLIEST, MICROSECOND, Reason, Skipped
 from user_conversion.log_format import APP_LOADED, KINDS, REGISTERED, LogFormat
 from user_conversion.quarantine import CUT_MARK, RAW_LIMIT
 
@@ -22,7 +22,6 @@ INTEGER, TIMESTAMP, EPOCH_NUMBER = (
     for pattern in (events.INTEGER.pattern, events.TIMESTAMP, events.EPOCH_NUMBER)
 )
 OFFSET = 2  # its group in TIMESTAMP
-MICROSECOND = timedelta(microseconds=1)
 
 
 def read_lines(lines: DataFrame, log_format: LogFormat, latest: datetime) -> DataFrame:

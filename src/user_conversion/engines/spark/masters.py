@@ -1,4 +1,4 @@
-"""Whether a Spark master can be reached."""
+"""Whether a Spark master or another server can be reached."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def require_reachable(master: str) -> None:
         else:
             return
     raise EngineError(
-        f"The Spark master {master} cannot be reached ({problems[0]}): check the URL and that it "
+        f"The server {master} cannot be reached ({problems[0]}): check the URL and that it "
         "is running."
     )

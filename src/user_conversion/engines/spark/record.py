@@ -21,10 +21,10 @@ from pyspark.sql.types import (
     StructType,
 )
 
+from user_conversion.events import BYTE_ORDER_MARK
 from user_conversion.log_format import FieldPath
 
 TEXT = StringType()
-BYTE_ORDER_MARK = "\ufeff"
 JSON_OPTIONS = {
     "allowSingleQuotes": "false",
     "allowNonNumericNumbers": "false",
@@ -53,7 +53,7 @@ class Record:
         # the line was exactly one value.
         keys = [str(step) for step in self._steps((), str)] or [""]
         key, end = keys[0], secrets.token_hex(8)
-        value = F.expr(f"trim(LEADING '{BYTE_ORDER_MARK}' FROM value)")
+        value = F.expr(f"trim(LEADING '{BYTE_ORDER_MARK.decode()}' FROM value)")
         array = F.concat(F.lit("["), value, F.lit(f",{json.dumps({key: end})}]"))
         parts = F.from_json(array, ArrayType(_struct(keys)), JSON_OPTIONS)
         first, second = (F.get("parts", F.lit(place)) for place in range(2))

@@ -55,7 +55,7 @@ def _session(settings: Settings, scratch: Path, stack: ExitStack) -> tuple[Any, 
 
 
 def _is_not_py4j(record: logging.LogRecord) -> bool:
-    # `spark_errors` reports broken connections in one sentence.
+    # `errors.translated` reports broken connections in one sentence.
     return "py4j" not in record.pathname
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - PySpark's own convention
 
 from user_conversion.datasets import Columns
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
+from user_conversion.events import EARLIEST, MICROSECOND
 
 
 def small_table(
@@ -34,7 +32,7 @@ def small_table(
 def _plain(value: Any) -> Any:
     """A value as JSON has it; an instant in microseconds since 1970."""
     if isinstance(value, datetime):
-        return (value.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
+        return (value.replace(tzinfo=UTC) - EARLIEST) // MICROSECOND
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, str):
