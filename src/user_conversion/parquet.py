@@ -60,13 +60,6 @@ def row_counts(files: Sequence[Path]) -> dict[Path, int]:
     return {Path(name): rows for name, rows in _footers(ROWS, files, "", duckdb.connect())}
 
 
-def write_empty(columns: Columns, file: Path) -> None:
-    """Write a file without rows."""
-    names = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in columns.items())
-    with duckdb.connect() as session:
-        session.execute(f"COPY (SELECT {names} LIMIT 0) TO {_literal(str(file))} (FORMAT parquet)")
-
-
 def _footers(
     sql: str, files: Sequence[Path], of_what: str, session: duckdb.DuckDBPyConnection
 ) -> list[tuple[Any, ...]]:

@@ -89,20 +89,20 @@ class Settings:
     master: Annotated[
         str | None,
         Option(
-            "Spark master: local[*], spark://…, yarn, k8s://… or sc://…; for Sail sc://… "
+            "Spark master: local[*], spark://…, yarn, k8s://… or sc://… (Spark Connect). "
             "[default: spark-submit's or the session's, else this machine]",
             "URL",
         ),
     ] = None
     conf: Annotated[
         Pairs,
-        Option("A property of Spark or Sail; may be repeated.", "KEY=VALUE"),
+        Option("A property of Spark; may be repeated.", "KEY=VALUE"),
     ] = ()
     memory_limit: Annotated[
         str | None,
         Option(
-            "Memory that DuckDB or Sail may use; the rest is spilled to disk beside the output. "
-            "[default: DuckDB a quarter of the machine's, Sail all]",
+            "Memory that DuckDB may use; the rest is spilled to disk beside the output. "
+            "[default: a quarter of the machine's]",
             "SIZE",
         ),
     ] = None

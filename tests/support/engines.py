@@ -24,7 +24,7 @@ from user_conversion.settings import Settings
 
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
 # How many times fewer examples a property test gets: a Spark job takes as long as 50 of DuckDB's.
-COSTS = {"duckdb": 1, "spark": 50, "sail": 20}
+COSTS = {"duckdb": 1, "spark": 50}
 
 
 @dataclass(frozen=True)

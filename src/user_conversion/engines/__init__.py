@@ -15,7 +15,7 @@ __all__ = ["ENGINES", "Engine", "EngineDescription", "engine_description"]
 LIMIT = {
     "memory_limit": "set --conf spark.driver.memory=4g, and on a cluster spark.executor.memory",
 }
-SERVER = {"master": "add --engine spark or sail", "conf": "add --engine spark or sail"}
+SERVER = {"master": "add --engine spark", "conf": "add --engine spark"}
 
 DUCKDB = EngineDescription(
     name="duckdb",
@@ -33,17 +33,9 @@ SPARK = EngineDescription(
     line_numbers=False,
     options=SERVER,
 )
-SAIL = EngineDescription(
-    name="sail",
-    home="user_conversion.engines.sail.engine:SailEngine",
-    dialect="spark",
-    compressions=frozenset({"gzip"}),
-    line_numbers=False,
-    options=LIMIT | SERVER,
-)
 
 # The first one is the default.
-ENGINES = {each.name: each for each in (DUCKDB, SPARK, SAIL)}
+ENGINES = {each.name: each for each in (DUCKDB, SPARK)}
 
 
 def engine_description(name: str) -> EngineDescription:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 import io
-import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from user_conversion.inputs.compression import NONE, LogStream
+from user_conversion.inputs.compression import LogStream
 
 CHUNK = 1 << 18
 SAMPLE = 1 << 16
@@ -111,31 +109,6 @@ def line_batches(file: LineFile) -> Iterator[list[bytes]]:
             parts = [begun]
     if last := b"".join(parts):
         yield [last]
-
-
-def as_utf8(files: Sequence[LineFile], folder: Path) -> list[LineFile]:
-    """The files, those with bytes that are not UTF-8 as copies with replacement characters."""
-    return [file if _is_utf8(file) else _replaced(file, folder) for file in files]
-
-
-def _is_utf8(file: LineFile) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        for chunk in chunks(file):
-            decoder.decode(chunk)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _replaced(file: LineFile, folder: Path) -> LineFile:
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    path = folder / f"utf8-{secrets.token_hex(4)}.json"
-    with path.open("w", encoding="utf-8", newline="") as copy:
-        copy.writelines(map(decoder.decode, chunks(file)))
-        copy.write(decoder.decode(b"", final=True))
-    return replace(file, path=path, compression=NONE, size=path.stat().st_size)
 
 
 def has_more_lines(file: LineFile, number: int) -> bool:

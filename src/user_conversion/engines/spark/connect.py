@@ -1,4 +1,4 @@
-"""Sessions of Spark Connect, which Sail speaks too."""
+"""Sessions of Spark Connect."""
 
 from __future__ import annotations
 

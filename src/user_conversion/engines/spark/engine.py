@@ -111,7 +111,7 @@ class SparkEngine:
             empty = {"value": "string", "file": "string", "file_kind": "string"}
             self.create_table("no_lines", empty, [])
             return self._spark.table("no_lines")
-        # A folder for each compression: Sail reads no mixture.
+        # A folder for each compression, by which Spark decompresses.
         text = self._spark.read.option("lineSep", "\n")
         lines = reduce(
             lambda some, more: some.union(more),

@@ -33,8 +33,6 @@ def linked(files: Sequence[LineFile], folder: Path) -> dict[str, LineFile]:
 def move(written: Path, folder: Path) -> None:
     """Take over the data files of a Spark write, under names that do not change with each run."""
     folder.mkdir(parents=True)
-    if not written.exists():  # Sail makes no folder without rows
-        return
     for here in [written, *(path for path in written.iterdir() if path.is_dir())]:
         target = folder / here.relative_to(written)
         target.mkdir(exist_ok=True)

@@ -1,1 +1,0 @@
-"""The distributed engine without Java: the code for Spark, on Sail."""
