@@ -1,15 +1,15 @@
 """Compile the metric's expressions into the SQL files that the engines run.
 
-python scripts/compile_metric.py          write src/user_conversion/sql/
+python scripts/compile_metric.py          write src/user_conversion/metric/sql/
 python scripts/compile_metric.py --check  fail if a file is not what it would write
 """
 
 import sys
 from pathlib import Path
 
-from user_conversion.metric_sql import DIALECTS, compile_statement, statements
+from user_conversion.metric.compiled import DIALECTS, compile_statement, statements
 
-FOLDER = Path(__file__).parent.parent / "src" / "user_conversion" / "sql"
+FOLDER = Path(__file__).parent.parent / "src" / "user_conversion" / "metric" / "sql"
 
 
 def compiled() -> dict[Path, str]:

@@ -42,8 +42,8 @@ from support.strategies import (
     undecided_lines,
 )
 
-from user_conversion.events import Event, Rejected, Skipped, read_line
-from user_conversion.log_format import LogFormat as Product
+from user_conversion.rules.events import Event, Rejected, Skipped, read_line
+from user_conversion.rules.log_format import LogFormat as Product
 
 CASES = bad_input_table.cases()
 DATASETS = {"registered": "user_registration", "app_loaded": "app_loaded"}

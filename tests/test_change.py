@@ -12,8 +12,8 @@ import pytest
 from support.engines import EngineUnderTest
 from support.logs import app_loaded, registered, write_log
 
-from user_conversion.change import Change, change
-from user_conversion.weeks import week_label
+from user_conversion.answer.change import Change, change
+from user_conversion.rules.weeks import week_label
 
 CHANNELS = {"ad": (0.6, 0.05), "mail": (0.3, 0.11), None: (0.1, 0.07)}
 Rows = list[dict[str, Any]]

@@ -7,16 +7,8 @@ from datetime import date, timedelta
 import pytest
 from support.outputs import Drawing, Page
 
-from user_conversion.outputs.folding import (
-    Period,
-    SegmentRow,
-    fold_cohorts,
-    fold_days,
-    fold_segments,
-)
-from user_conversion.outputs.page import charts, scales
-from user_conversion.outputs.page.page import render
-from user_conversion.results import (
+from user_conversion.answer.record import RunRecord
+from user_conversion.answer.results import (
     Cohort,
     ConversionResult,
     Figures,
@@ -28,8 +20,16 @@ from user_conversion.results import (
     Segmentation,
     WeekResult,
 )
-from user_conversion.run_record import RunRecord
-from user_conversion.weeks import week_label
+from user_conversion.outputs.folding import (
+    Period,
+    SegmentRow,
+    fold_cohorts,
+    fold_days,
+    fold_segments,
+)
+from user_conversion.outputs.page import charts, scales
+from user_conversion.outputs.page.page import render
+from user_conversion.rules.weeks import week_label
 
 
 def test_segments_after_the_largest_twenty_are_pooled() -> None:

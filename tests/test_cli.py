@@ -254,9 +254,7 @@ def test_a_url_is_no_folder(
 
 def test_unknown_choices_are_answered_with_the_list() -> None:
     done = command("run", "--engine", "oracle")
-    assert done.err == (
-        "user-conversion: Unknown engine 'oracle': choose one of duckdb, spark.\n"
-    )
+    assert done.err == ("user-conversion: Unknown engine 'oracle': choose one of duckdb, spark.\n")
     assert "choose one of next-week, same-week" in command("run", "--definition", "ever").err
 
 

@@ -19,7 +19,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.prepared import prepare_found
 
-from user_conversion.errors import InputError, OutputError
 from user_conversion.inputs import archives, convert, json_text
 from user_conversion.inputs.compression import compression_of
 from user_conversion.inputs.content import NotALogError
@@ -33,7 +32,8 @@ from user_conversion.inputs.lines import (
     longest_line,
 )
 from user_conversion.inputs.preparation import require_logs
-from user_conversion.log_format import LogFormat, log_format, parse_path
+from user_conversion.rules.errors import InputError, OutputError
+from user_conversion.rules.log_format import LogFormat, log_format, parse_path
 
 DEFAULT = LogFormat()
 ALL = frozenset({"gzip", "zstd"})

@@ -15,10 +15,10 @@ import pytest
 from support.command import command
 from typer.main import get_command
 
-from user_conversion import datasets
+from user_conversion.answer.record import RunRecord
 from user_conversion.cli import app
-from user_conversion.log_format import log_format, path_text, presets
-from user_conversion.run_record import RunRecord
+from user_conversion.rules import datasets
+from user_conversion.rules.log_format import log_format, path_text, presets
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "user_conversion"

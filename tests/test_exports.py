@@ -15,9 +15,9 @@ from support.logs import app_loaded, registered
 from support.outputs import SAMPLE, WORKED_EXAMPLE, page_on, rendered, run
 
 from user_conversion import outputs
-from user_conversion.errors import DatasetError, OutputError, SettingsError
-from user_conversion.results import ConversionResult
-from user_conversion.run_record import RunRecord
+from user_conversion.answer.record import RunRecord
+from user_conversion.answer.results import ConversionResult
+from user_conversion.rules.errors import DatasetError, OutputError, SettingsError
 
 
 def test_csv_has_a_line_for_each_week(output: Path) -> None:
@@ -153,7 +153,7 @@ import sys
 from pathlib import Path
 from user_conversion import outputs
 from user_conversion.outputs import terminal
-from user_conversion.run_record import RunRecord
+from user_conversion.answer.record import RunRecord
 record = RunRecord.load(Path(sys.argv[1]))
 terminal.show_conversion(terminal.console(), record.conversion)
 for format in outputs.WRITERS:

@@ -16,14 +16,14 @@ from support.engines import EngineUnderTest
 from support.logs import app_loaded, registered, write_log
 from support.strategies import RUN_STARTED, definitions, zones
 
-from user_conversion.definitions import definition
-from user_conversion.finality import (
+from user_conversion.answer.finality import (
     Finality,
     Gaps,
     last_observed_day,
     missing_days,
     runs,
 )
+from user_conversion.rules.definitions import definition
 
 UTC_ZONE = ZoneInfo("UTC")
 DAY = timedelta(days=1)

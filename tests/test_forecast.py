@@ -19,9 +19,9 @@ from support import oracle
 from support.engines import EngineUnderTest
 from support.logs import app_loaded, registered, write_log
 
-from user_conversion.beta_binomial import BetaBinomial, Share, next_share
-from user_conversion.forecast import Curve, Forecast, forecast, past_forecasts
-from user_conversion.weeks import day_rows
+from user_conversion.answer.beta_binomial import BetaBinomial, Share, next_share
+from user_conversion.answer.forecast import Curve, Forecast, forecast, past_forecasts
+from user_conversion.rules.weeks import day_rows
 
 # How the conversions of a week spread over the days of the week after, Monday to Sunday.
 DELAY = (0.3, 0.2, 0.14, 0.12, 0.1, 0.08, 0.06)

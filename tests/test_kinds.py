@@ -13,11 +13,11 @@ import duckdb
 import pytest
 from backports import zstd
 
-from user_conversion.errors import InputError
 from user_conversion.inputs import compression, kinds
 from user_conversion.inputs.content import Kind
 from user_conversion.inputs.kinds import recognise
-from user_conversion.log_format import LogFormat, log_format, parse_path
+from user_conversion.rules.errors import InputError
+from user_conversion.rules.log_format import LogFormat, log_format, parse_path
 
 DEFAULT = LogFormat()
 EVENT = '{"event":"registered","timestamp":"2020-11-02T06:21:14Z","initiator_id":1}'

@@ -15,7 +15,7 @@ from support.prepared import prepare_found
 from user_conversion.inputs.files import find_files
 from user_conversion.inputs.json_text import value_at
 from user_conversion.inputs.lines import LineFile
-from user_conversion.log_format import LogFormat, log_format
+from user_conversion.rules.log_format import LogFormat, log_format
 
 ALL = frozenset({"gzip", "zstd"})
 

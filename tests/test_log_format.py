@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from user_conversion.errors import SettingsError
-from user_conversion.log_format import (
+from user_conversion.rules.errors import SettingsError
+from user_conversion.rules.log_format import (
     APP_LOADED,
     REGISTERED,
     LogFormat,

@@ -23,7 +23,7 @@ from support.engines import DUCKDB, EngineUnderTest
 from support.logs import app_loaded, registered, scratch_folder, write_log
 from support.strategies import Question, event_line, event_logs, questions
 
-from user_conversion.results import ConversionResult
+from user_conversion.answer.results import ConversionResult
 
 # ---------------------------------------------------------------- one user per case
 

@@ -8,11 +8,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from user_conversion.forecast import Curve, Forecast, PastForecast, past_forecasts
+from user_conversion.answer.forecast import Curve, Forecast, PastForecast, past_forecasts
+from user_conversion.answer.results import Figures, WeekResult
 from user_conversion.outputs.page import charts, forecasts
 from user_conversion.outputs.words import notes
-from user_conversion.results import Figures, WeekResult
-from user_conversion.weeks import week_label
+from user_conversion.rules.weeks import week_label
 
 
 def week(label: str, converted: int, expected: Forecast | None = None) -> WeekResult:

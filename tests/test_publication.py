@@ -30,11 +30,11 @@ from support.publishing import (
     published,
 )
 
-from user_conversion import publication
-from user_conversion.errors import OutputError
-from user_conversion.manifest import TOP, Manifest
-from user_conversion.publication import OutputFolder
-from user_conversion.roll_forward import roll_forward
+from user_conversion.places import publication
+from user_conversion.places.manifest import TOP, Manifest
+from user_conversion.places.publication import OutputFolder
+from user_conversion.places.roll_forward import roll_forward
+from user_conversion.rules.errors import OutputError
 
 TIME = "2020-11-02T06:21:14Z"
 
@@ -177,7 +177,7 @@ def test_report_shows_the_record_beside_it_after_a_kill(
 HOLD = """
 import sys
 from pathlib import Path
-from user_conversion.publication import OutputFolder
+from user_conversion.places.publication import OutputFolder
 with OutputFolder(Path(sys.argv[1]), "events-split"):
     print("held", flush=True)
     sys.stdin.read()

@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from user_conversion.errors import SettingsError
-from user_conversion.sample import SampleParameters, generate_lines, write_sample
+from user_conversion.jobs.sample import SampleParameters, generate_lines, write_sample
+from user_conversion.rules.errors import SettingsError
 
 DATASET = Path(__file__).parents[1] / "data-input" / "dataset.json"
 

@@ -11,7 +11,7 @@ from support.logs import registered, write_log
 from support.processes import free_port
 
 from user_conversion.engines.spark.errors import translated
-from user_conversion.errors import EngineError
+from user_conversion.rules.errors import EngineError
 
 pytestmark = pytest.mark.spark
 pytest.importorskip("pyspark")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, chi2, chi2_contingency
 
-from user_conversion.statistics import (
+from user_conversion.answer.statistics import (
     IndependenceTest,
     chi_squared_p_value,
     describe,

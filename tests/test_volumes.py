@@ -23,8 +23,8 @@ from support.publishing import (
     published,
 )
 
-from user_conversion import renaming
-from user_conversion.publication import OutputFolder
+from user_conversion.places import renaming
+from user_conversion.places.publication import OutputFolder
 
 DATASETS = (
     "user_registration",

@@ -1,7 +1,7 @@
 """Raw event logs in, weekly user conversion out.
 
 `run` does what the command does and returns the answer. The metric itself is functions over Ibis
-tables, for any backend of Ibis (see `user_conversion.conversion` and
+tables, for any backend of Ibis (see `user_conversion.metric.conversion` and
 docs/how-to/notebook-and-library.md). All names are imported on first use, so that
 `import user_conversion` stays fast.
 """
@@ -12,26 +12,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from user_conversion.conversion import (
+    from user_conversion.jobs.run import run
+    from user_conversion.metric.conversion import (
         cohort_table,
         earliest_registrations,
         registered_users,
         user_conversion,
         weekly_summary,
     )
-    from user_conversion.runs import run
-    from user_conversion.weeks import calendar_rows
+    from user_conversion.rules.weeks import calendar_rows
 
 __version__ = "0.1.0"
 
 _MODULES = {
-    "calendar_rows": "weeks",
-    "cohort_table": "conversion",
-    "earliest_registrations": "conversion",
-    "registered_users": "conversion",
-    "run": "runs",
-    "user_conversion": "conversion",
-    "weekly_summary": "conversion",
+    "calendar_rows": "rules.weeks",
+    "cohort_table": "metric.conversion",
+    "earliest_registrations": "metric.conversion",
+    "registered_users": "metric.conversion",
+    "run": "jobs.run",
+    "user_conversion": "metric.conversion",
+    "weekly_summary": "metric.conversion",
 }
 __all__ = [
     "__version__",

@@ -22,7 +22,7 @@ def main() -> None:
         print(f"user-conversion {__version__}")
         return
     from user_conversion.cli import app
-    from user_conversion.errors import SettingsError, UserConversionError
+    from user_conversion.rules.errors import SettingsError, UserConversionError
 
     # A container is stopped like Ctrl-C: at once; the previous output stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

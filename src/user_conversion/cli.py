@@ -63,8 +63,8 @@ def run(
     format: Format = OutputFormat.TABLE,  # noqa: A002
 ) -> None:
     """Split the events, compute the conversion, write the report."""
+    from user_conversion.jobs.run import Run
     from user_conversion.outputs import PAGE
-    from user_conversion.runs import Run
 
     with Run("run", settings, report=not no_report) as this:
         split = this.split()
@@ -76,9 +76,9 @@ def run(
 @command(app, "events-split", SPLIT)
 def events_split(settings: Settings, format: Format = OutputFormat.TABLE) -> None:  # noqa: A002
     """Raw events to user_registration, app_loaded and rejected_events, by day."""
+    from user_conversion.jobs.run import Run
     from user_conversion.outputs import terminal
     from user_conversion.outputs.tables import json_text
-    from user_conversion.runs import Run
 
     with Run("events-split", settings) as this:
         split = this.split()
@@ -97,7 +97,7 @@ def events_split(settings: Settings, format: Format = OutputFormat.TABLE) -> Non
 @command(app, CONVERSION, CONVERSION, alias="conversion-rate")
 def conversion_rate(settings: Settings, format: Format = OutputFormat.TABLE) -> None:  # noqa: A002
     """Parquet to user_conversion and weekly_summary; prints the metric (alias conversion-rate)."""
-    from user_conversion.runs import Run
+    from user_conversion.jobs.run import Run
 
     with Run(CONVERSION, settings) as this:
         this.convert()
@@ -107,9 +107,9 @@ def conversion_rate(settings: Settings, format: Format = OutputFormat.TABLE) -> 
 @command(app, "check", CONVERSION)
 def check(settings: Settings, format: Format = OutputFormat.TABLE) -> None:  # noqa: A002
     """Has the rate changed? Compares the newest complete week; exit status 3 if it has."""
+    from user_conversion.jobs.run import Run
     from user_conversion.outputs import changes, terminal
     from user_conversion.outputs.tables import json_text
-    from user_conversion.runs import Run
 
     with Run("check", settings) as this:
         result = this.convert()
@@ -165,8 +165,8 @@ def report(
     ] = None,
 ) -> None:
     """The last conversion as one self-contained HTML file; or csv, json, md."""
+    from user_conversion.answer.record import RunRecord
     from user_conversion.outputs import PAGE, write
-    from user_conversion.run_record import RunRecord
 
     target = file or (output / PAGE if format == "html" else None)
     write(RunRecord.load(output), format, target)
@@ -185,7 +185,7 @@ def inspect_logs(
     ] = False,
 ) -> None:
     """What the logs are: kinds of files, names of events, fields, and the command to run."""
-    from user_conversion.inspection import inspect
+    from user_conversion.inputs.inspection import inspect
     from user_conversion.outputs import terminal
 
     found = inspect([str(path) for path in paths])
@@ -211,8 +211,8 @@ def sample(
     ] = None,
 ) -> None:
     """Write a synthetic, reproducible event log."""
-    from user_conversion.publication import output_errors
-    from user_conversion.sample import SampleParameters, write_sample
+    from user_conversion.jobs.sample import SampleParameters, write_sample
+    from user_conversion.places.publication import output_errors
 
     given = {"seed": seed, "users": users, "days": days, "start": start and start.date()}
     parameters = SampleParameters(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]

@@ -14,12 +14,12 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
-from user_conversion.datasets import check_attributes
-from user_conversion.definitions import DEFINITIONS, Definition, definition
 from user_conversion.engines import ENGINES, engine_description
-from user_conversion.errors import SettingsError
-from user_conversion.log_format import LogFormat, log_format
-from user_conversion.weeks import time_zone
+from user_conversion.rules.datasets import check_attributes
+from user_conversion.rules.definitions import DEFINITIONS, Definition, definition
+from user_conversion.rules.errors import SettingsError
+from user_conversion.rules.log_format import LogFormat, log_format
+from user_conversion.rules.weeks import time_zone
 
 SPLIT, CONVERSION = "events-split", "conversion-rate-week-after-registration"
 MEMORY_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT])(i?)B", re.IGNORECASE)

@@ -14,12 +14,12 @@ from hypothesis import settings
 
 from support.command import Finished, command
 from support.strategies import RUN_STARTED
+from user_conversion.answer.results import ConversionResult
 from user_conversion.engines import ENGINES, Engine, EngineDescription
 from user_conversion.engines.opening import open_engine
 from user_conversion.jobs.conversion_rate import compute_conversion
 from user_conversion.jobs.events_split import SplitResult, split_events
-from user_conversion.publication import OutputFolder
-from user_conversion.results import ConversionResult
+from user_conversion.places.publication import OutputFolder
 from user_conversion.settings import Settings
 
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from support.command import Finished, command
 from support.logs import app_loaded, registered, write_log
 from user_conversion import outputs
-from user_conversion.run_record import RunRecord
+from user_conversion.answer.record import RunRecord
 
 SAMPLE = Path(__file__).parents[2] / "data-input" / "dataset.json"
 

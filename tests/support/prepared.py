@@ -7,7 +7,7 @@ from pathlib import Path
 from user_conversion.inputs.files import Found
 from user_conversion.inputs.preparation import Prepared, prepare
 from user_conversion.inputs.reading_plan import plan_reading
-from user_conversion.log_format import LogFormat
+from user_conversion.rules.log_format import LogFormat
 
 
 def prepare_found(

@@ -11,8 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from user_conversion import publication, renaming
-from user_conversion.publication import OutputFolder
+from user_conversion.places import publication, renaming
+from user_conversion.places.publication import OutputFolder
 
 # Partitions as they are before and after: name of each file, and in it which run it is from.
 OLD = {

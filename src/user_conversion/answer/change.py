@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from user_conversion.beta_binomial import BetaBinomial, next_share
-from user_conversion.forecast import FEWEST_WEEKS, MOST_WEEKS
-from user_conversion.statistics import SIGNIFICANCE_LEVEL, is_small_sample, percent
+from user_conversion.answer.beta_binomial import BetaBinomial, next_share
+from user_conversion.answer.forecast import FEWEST_WEEKS, MOST_WEEKS
+from user_conversion.answer.statistics import SIGNIFICANCE_LEVEL, is_small_sample, percent
 
 ROSE, FELL, SEGMENTS, AS_USUAL = "rate_rose", "rate_fell", "segments_changed", "as_usual"
 TOO_FEW_WEEKS = "too_few_weeks"

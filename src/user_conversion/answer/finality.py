@@ -12,9 +12,9 @@ from datetime import UTC, date, datetime
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from user_conversion.definitions import Definition
-from user_conversion.log_format import APP_LOADED, REGISTERED
-from user_conversion.weeks import DAY, WEEK, monday_of, start_of_day
+from user_conversion.rules.definitions import Definition
+from user_conversion.rules.log_format import APP_LOADED, REGISTERED
+from user_conversion.rules.weeks import DAY, WEEK, monday_of, start_of_day
 
 UNFINISHED = "unfinished"
 MISSING_DAYS = "missing_days"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from user_conversion.beta_binomial import BetaBinomial, Share, next_share
+from user_conversion.answer.beta_binomial import BetaBinomial, Share, next_share
 
 # Complete weeks that a forecast needs, and the most it looks at: rates drift.
 FEWEST_WEEKS = 4

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from user_conversion.documents import read_document
-from user_conversion.errors import DatasetError
-from user_conversion.publication import RUN_RECORD, Publication
-from user_conversion.results import ConversionResult
+from user_conversion.answer.results import ConversionResult
+from user_conversion.places.documents import read_document
+from user_conversion.places.publication import RUN_RECORD, Publication
+from user_conversion.rules.errors import DatasetError
 from user_conversion.settings import CONVERSION
 
 VERSION = 1

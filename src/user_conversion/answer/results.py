@@ -10,19 +10,19 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
-from user_conversion.change import Change
-from user_conversion.definitions import Definition, definition
-from user_conversion.events import EventCounts
-from user_conversion.finality import Gaps
-from user_conversion.forecast import Forecast, PastForecast
-from user_conversion.statistics import (
+from user_conversion.answer.change import Change
+from user_conversion.answer.finality import Gaps
+from user_conversion.answer.forecast import Forecast, PastForecast
+from user_conversion.answer.statistics import (
     IndependenceTest,
     independence_test,
     is_small_sample,
     percent,
     wilson_interval,
 )
-from user_conversion.weeks import DAY, monday_of
+from user_conversion.rules.definitions import Definition, definition
+from user_conversion.rules.events import EventCounts
+from user_conversion.rules.weeks import DAY, monday_of
 
 # Full days after the registration that are counted one by one: four weeks.
 HORIZON = 28

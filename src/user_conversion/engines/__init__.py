@@ -8,7 +8,7 @@ metric and the tests take it from there.
 from __future__ import annotations
 
 from user_conversion.engines.base import Engine, EngineDescription
-from user_conversion.errors import SettingsError
+from user_conversion.rules.errors import SettingsError
 
 __all__ = ["ENGINES", "Engine", "EngineDescription", "engine_description"]
 

@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from user_conversion.datasets import Columns, Dataset
-from user_conversion.events import EventCounts
-from user_conversion.log_format import LogFormat
+from user_conversion.rules.datasets import Columns, Dataset
+from user_conversion.rules.events import EventCounts
+from user_conversion.rules.log_format import LogFormat
 
 if TYPE_CHECKING:
     from user_conversion.inputs.lines import LineFile

@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from user_conversion.errors import InputError
 from user_conversion.inputs.files import is_hidden
+from user_conversion.rules.errors import InputError
 
 CHUNK = 1 << 18
 BROKEN = (

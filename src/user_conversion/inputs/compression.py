@@ -12,7 +12,7 @@ import zlib
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from user_conversion.errors import InputError
+from user_conversion.rules.errors import InputError
 
 if TYPE_CHECKING or sys.version_info < (3, 14):
     from backports import zstd

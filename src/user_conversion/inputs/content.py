@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from user_conversion.errors import InputError
-from user_conversion.log_format import FieldPath
+from user_conversion.rules.errors import InputError
+from user_conversion.rules.log_format import FieldPath
 
 
 class Kind(Enum):

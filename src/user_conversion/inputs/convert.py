@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from user_conversion.errors import InputError, OutputError
 from user_conversion.inputs import archives, compression, tables
 from user_conversion.inputs.compression import LogStream
 from user_conversion.inputs.content import Content, Kind, NotALogError
@@ -16,7 +15,8 @@ from user_conversion.inputs.files import InputFile, SkippedFile
 from user_conversion.inputs.kinds import recognise
 from user_conversion.inputs.lines import LineFile, bytes_between
 from user_conversion.inputs.records import lines_of_records
-from user_conversion.log_format import LogFormat
+from user_conversion.rules.errors import InputError, OutputError
+from user_conversion.rules.log_format import LogFormat
 
 CHUNK = 1 << 18
 
@@ -121,7 +121,7 @@ class Conversion:
                 out.writelines(lines_of_records(stream, content, self._format))
 
     def _write_parquet(self, path: Path, source: str, target: Path, event: str | None) -> None:
-        from user_conversion import parquet
+        from user_conversion.places import parquet
 
         columns = parquet.column_types(path, source)
         embedded = self._format.embedded

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from user_conversion.errors import InputError
+from user_conversion.rules.errors import InputError
 
 # Hadoop and Spark do not read files and folders with such names either.
 HIDDEN = ("_", ".")

@@ -7,7 +7,7 @@ from typing import Any
 
 from user_conversion.inputs.content import Content, Kind
 from user_conversion.inputs.json_text import DECODER, WHITESPACE, as_object, value_at
-from user_conversion.log_format import FieldPath, LogFormat, needed_fields
+from user_conversion.rules.log_format import FieldPath, LogFormat, needed_fields
 
 LINES_TO_LOOK_AT = 100
 LINES = Content(Kind.LINES)

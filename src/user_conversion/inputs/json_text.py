@@ -11,9 +11,9 @@ import re
 from collections.abc import Generator, Iterator
 from typing import Any, NoReturn
 
-from user_conversion.errors import InputError
 from user_conversion.inputs.compression import LogStream
-from user_conversion.log_format import FieldPath, path_text
+from user_conversion.rules.errors import InputError
+from user_conversion.rules.log_format import FieldPath, path_text
 
 CHUNK = 1 << 18
 LARGEST_RECORD = 1 << 29

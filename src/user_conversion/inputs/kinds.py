@@ -7,11 +7,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from user_conversion.events import BYTE_ORDER_MARK
 from user_conversion.inputs import compression, json_kinds, tables
 from user_conversion.inputs.compression import LogStream, compression_of
 from user_conversion.inputs.content import Content, Kind
-from user_conversion.log_format import LogFormat
+from user_conversion.rules.events import BYTE_ORDER_MARK
+from user_conversion.rules.log_format import LogFormat
 
 SAMPLE = 1 << 18
 # Read if the first record is longer than the sample.

@@ -11,15 +11,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from user_conversion.documents import read_document
-from user_conversion.errors import DatasetError
-from user_conversion.events import EventCounts
 from user_conversion.inputs.files import InputFile
 from user_conversion.inputs.identity import Identity
 from user_conversion.inputs.reading_plan import KnownFile
-from user_conversion.log_format import LogFormat, attributes_of
-from user_conversion.publication import LEDGER, Publication
-from user_conversion.row_counts import Rows
+from user_conversion.places.documents import read_document
+from user_conversion.places.publication import LEDGER, Publication
+from user_conversion.places.row_counts import Rows
+from user_conversion.rules.errors import DatasetError
+from user_conversion.rules.events import EventCounts
+from user_conversion.rules.log_format import LogFormat, attributes_of
 
 VERSION = 3
 

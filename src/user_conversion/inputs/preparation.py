@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from user_conversion.errors import InputError
 from user_conversion.inputs import compression
 from user_conversion.inputs.compression import LogStream
 from user_conversion.inputs.content import Content, Kind, NotALogError
@@ -16,7 +15,8 @@ from user_conversion.inputs.files import SkippedFile
 from user_conversion.inputs.identity import unfinished_line
 from user_conversion.inputs.lines import LineFile, bytes_between
 from user_conversion.inputs.reading_plan import FileToRead, KnownFile
-from user_conversion.log_format import LogFormat
+from user_conversion.rules.errors import InputError
+from user_conversion.rules.log_format import LogFormat
 
 EXAMPLES = 3
 

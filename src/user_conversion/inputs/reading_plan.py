@@ -9,7 +9,7 @@ from pathlib import Path
 from user_conversion.inputs.compression import is_compressed
 from user_conversion.inputs.files import InputFile, SkippedFile
 from user_conversion.inputs.identity import Identity
-from user_conversion.log_format import LogFormat
+from user_conversion.rules.log_format import LogFormat
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from user_conversion.inputs import json_text, tables
 from user_conversion.inputs.compression import LogStream
 from user_conversion.inputs.content import Content, Kind
 from user_conversion.inputs.json_text import Cursor
-from user_conversion.log_format import FieldPath, LogFormat
+from user_conversion.rules.log_format import FieldPath, LogFormat
 
 CHUNK = 1 << 18
 

@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from user_conversion.errors import InputError
 from user_conversion.inputs.compression import LogStream
 from user_conversion.inputs.content import Content, Kind
 from user_conversion.inputs.json_text import DECODER, one_line
-from user_conversion.log_format import LogFormat, needed_fields
+from user_conversion.rules.errors import InputError
+from user_conversion.rules.log_format import LogFormat, needed_fields
 
 TAB = "\t"
 DELIMITERS = (TAB, ",", ";", "|")

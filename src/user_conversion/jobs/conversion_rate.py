@@ -6,19 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from user_conversion import datasets
-from user_conversion.change import change
-from user_conversion.datasets import WEEKLY_SUMMARY, Dataset
-from user_conversion.engines import Engine
-from user_conversion.errors import DatasetError, SettingsError
-from user_conversion.finality import Finality, Gaps, last_observed_day
-from user_conversion.forecast import PastForecast
-from user_conversion.jobs import forecasts
-from user_conversion.ledger import Ledger
-from user_conversion.log_format import APP_LOADED, CHANNEL, REGISTERED, LogFormat, did_you_mean
-from user_conversion.metric_sql import metric_sql
-from user_conversion.publication import OutputFolder, Publication
-from user_conversion.results import (
+from user_conversion.answer.change import change
+from user_conversion.answer.finality import Finality, Gaps, last_observed_day
+from user_conversion.answer.forecast import PastForecast
+from user_conversion.answer.results import (
     DEVICE_TYPE,
     ConversionResult,
     Daily,
@@ -30,9 +21,23 @@ from user_conversion.results import (
     WeekResult,
     cohort_triangle,
 )
-from user_conversion.row_counts import require_rows
-from user_conversion.settings import Settings
-from user_conversion.weeks import (
+from user_conversion.engines import Engine
+from user_conversion.inputs.ledger import Ledger
+from user_conversion.jobs import forecasts
+from user_conversion.metric.compiled import metric_sql
+from user_conversion.places.publication import OutputFolder, Publication
+from user_conversion.places.row_counts import require_rows
+from user_conversion.rules import datasets
+from user_conversion.rules.datasets import WEEKLY_SUMMARY, Dataset
+from user_conversion.rules.errors import DatasetError, SettingsError
+from user_conversion.rules.log_format import (
+    APP_LOADED,
+    CHANNEL,
+    REGISTERED,
+    LogFormat,
+    did_you_mean,
+)
+from user_conversion.rules.weeks import (
     CALENDAR_COLUMNS,
     DAY,
     DAY_COLUMNS,
@@ -43,6 +48,7 @@ from user_conversion.weeks import (
     start_of_day,
     time_zone,
 )
+from user_conversion.settings import Settings
 
 
 def compute_conversion(

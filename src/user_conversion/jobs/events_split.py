@@ -7,25 +7,26 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from user_conversion import datasets, quarantine
-from user_conversion.datasets import REJECTED_EVENTS, Dataset
 from user_conversion.engines import Engine, engine_description
-from user_conversion.errors import EngineError, InputError, UserConversionError
-from user_conversion.events import CLOCK_TOLERANCE, EventCounts, Reason
 from user_conversion.inputs.files import Found, SkippedFile, find_files
+from user_conversion.inputs.ledger import Batch, Ledger
 from user_conversion.inputs.lines import LineFile
 from user_conversion.inputs.preparation import Prepared, prepare, require_logs
 from user_conversion.inputs.reading_plan import KnownFile, ReadingPlan, plan_reading
+from user_conversion.jobs import quarantine
 from user_conversion.jobs.superseded import (
     Superseded,
     add_past_events,
     add_unfinished,
     name_previous,
 )
-from user_conversion.ledger import Batch, Ledger
-from user_conversion.log_format import LogFormat
-from user_conversion.publication import OutputFolder, Publication
-from user_conversion.row_counts import count_rows, require_rows
+from user_conversion.places.publication import OutputFolder, Publication
+from user_conversion.places.row_counts import count_rows, require_rows
+from user_conversion.rules import datasets
+from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset
+from user_conversion.rules.errors import EngineError, InputError, UserConversionError
+from user_conversion.rules.events import CLOCK_TOLERANCE, EventCounts, Reason
+from user_conversion.rules.log_format import LogFormat
 from user_conversion.settings import Settings
 
 
@@ -218,7 +219,7 @@ def _require_all_written(ledger: Ledger) -> None:
 def _require_events(counts: EventCounts, files: Sequence[LineFile], log_format: LogFormat) -> None:
     if counts.registered or counts.app_loaded or counts.lines == counts.blank:
         return
-    from user_conversion.inspection import advice
+    from user_conversion.inputs.inspection import advice
 
     raise InputError(
         f"None of {counts.lines - counts.blank:,} lines is a registered or app_loaded event; "

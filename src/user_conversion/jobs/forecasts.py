@@ -6,11 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 
-from user_conversion.definitions import Definition
-from user_conversion.finality import Finality
-from user_conversion.forecast import FEWEST_WEEKS, Curve, PastForecast, forecast, past_forecasts
-from user_conversion.results import Row, WeekResult
-from user_conversion.weeks import DAY, WEEK
+from user_conversion.answer.finality import Finality
+from user_conversion.answer.forecast import (
+    FEWEST_WEEKS,
+    Curve,
+    PastForecast,
+    forecast,
+    past_forecasts,
+)
+from user_conversion.answer.results import Row, WeekResult
+from user_conversion.rules.definitions import Definition
+from user_conversion.rules.weeks import DAY, WEEK
 
 # Two years, as in the charts.
 MOST_WEEKS = 104

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from user_conversion.errors import InputError, TooManyRejectedError
-from user_conversion.events import EventCounts
 from user_conversion.inputs.lines import has_more_lines
+from user_conversion.rules.errors import InputError, TooManyRejectedError
+from user_conversion.rules.events import EventCounts
 
 if TYPE_CHECKING:
     from user_conversion.engines import Engine

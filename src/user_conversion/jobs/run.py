@@ -12,14 +12,14 @@ from functools import cached_property
 from typing import Any, ParamSpec, TypeVar
 
 from user_conversion import __version__, outputs
+from user_conversion.answer.record import VERSION, RunRecord
+from user_conversion.answer.results import ConversionResult
 from user_conversion.engines import Engine
 from user_conversion.engines.opening import open_engine
-from user_conversion.errors import DatasetError
 from user_conversion.jobs.conversion_rate import compute_conversion
 from user_conversion.jobs.events_split import SplitResult, split_events
-from user_conversion.publication import OutputFolder
-from user_conversion.results import ConversionResult
-from user_conversion.run_record import VERSION, RunRecord
+from user_conversion.places.publication import OutputFolder
+from user_conversion.rules.errors import DatasetError
 from user_conversion.settings import CONVERSION, SPLIT, Settings
 
 

@@ -16,7 +16,7 @@ from math import prod
 from pathlib import Path
 from random import Random
 
-from user_conversion.errors import SettingsError
+from user_conversion.rules.errors import SettingsError
 
 # For each week the days observed and, by channel, how many users never load the app, load it in the
 # weeks 0 and 1 after registration, or first load it in week 0 (and not in week 1), 1, 2, …

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from user_conversion import quarantine
-from user_conversion.datasets import REJECTED_EVENTS
 from user_conversion.engines import Engine
-from user_conversion.events import Event, EventCounts, Reason, Rejected, read_line
 from user_conversion.inputs.lines import LineFile
 from user_conversion.inputs.preparation import unfinished_text
 from user_conversion.inputs.reading_plan import FileToRead
-from user_conversion.log_format import LogFormat
+from user_conversion.jobs import quarantine
+from user_conversion.rules.datasets import REJECTED_EVENTS
+from user_conversion.rules.events import Event, EventCounts, Reason, Rejected, read_line
+from user_conversion.rules.log_format import LogFormat
 
 PREVIOUS = "previous_rejected_events"
 

@@ -15,11 +15,11 @@ from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from user_conversion import datasets
-from user_conversion.definitions import DEFINITIONS
+from user_conversion.answer.results import HORIZON
 from user_conversion.engines import ENGINES
-from user_conversion.results import HORIZON
-from user_conversion.weeks import CALENDAR_COLUMNS, DAY_COLUMNS
+from user_conversion.rules import datasets
+from user_conversion.rules.definitions import DEFINITIONS
+from user_conversion.rules.weeks import CALENDAR_COLUMNS, DAY_COLUMNS
 
 if TYPE_CHECKING:
     from ibis import ir
@@ -30,7 +30,7 @@ ATTRIBUTES = ("attributes",)
 
 def metric_sql(dialect: str, statement: str) -> str:
     """The SQL of one statement in an engine's dialect."""
-    file = resources.files("user_conversion") / "sql" / dialect / f"{statement}.sql"
+    file = resources.files("user_conversion.metric") / "sql" / dialect / f"{statement}.sql"
     return file.read_text("utf-8")
 
 
@@ -48,7 +48,7 @@ def compile_statement(dialect: str, statement: str) -> str:
 
 def statements() -> dict[str, Callable[[], ir.Table]]:
     """Every statement of the metric over unbound tables, by name."""
-    from user_conversion import conversion
+    from user_conversion.metric import conversion
 
     registrations = _events(datasets.user_registration(ATTRIBUTES))
     loads = _events(datasets.app_loaded())

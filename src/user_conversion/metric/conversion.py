@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 import ibis
 from ibis import ir
 
-from user_conversion import definitions
-from user_conversion.definitions import ANY_LOAD_NEXT_WEEK, NEXT_WEEK, SAME_WEEK
+from user_conversion.rules import definitions
+from user_conversion.rules.definitions import ANY_LOAD_NEXT_WEEK, NEXT_WEEK, SAME_WEEK
 
 # Which users are converted, by the name of the definition, from `registered_users`.
 CONVERTED: dict[str, Callable[[ir.Table], ir.BooleanValue]] = {

@@ -9,11 +9,11 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from user_conversion.errors import SettingsError
-from user_conversion.publication import output_errors
+from user_conversion.places.publication import output_errors
+from user_conversion.rules.errors import SettingsError
 
 if TYPE_CHECKING:
-    from user_conversion.run_record import RunRecord
+    from user_conversion.answer.record import RunRecord
 
 PAGE = "report.html"
 # The function that renders a format, as module:function; imported when it is used.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from user_conversion.change import Comparison
-from user_conversion.forecast import FEWEST_WEEKS
+from user_conversion.answer.change import Comparison
+from user_conversion.answer.forecast import FEWEST_WEEKS
+from user_conversion.answer.results import ConversionResult
 from user_conversion.outputs import words
-from user_conversion.results import ConversionResult
 
 
 def as_json(result: ConversionResult) -> dict[str, Any]:

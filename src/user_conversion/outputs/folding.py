@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from user_conversion.finality import Gaps
-from user_conversion.log_format import APP_LOADED, REGISTERED
+from user_conversion.answer.finality import Gaps
+from user_conversion.answer.results import Cohort, Daily, Figures, Segmentation
+from user_conversion.answer.statistics import percent
 from user_conversion.outputs import words
-from user_conversion.results import Cohort, Daily, Figures, Segmentation
-from user_conversion.statistics import percent
-from user_conversion.weeks import DAY, monday_of
+from user_conversion.rules.log_format import APP_LOADED, REGISTERED
+from user_conversion.rules.weeks import DAY, monday_of
 
 MOST_SEGMENTS = 20
 MOST_COHORTS = 26

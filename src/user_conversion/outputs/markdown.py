@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from user_conversion.answer.record import RunRecord
+from user_conversion.answer.results import ConversionResult, Figures, Segmentation, WeekResult
 from user_conversion.outputs import sentences, words
 from user_conversion.outputs.folding import SegmentRow, fold_segments
-from user_conversion.results import ConversionResult, Figures, Segmentation, WeekResult
-from user_conversion.run_record import RunRecord
 
 WEEKS_SHOWN = 12
 SEGMENTS_SHOWN = 12

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from user_conversion.finality import MISSING_DAYS, UNFINISHED, Gaps
-from user_conversion.outputs import words
-from user_conversion.results import (
+from user_conversion.answer.finality import MISSING_DAYS, UNFINISHED, Gaps
+from user_conversion.answer.results import (
     DEVICE_TYPE,
     ConversionResult,
     Figures,
     Segmentation,
     WeekResult,
 )
-from user_conversion.statistics import SMALL_SAMPLE, describe
+from user_conversion.answer.statistics import SMALL_SAMPLE, describe
+from user_conversion.outputs import words
 
 
 def headline(result: ConversionResult) -> str:

@@ -7,7 +7,7 @@ import io
 import json
 from typing import Any
 
-from user_conversion.run_record import RunRecord
+from user_conversion.answer.record import RunRecord
 
 CSV_COLUMNS = (
     "registration_week",

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from user_conversion.log_format import DEFAULT
+from user_conversion.answer.results import ConversionResult, Figures, Segmentation
 from user_conversion.outputs import changes, sentences, words
 from user_conversion.outputs.columns import Column, fitting_table
-from user_conversion.results import ConversionResult, Figures, Segmentation
+from user_conversion.rules.log_format import DEFAULT
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from user_conversion.events import EventCounts
     from user_conversion.inputs.files import SkippedFile
-    from user_conversion.inspection import Inspection
+    from user_conversion.inputs.inspection import Inspection
     from user_conversion.jobs.events_split import SplitResult
+    from user_conversion.rules.events import EventCounts
 
 BAR_WIDTH = 16
 PIPED_WIDTH = 112

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
-from user_conversion.events import EventCounts, Reason
-from user_conversion.finality import MISSING_DAYS, UNFINISHED, runs
-from user_conversion.forecast import Forecast
-from user_conversion.results import Figures, WeekResult
-from user_conversion.weeks import WEEK, monday_of
+from user_conversion.answer.finality import MISSING_DAYS, UNFINISHED, runs
+from user_conversion.answer.forecast import Forecast
+from user_conversion.answer.results import Figures, WeekResult
+from user_conversion.rules.events import EventCounts, Reason
+from user_conversion.rules.weeks import WEEK, monday_of
 
 SMALL_SAMPLE = "small sample"
 INTERVAL = "95\N{NO-BREAK SPACE}% interval"

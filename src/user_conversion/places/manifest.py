@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from user_conversion.documents import read_document, write_document
+from user_conversion.places.documents import read_document, write_document
 
 VERSION = 1
 SINGLE_FILE = "part-0.parquet"

@@ -15,8 +15,8 @@ from typing import Any
 
 import duckdb
 
-from user_conversion.datasets import Columns
-from user_conversion.errors import DatasetError, InputError
+from user_conversion.rules.datasets import Columns
+from user_conversion.rules.errors import DatasetError, InputError
 
 SETTINGS = {
     "TimeZone": "UTC",

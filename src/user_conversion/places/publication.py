@@ -21,11 +21,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from user_conversion.documents import write_document
-from user_conversion.errors import OutputError
-from user_conversion.manifest import Manifest
-from user_conversion.roll_forward import require_possible, roll_forward
-from user_conversion.sync import sync
+from user_conversion.places.documents import write_document
+from user_conversion.places.manifest import Manifest
+from user_conversion.places.roll_forward import require_possible, roll_forward
+from user_conversion.places.sync import sync
+from user_conversion.rules.errors import OutputError
 
 STAGING = ".staging"
 LOCK = ".lock"

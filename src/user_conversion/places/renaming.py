@@ -14,7 +14,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from user_conversion.sync import sync, sync_one
+from user_conversion.places.sync import sync, sync_one
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2

@@ -7,8 +7,8 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from user_conversion.manifest import SINGLE_FILE, TOP, Manifest
-from user_conversion.renaming import can_rename, move_file, move_folder, remove_folder
+from user_conversion.places.manifest import SINGLE_FILE, TOP, Manifest
+from user_conversion.places.renaming import can_rename, move_file, move_folder, remove_folder
 
 
 def roll_forward(manifest: Manifest, staging: Path, output: Path) -> None:

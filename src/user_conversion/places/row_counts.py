@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from user_conversion.datasets import Dataset, parquet_files
-from user_conversion.errors import DatasetError
-from user_conversion.parquet import row_counts
+from user_conversion.places.parquet import row_counts
+from user_conversion.rules.datasets import Dataset, parquet_files
+from user_conversion.rules.errors import DatasetError
 
 # The number of rows by the name of the dataset and the value of the partition column, which is ""
 # in a dataset without partitions.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from user_conversion.errors import SettingsError
+from user_conversion.rules.errors import SettingsError
 
 # Column types in the words of SQL that DuckDB and Spark share; `timestamp` is an instant in UTC.
 Columns = dict[str, str]

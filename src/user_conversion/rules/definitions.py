@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from user_conversion.errors import SettingsError
-from user_conversion.weeks import DAY, monday_of
+from user_conversion.rules.errors import SettingsError
+from user_conversion.rules.weeks import DAY, monday_of
 
 if TYPE_CHECKING:
     from datetime import date

@@ -18,7 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from user_conversion.inputs.lines import WHITESPACE
-from user_conversion.log_format import APP_LOADED, REGISTERED, FieldPath, LogFormat
+from user_conversion.rules.log_format import APP_LOADED, REGISTERED, FieldPath, LogFormat
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

@@ -17,8 +17,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from user_conversion.errors import SettingsError
-from user_conversion.weeks import time_zone
+from user_conversion.rules.errors import SettingsError
+from user_conversion.rules.weeks import time_zone
 
 REGISTERED = "registered"
 APP_LOADED = "app_loaded"
@@ -173,7 +173,7 @@ def needed_fields(log_format: LogFormat, event: str | None = None) -> tuple[str,
 
 def presets() -> list[str]:
     """The names of the presets, in order."""
-    folder = resources.files("user_conversion") / "log_formats"
+    folder = resources.files("user_conversion.rules") / "log_formats"
     names = (entry.name for entry in folder.iterdir())
     return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
 
@@ -233,7 +233,7 @@ def _named_document(name_or_file: str) -> tuple[str, dict[str, Any]]:
 
 
 def _preset(name: str) -> dict[str, Any]:
-    file = resources.files("user_conversion") / "log_formats" / f"{name}.toml"
+    file = resources.files("user_conversion.rules") / "log_formats" / f"{name}.toml"
     return {"ids": "text"} | tomllib.loads(file.read_text("utf-8"))
 
 

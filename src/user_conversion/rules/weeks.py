@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
-from user_conversion.errors import SettingsError
+from user_conversion.rules.errors import SettingsError
 
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from user_conversion.datasets import Columns, Dataset
 from user_conversion.engines.duckdb.lines import LineReader
 from user_conversion.engines.duckdb.session import (
     create_table,
@@ -18,9 +17,10 @@ from user_conversion.engines.duckdb.session import (
     literal,
     open_session,
 )
-from user_conversion.events import EventCounts
-from user_conversion.log_format import LogFormat
-from user_conversion.parquet import require_columns
+from user_conversion.places.parquet import require_columns
+from user_conversion.rules.datasets import Columns, Dataset
+from user_conversion.rules.events import EventCounts
+from user_conversion.rules.log_format import LogFormat
 
 if TYPE_CHECKING:
     from user_conversion.inputs.lines import LineFile

@@ -16,8 +16,6 @@ from typing import Any
 
 import duckdb
 
-from user_conversion import events, quarantine
-from user_conversion.datasets import REJECTED_EVENTS
 from user_conversion.engines.duckdb.read_sql import Kind, parsed_columns, read_sql, typed_form
 from user_conversion.engines.duckdb.session import (
     create_table,
@@ -28,8 +26,7 @@ from user_conversion.engines.duckdb.session import (
     move_to_disk,
 )
 from user_conversion.engines.duckdb.unclear import LineScan
-from user_conversion.errors import EngineError, InputError
-from user_conversion.events import Event, EventCounts, Rejected
+from user_conversion.engines.progress import watched
 from user_conversion.inputs.lines import (
     LineFile,
     beginning,
@@ -37,8 +34,12 @@ from user_conversion.inputs.lines import (
     lines_before,
     longest_line,
 )
-from user_conversion.log_format import APP_LOADED, REGISTERED, LogFormat
-from user_conversion.progress import watched
+from user_conversion.jobs import quarantine
+from user_conversion.rules import events
+from user_conversion.rules.datasets import REJECTED_EVENTS
+from user_conversion.rules.errors import EngineError, InputError
+from user_conversion.rules.events import Event, EventCounts, Rejected
+from user_conversion.rules.log_format import APP_LOADED, REGISTERED, LogFormat
 
 LARGEST_LINE = 16 << 20
 ROWS_AT_ONCE = 50_000

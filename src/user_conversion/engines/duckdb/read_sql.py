@@ -10,10 +10,10 @@ from enum import IntEnum
 from importlib import resources
 from string import Template
 
-from user_conversion import events
 from user_conversion.engines.duckdb.session import literal
 from user_conversion.inputs.lines import LineFile
-from user_conversion.log_format import APP_LOADED, REGISTERED, FieldPath, LogFormat
+from user_conversion.rules import events
+from user_conversion.rules.log_format import APP_LOADED, REGISTERED, FieldPath, LogFormat
 
 # If the first timestamp has one of these forms, DuckDB parses them while it parses the JSON, which
 # takes half the time. Lines with another form are then unclear.

@@ -13,8 +13,8 @@ from typing import Any
 
 import duckdb
 
-from user_conversion.datasets import Columns
-from user_conversion.errors import DatasetError, EngineError, OutputError
+from user_conversion.rules.datasets import Columns
+from user_conversion.rules.errors import DatasetError, EngineError, OutputError
 
 SETTINGS = {
     "TimeZone": "UTC",

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from user_conversion.engines.environment import environment
+from user_conversion.engines.spark.environment import environment
 from user_conversion.engines.spark.errors import first_line, root_cause
 from user_conversion.engines.spark.masters import require_reachable
-from user_conversion.errors import EngineError
+from user_conversion.rules.errors import EngineError
 
 # Where this is set, `pyspark.sql.functions` makes the columns of Spark Connect.
 CONNECT_MODE = {"SPARK_CONNECT_MODE_ENABLED": "1"}

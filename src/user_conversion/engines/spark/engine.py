@@ -15,16 +15,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from user_conversion.datasets import Columns, Dataset
 from user_conversion.engines.spark.errors import translated
 from user_conversion.engines.spark.files import linked, move, pattern, require_readable, uri
 from user_conversion.engines.spark.java import WRITE_OPTIONS, free_files
 from user_conversion.engines.spark.session import open_session
-from user_conversion.errors import EngineError, OutputError, UserConversionError
-from user_conversion.events import EventCounts
 from user_conversion.inputs.lines import LineFile
-from user_conversion.log_format import APP_LOADED, REGISTERED, LogFormat
-from user_conversion.parquet import require_columns
+from user_conversion.places.parquet import require_columns
+from user_conversion.rules.datasets import Columns, Dataset
+from user_conversion.rules.errors import EngineError, OutputError, UserConversionError
+from user_conversion.rules.events import EventCounts
+from user_conversion.rules.log_format import APP_LOADED, REGISTERED, LogFormat
 
 if TYPE_CHECKING:
     from user_conversion.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from user_conversion.errors import DatasetError, EngineError, OutputError, UserConversionError
+from user_conversion.rules.errors import DatasetError, EngineError, OutputError, UserConversionError
 
 # In the stack trace if Spark was reading Parquet, not writing it.
 READS_PARQUET = re.compile(r"Parquet(?:File|Record)Reader|Parquet column cannot be converted")

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from user_conversion.engines.environment import environment
+from user_conversion.engines.spark.environment import environment
 from user_conversion.engines.spark.errors import root_cause
 from user_conversion.engines.spark.masters import require_reachable
-from user_conversion.errors import EngineError
+from user_conversion.rules.errors import EngineError
 from user_conversion.settings import Settings
 
 # Settings that the results depend on; they override the user's.

@@ -10,11 +10,11 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - PySpark's own convention
 
-from user_conversion import events
 from user_conversion.engines.spark.record import Record
-from user_conversion.events import EARLIEST, MICROSECOND, Reason, Skipped
-from user_conversion.log_format import APP_LOADED, KINDS, REGISTERED, LogFormat
-from user_conversion.quarantine import CUT_MARK, RAW_LIMIT
+from user_conversion.jobs.quarantine import CUT_MARK, RAW_LIMIT
+from user_conversion.rules import events
+from user_conversion.rules.events import EARLIEST, MICROSECOND, Reason, Skipped
+from user_conversion.rules.log_format import APP_LOADED, KINDS, REGISTERED, LogFormat
 
 BLANK = r"\A\uFEFF?[ \t\r\x0b\f]*\z"
 INTEGER, TIMESTAMP, EPOCH_NUMBER = (

@@ -6,7 +6,7 @@ import socket
 from urllib.parse import urlsplit
 
 from user_conversion.engines.spark.errors import first_line
-from user_conversion.errors import EngineError
+from user_conversion.rules.errors import EngineError
 
 DEFAULT_PORTS = {"spark": 7077, "sc": 15002, "https": 443, "http": 80}
 PATIENCE = 5.0

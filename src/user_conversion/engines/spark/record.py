@@ -21,8 +21,8 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from user_conversion.events import BYTE_ORDER_MARK
-from user_conversion.log_format import FieldPath
+from user_conversion.rules.events import BYTE_ORDER_MARK
+from user_conversion.rules.log_format import FieldPath
 
 TEXT = StringType()
 JSON_OPTIONS = {

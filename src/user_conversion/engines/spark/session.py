@@ -12,7 +12,7 @@ from typing import Any
 
 from user_conversion.engines.spark import java
 from user_conversion.engines.spark.connect import connected
-from user_conversion.errors import EngineError
+from user_conversion.rules.errors import EngineError
 from user_conversion.settings import Settings
 
 # Settings that make it faster, unless the user has set them.

@@ -10,8 +10,8 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - PySpark's own convention
 
-from user_conversion.datasets import Columns
-from user_conversion.events import EARLIEST, MICROSECOND
+from user_conversion.rules.datasets import Columns
+from user_conversion.rules.events import EARLIEST, MICROSECOND
 
 
 def small_table(

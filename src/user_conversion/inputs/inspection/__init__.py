@@ -1,6 +1,6 @@
 """What a log of unknown layout is, and the command that reads it."""
 
-from user_conversion.inspection.hints import advice
-from user_conversion.inspection.inspection import Inspection, inspect
+from user_conversion.inputs.inspection.hints import advice
+from user_conversion.inputs.inspection.inspection import Inspection, inspect
 
 __all__ = ["Inspection", "advice", "inspect"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from user_conversion.log_format import FieldPath, path_text
+from user_conversion.rules.log_format import FieldPath, path_text
 
 DEPTH = 3
 FORMS = (

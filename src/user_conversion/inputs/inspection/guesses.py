@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from user_conversion.inputs.inspection.fields import Field
 from user_conversion.inputs.json_text import value_at
-from user_conversion.inspection.fields import Field
-from user_conversion.log_format import (
+from user_conversion.rules.log_format import (
     DEFAULT,
     REQUIRED_FIELDS,
     FieldPath,

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from itertools import islice
 
 from user_conversion.inputs.compression import LogStream
+from user_conversion.inputs.inspection import guesses
+from user_conversion.inputs.inspection.fields import fields
+from user_conversion.inputs.inspection.samples import FILES, RECORDS, parsed
 from user_conversion.inputs.lines import LineFile
-from user_conversion.inspection import guesses
-from user_conversion.inspection.fields import fields
-from user_conversion.inspection.samples import FILES, RECORDS, parsed
-from user_conversion.log_format import LogFormat
+from user_conversion.rules.log_format import LogFormat
 
 SHOWN = 8
 

@@ -11,10 +11,10 @@ from datetime import datetime
 
 from user_conversion.inputs.content import Kind
 from user_conversion.inputs.files import find_files
-from user_conversion.inspection import guesses
-from user_conversion.inspection.fields import Field, fields, time_span
-from user_conversion.inspection.samples import Sample, samples
-from user_conversion.log_format import (
+from user_conversion.inputs.inspection import guesses
+from user_conversion.inputs.inspection.fields import Field, fields, time_span
+from user_conversion.inputs.inspection.samples import Sample, samples
+from user_conversion.rules.log_format import (
     APP_LOADED,
     DEFAULT,
     REGISTERED,

@@ -15,7 +15,7 @@ from user_conversion.inputs.compression import LogStream
 from user_conversion.inputs.content import Content, Kind
 from user_conversion.inputs.kinds import recognise
 from user_conversion.inputs.records import lines_of_records
-from user_conversion.log_format import FieldPath, LogFormat
+from user_conversion.rules.log_format import FieldPath, LogFormat
 
 RECORDS = 2_000
 FILES = 20
@@ -83,7 +83,7 @@ def _members(path: Path, source: str, formats: list[LogFormat], folder: Path) ->
 
 
 def _parquet_rows(path: Path, source: str, folder: Path) -> list[dict[str, Any]]:
-    from user_conversion import parquet
+    from user_conversion.places import parquet
 
     columns = parquet.column_types(path, source)
     parquet.to_json(path, folder / "rows", columns, columns, source, RECORDS)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from user_conversion.finality import MISSING_DAYS, UNFINISHED, Gaps
+from user_conversion.answer.finality import MISSING_DAYS, UNFINISHED, Gaps
+from user_conversion.answer.results import ConversionResult, FirstLoads, WeekResult
 from user_conversion.outputs import sentences, words
 from user_conversion.outputs.folding import CohortGrid
-from user_conversion.results import ConversionResult, FirstLoads, WeekResult
 
 
 def complete(result: ConversionResult) -> str:

@@ -8,13 +8,13 @@ from itertools import groupby
 
 from markupsafe import Markup
 
+from user_conversion.answer.results import Figures, FirstLoadDay, WeekResult
 from user_conversion.outputs import words
 from user_conversion.outputs.folding import Period, SegmentRow
 from user_conversion.outputs.page import scales, tips
 from user_conversion.outputs.page.shapes import Bar, Estimate, Panel, PanelChart, Row, RowChart
 from user_conversion.outputs.page.templating import TEMPLATES
-from user_conversion.results import Figures, FirstLoadDay, WeekResult
-from user_conversion.weeks import WEEK
+from user_conversion.rules.weeks import WEEK
 
 # More points or intervals would overlap.
 MOST_POINTS = 60

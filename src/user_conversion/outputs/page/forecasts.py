@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from user_conversion.forecast import PastForecast
+from user_conversion.answer.forecast import PastForecast
+from user_conversion.answer.statistics import percent
 from user_conversion.outputs import words
 from user_conversion.outputs.page import charts, scales, tips
 from user_conversion.outputs.page.shapes import Estimate, Panel, PanelChart
 from user_conversion.outputs.page.tables import Table, TableRow
-from user_conversion.statistics import percent
-from user_conversion.weeks import monday_of
+from user_conversion.rules.weeks import monday_of
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 # More would overlap.

@@ -14,13 +14,13 @@ from importlib import resources
 
 from markupsafe import Markup
 
+from user_conversion.answer.record import RunRecord
+from user_conversion.answer.results import ConversionResult, Segmentation
 from user_conversion.outputs import folding, sentences, words
 from user_conversion.outputs.folding import MOST_CHARTED
 from user_conversion.outputs.page import captions, charts, forecasts, tables
 from user_conversion.outputs.page.tables import Table
 from user_conversion.outputs.page.templating import TEMPLATES
-from user_conversion.results import ConversionResult, Segmentation
-from user_conversion.run_record import RunRecord
 
 
 @dataclass(frozen=True)

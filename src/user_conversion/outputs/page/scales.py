@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from datetime import date
 
+from user_conversion.answer.results import Figures
 from user_conversion.outputs import words
-from user_conversion.results import Figures
 
 MOST_LABELS = 5
 LONG_RANGE = 300

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from user_conversion.forecast import Forecast
+from user_conversion.answer.forecast import Forecast
+from user_conversion.answer.results import Figures
 from user_conversion.outputs.page import scales
-from user_conversion.results import Figures
 
 # Wide enough for half a desktop page, and still readable when a phone shows it smaller.
 LEFT, RIGHT = 8, 452

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from user_conversion.events import EventCounts
+from user_conversion.answer.record import RunRecord
+from user_conversion.answer.results import Figures, FirstLoads, Quality, WeekResult
+from user_conversion.answer.statistics import percent
 from user_conversion.outputs import words
 from user_conversion.outputs.folding import Period, SegmentRow
 from user_conversion.outputs.page import tips
-from user_conversion.results import Figures, FirstLoads, Quality, WeekResult
-from user_conversion.run_record import RunRecord
-from user_conversion.statistics import percent
+from user_conversion.rules.events import EventCounts
 
 FIGURE_HEADINGS = ("Users", "Converted", "Rate", words.INTERVAL)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from user_conversion.finality import MISSING_DAYS, UNFINISHED
-from user_conversion.forecast import PastForecast
+from user_conversion.answer.finality import MISSING_DAYS, UNFINISHED
+from user_conversion.answer.forecast import PastForecast
+from user_conversion.answer.results import Figures, FirstLoadDay, WeekResult
 from user_conversion.outputs import sentences, words
 from user_conversion.outputs.folding import Period, SegmentRow
-from user_conversion.results import Figures, FirstLoadDay, WeekResult
-from user_conversion.weeks import week_label
+from user_conversion.rules.weeks import week_label
 
 BETWEEN_LINES = " · "
 

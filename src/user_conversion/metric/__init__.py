@@ -1,0 +1,1 @@
+"""The metric: Ibis expressions, written once and compiled ahead to SQL."""

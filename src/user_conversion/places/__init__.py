@@ -1,0 +1,1 @@
+"""Places: where files are listed, read and published, all or none."""
