@@ -42,8 +42,10 @@ from support.strategies import (
     undecided_lines,
 )
 
-from user_conversion.rules.events import Event, Rejected, Skipped, read_line
+from user_conversion.rules.counts import Skipped
+from user_conversion.rules.events import Event, read_line
 from user_conversion.rules.log_format import LogFormat as Product
+from user_conversion.rules.rejected import Rejected
 
 CASES = bad_input_table.cases()
 DATASETS = {"registered": "user_registration", "app_loaded": "app_loaded"}

@@ -15,8 +15,8 @@ import pytest
 from support.command import command
 from typer.main import get_command
 
-from user_conversion.answer.record import RunRecord
 from user_conversion.cli import app
+from user_conversion.jobs.report import last_record
 from user_conversion.rules import datasets
 from user_conversion.rules.log_format import log_format, path_text, presets
 
@@ -198,7 +198,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_key_of_the_json_is_documented(output: Path) -> None:
     found = sections(DOCS / "reference" / "json.md")
-    answer = RunRecord.load(output).result
+    answer = last_record(output).result
     assert answer is not None
     document = answer.as_json()
     assert set(document) == set(documented(found["The answer"]))

@@ -14,14 +14,14 @@ from support.command import command
 from support.datasets import assert_no_litter, read_dataset
 from support.logs import app_loaded, registered, write_log
 
-from user_conversion.answer.record import RunRecord
 from user_conversion.inputs.ledger import Ledger
+from user_conversion.jobs.report import last_record
 from user_conversion.places import publication
 from user_conversion.places.publication import OutputFolder
 from user_conversion.rules.errors import DatasetError, OutputError
 
 TIME = "2020-11-02T06:21:14Z"
-LOADS = {"ledger.json": Ledger.load, "run.json": RunRecord.load}
+LOADS = {"ledger.json": Ledger.load, "run.json": last_record}
 
 
 class Killed(BaseException):

@@ -15,8 +15,8 @@ from support.logs import app_loaded, registered
 from support.outputs import SAMPLE, WORKED_EXAMPLE, page_on, rendered, run
 
 from user_conversion import outputs
-from user_conversion.answer.record import RunRecord
 from user_conversion.answer.results import ConversionResult
+from user_conversion.jobs.report import last_record, write
 from user_conversion.rules.errors import DatasetError, OutputError, SettingsError
 
 
@@ -93,12 +93,12 @@ def test_write_makes_one_file_or_prints(
     output: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run(output, WORKED_EXAMPLE)
-    record = RunRecord.load(output)
-    outputs.write(record, "html", tmp_path / "page.html")
+    record = last_record(output)
+    write(record, "html", tmp_path / "page.html")
     assert (tmp_path / "page.html").read_bytes() == (output / "report.html").read_bytes()
-    outputs.write(record, "csv", tmp_path / "weeks.csv")
+    write(record, "csv", tmp_path / "weeks.csv")
     assert capfd.readouterr().out == ""
-    outputs.write(record, "csv", None)
+    write(record, "csv", None)
     assert capfd.readouterr().out == (tmp_path / "weeks.csv").read_text()
     assert {path.name for path in tmp_path.iterdir()} == {
         *("events.json", "output", "page.html", "weeks.csv")
@@ -107,16 +107,16 @@ def test_write_makes_one_file_or_prints(
 
 def test_bad_format_folder_or_record_is_an_error(output: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="run user-conversion run first"):
-        RunRecord.load(tmp_path / "nothing")
+        last_record(tmp_path / "nothing")
     run(output, WORKED_EXAMPLE)
-    record = RunRecord.load(output)
+    record = last_record(output)
     with pytest.raises(SettingsError, match="html, csv, json, md"):
         outputs.render(record, "pdf")
     with pytest.raises(OutputError, match="Cannot write"):
-        outputs.write(record, "html", tmp_path / "no such folder" / "report.html")
+        write(record, "html", tmp_path / "no such folder" / "report.html")
     (output / "run.json").write_text("[]")
     with pytest.raises(DatasetError, match=r"run\.json"):
-        RunRecord.load(output)
+        last_record(output)
 
 
 def test_failed_write_leaves_the_former_file_and_no_other(
@@ -132,7 +132,7 @@ def test_failed_write_leaves_the_former_file_and_no_other(
 
     monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(OutputError, match="No space left"):
-        outputs.write(RunRecord.load(output), "csv", folder / "weeks.csv")
+        write(last_record(output), "csv", folder / "weeks.csv")
     assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("weeks.csv", "former")]
 
 
@@ -153,11 +153,11 @@ import sys
 from pathlib import Path
 from user_conversion import outputs
 from user_conversion.outputs import terminal
-from user_conversion.answer.record import RunRecord
-record = RunRecord.load(Path(sys.argv[1]))
+from user_conversion.jobs.report import last_record, write
+record = last_record(Path(sys.argv[1]))
 terminal.show_conversion(terminal.console(), record.conversion)
 for format in outputs.WRITERS:
-    outputs.write(record, format, Path(sys.argv[1], format))
+    write(record, format, Path(sys.argv[1], format))
 print("loaded", *sorted({name.split(".")[0] for name in sys.modules}))
 """
 

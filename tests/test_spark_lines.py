@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from support.engines import COSTS, EngineUnderTest
 from support.strategies import RUN_STARTED, texts
 
-from user_conversion.jobs.quarantine import CUT_MARK, RAW_LIMIT, kept_text
-from user_conversion.rules.events import CLOCK_TOLERANCE, EARLIEST, Event, Rejected, read_line
+from user_conversion.rules.events import CLOCK_TOLERANCE, EARLIEST, Event, read_line
 from user_conversion.rules.log_format import APP_LOADED, KINDS, REGISTERED, LogFormat, parse_path
+from user_conversion.rules.rejected import CUT_MARK, RAW_LIMIT, Rejected, kept_text
 from user_conversion.settings import Settings
 
 pytestmark = pytest.mark.spark

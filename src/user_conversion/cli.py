@@ -11,7 +11,8 @@ import typer
 
 from user_conversion.options import command, option
 from user_conversion.outputs import WRITERS
-from user_conversion.settings import CONVERSION, SPLIT, Settings
+from user_conversion.rules.job_names import CONVERSION, SPLIT
+from user_conversion.settings import Settings
 
 app = typer.Typer(
     help="Raw event logs in, weekly user conversion out.",
@@ -64,7 +65,7 @@ def run(
 ) -> None:
     """Split the events, compute the conversion, write the report."""
     from user_conversion.jobs.run import Run
-    from user_conversion.outputs import PAGE
+    from user_conversion.places.layout import PAGE
 
     with Run("run", settings, report=not no_report) as this:
         split = this.split()
@@ -127,7 +128,8 @@ def _record(run: Any) -> Any:
 
 
 def _print(record: Any, format: str, split: Any = None, page: Path | None = None) -> None:  # noqa: A002
-    from user_conversion.outputs import terminal, write
+    from user_conversion.jobs.report import write
+    from user_conversion.outputs import terminal
 
     if split is not None:
         terminal.show_skipped(split.skipped)
@@ -165,11 +167,11 @@ def report(
     ] = None,
 ) -> None:
     """The last conversion as one self-contained HTML file; or csv, json, md."""
-    from user_conversion.answer.record import RunRecord
-    from user_conversion.outputs import PAGE, write
+    from user_conversion.jobs.report import last_record, write
+    from user_conversion.places.layout import PAGE
 
     target = file or (output / PAGE if format == "html" else None)
-    write(RunRecord.load(output), format, target)
+    write(last_record(output), format, target)
     if target:
         typer.echo(target)
 

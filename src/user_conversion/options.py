@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from user_conversion.settings import SPLIT, Option, Settings, options
+from user_conversion.rules.job_names import SPLIT
+from user_conversion.settings import Option, Settings, options
 
 ENVIRONMENT_PREFIX = "USER_CONVERSION_"
 

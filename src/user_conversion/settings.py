@@ -14,14 +14,14 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
-from user_conversion.engines import ENGINES, engine_description
+from user_conversion.engines import ENGINES, EngineOptions, engine_description
 from user_conversion.rules.datasets import check_attributes
 from user_conversion.rules.definitions import DEFINITIONS, Definition, definition
 from user_conversion.rules.errors import SettingsError
+from user_conversion.rules.job_names import CONVERSION, SPLIT
 from user_conversion.rules.log_format import LogFormat, log_format
 from user_conversion.rules.weeks import time_zone
 
-SPLIT, CONVERSION = "events-split", "conversion-rate-week-after-registration"
 MEMORY_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT])(i?)B", re.IGNORECASE)
 
 Paths = str | Path | Sequence[str | Path]
@@ -182,19 +182,11 @@ class Settings:
         """The definition in force."""
         return definition(self.definition)
 
-    @property
-    def memory_bytes(self) -> int | None:
-        """The memory limit in bytes."""
-        found = MEMORY_SIZE.fullmatch(self.memory_limit or "")
-        if found is None:
-            return None
-        base = 1024 if found[3] else 1000
-        return int(float(found[1]) * base ** ("KMGT".index(found[2].upper()) + 1))
-
     @cached_property
-    def properties(self) -> dict[str, str]:
-        """The engine's own properties, from `conf`."""
-        return {name: str(values[-1]) for name, values in _pairs("--conf", self.conf).items()}
+    def engine_options(self) -> EngineOptions:
+        """What the engine is asked to do."""
+        properties = {name: str(values[-1]) for name, values in _pairs("--conf", self.conf).items()}
+        return EngineOptions(self.master, properties, self.memory_limit, self.verbose)
 
     @cached_property
     def events(self) -> LogFormat:

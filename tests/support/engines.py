@@ -15,8 +15,7 @@ from hypothesis import settings
 from support.command import Finished, command
 from support.strategies import RUN_STARTED
 from user_conversion.answer.results import ConversionResult
-from user_conversion.engines import ENGINES, Engine, EngineDescription
-from user_conversion.engines.opening import open_engine
+from user_conversion.engines import ENGINES, Engine, EngineDescription, EngineOptions, open_engine
 from user_conversion.jobs.conversion_rate import compute_conversion
 from user_conversion.jobs.events_split import SplitResult, split_events
 from user_conversion.places.publication import OutputFolder
@@ -43,7 +42,7 @@ class EngineUnderTest:
         return ENGINES[self.name]
 
     def open(self, scratch: Path | None = None) -> Engine:
-        return open_engine(Settings(engine=self.name), scratch)
+        return open_engine(self.name, EngineOptions(), scratch)
 
     def examples(self, number: int) -> settings:
         """For a property test with a fixed number of examples, or those of `task fuzz`."""

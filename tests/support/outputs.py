@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from support.command import Finished, command
 from support.logs import app_loaded, registered, write_log
 from user_conversion import outputs
-from user_conversion.answer.record import RunRecord
+from user_conversion.jobs.report import last_record
 
 SAMPLE = Path(__file__).parents[2] / "data-input" / "dataset.json"
 
@@ -102,7 +102,7 @@ def run(output: Path, lines: list[str], *options: object) -> Finished:
 
 
 def rendered(output: Path, format: str = "html") -> str:  # noqa: A002
-    return outputs.render(RunRecord.load(output), format)
+    return outputs.render(last_record(output), format)
 
 
 def page_on(output: Path) -> Page:

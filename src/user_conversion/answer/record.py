@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from user_conversion.answer.results import ConversionResult
-from user_conversion.places.documents import read_document
-from user_conversion.places.publication import RUN_RECORD, Publication
 from user_conversion.rules.errors import DatasetError
-from user_conversion.settings import CONVERSION
+from user_conversion.rules.job_names import CONVERSION
 
 VERSION = 1
 
@@ -29,31 +26,12 @@ class RunRecord:
         result = document["jobs"].get(CONVERSION, {}).get("result")
         return cls(document, ConversionResult.from_json(result) if result else None)
 
-    @classmethod
-    def load(cls, output: Path) -> RunRecord:
-        """The record of an output folder. Raises `DatasetError` without a readable one."""
-        path = output / RUN_RECORD
-        try:
-            return cls.of(read_document(path, VERSION))
-        except (FileNotFoundError, NotADirectoryError):
-            raise DatasetError(
-                f"No run in '{output}' yet: run user-conversion run first."
-            ) from None
-        except (OSError, ValueError, TypeError, AttributeError, KeyError):
-            raise DatasetError(
-                f"'{path}' is not a readable record of a run: run {CONVERSION} again."
-            ) from None
-
     @property
     def conversion(self) -> ConversionResult:
         """The last conversion. Raises `DatasetError` if there is none."""
         if self.result is None:
             raise DatasetError(f"No conversion has been computed here yet: run {CONVERSION} first.")
         return self.result
-
-    def save(self, publication: Publication) -> None:
-        """Stage the record for publication."""
-        publication.write_json(RUN_RECORD, self.document)
 
     @property
     def parameters(self) -> dict[str, Any]:

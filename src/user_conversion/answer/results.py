@@ -20,12 +20,10 @@ from user_conversion.answer.statistics import (
     percent,
     wilson_interval,
 )
+from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.definitions import Definition, definition
-from user_conversion.rules.events import EventCounts
 from user_conversion.rules.weeks import DAY, monday_of
 
-# Full days after the registration that are counted one by one: four weeks.
-HORIZON = 28
 DEVICE_TYPE = "device_type"
 
 Row = Mapping[str, Any]

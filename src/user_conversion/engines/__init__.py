@@ -7,10 +7,21 @@ metric and the tests take it from there.
 
 from __future__ import annotations
 
-from user_conversion.engines.base import Engine, EngineDescription
+import importlib
+from pathlib import Path
+from typing import Any
+
+from user_conversion.engines.base import Engine, EngineDescription, EngineOptions
 from user_conversion.rules.errors import SettingsError
 
-__all__ = ["ENGINES", "Engine", "EngineDescription", "engine_description"]
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "EngineDescription",
+    "EngineOptions",
+    "engine_description",
+    "open_engine",
+]
 
 LIMIT = {
     "memory_limit": "set --conf spark.driver.memory=4g, and on a cluster spark.executor.memory",
@@ -43,3 +54,13 @@ def engine_description(name: str) -> EngineDescription:
     if name not in ENGINES:
         raise SettingsError(f"Unknown engine '{name}': choose one of {', '.join(ENGINES)}.")
     return ENGINES[name]
+
+
+def open_engine(name: str, options: EngineOptions, scratch: Path | None = None) -> Engine:
+    """Start an engine; it keeps temporary files below `scratch`.
+
+    Raises `EngineError` if it is not installed or cannot be reached.
+    """
+    module, class_name = engine_description(name).home.split(":")
+    engine: Any = getattr(importlib.import_module(module), class_name)
+    return engine(options, scratch)  # type: ignore[no-any-return]

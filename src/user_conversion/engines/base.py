@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.datasets import Columns, Dataset
-from user_conversion.rules.events import EventCounts
 from user_conversion.rules.log_format import LogFormat
 
 if TYPE_CHECKING:
@@ -32,6 +32,20 @@ class EngineDescription:
     compressions: frozenset[str]
     line_numbers: bool
     options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What an engine can be asked to do.
+
+    `master` is the URL of a server, `properties` are the engine's own, `memory_limit` is a size,
+    `verbose` shows the engine's own log.
+    """
+
+    master: str | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+    memory_limit: str | None = None
+    verbose: bool = False
 
 
 class Engine(AbstractContextManager["Engine"], Protocol):

@@ -121,7 +121,7 @@ class Conversion:
                 out.writelines(lines_of_records(stream, content, self._format))
 
     def _write_parquet(self, path: Path, source: str, target: Path, event: str | None) -> None:
-        from user_conversion.places import parquet
+        from user_conversion.inputs import parquet
 
         columns = parquet.column_types(path, source)
         embedded = self._format.embedded

@@ -15,10 +15,11 @@ from user_conversion.inputs.files import InputFile
 from user_conversion.inputs.identity import Identity
 from user_conversion.inputs.reading_plan import KnownFile
 from user_conversion.places.documents import read_document
-from user_conversion.places.publication import LEDGER, Publication
+from user_conversion.places.layout import LEDGER
+from user_conversion.places.publication import Publication
 from user_conversion.places.row_counts import Rows
+from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.errors import DatasetError
-from user_conversion.rules.events import EventCounts
 from user_conversion.rules.log_format import LogFormat, attributes_of
 
 VERSION = 3

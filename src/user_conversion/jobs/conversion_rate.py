@@ -25,6 +25,7 @@ from user_conversion.engines import Engine
 from user_conversion.inputs.ledger import Ledger
 from user_conversion.jobs import forecasts
 from user_conversion.metric.compiled import metric_sql
+from user_conversion.places.layout import files_of, folder_of, partitions_of
 from user_conversion.places.publication import OutputFolder, Publication
 from user_conversion.places.row_counts import require_rows
 from user_conversion.rules import datasets
@@ -66,7 +67,7 @@ def compute_conversion(
     """
     ledger = Ledger.load(output.path)
     kept = ledger or Ledger.new(LogFormat())
-    if not ledger and not datasets.user_registration().partitions(output.path):
+    if not ledger and not partitions_of(datasets.user_registration(), output.path):
         raise DatasetError(f"No events in '{output.path}' yet: run events-split first.")
     known = (*kept.attributes, DEVICE_TYPE)
     if settings.by and settings.by not in known:
@@ -170,7 +171,7 @@ class _Job:
         if self.just_split:
             return f"new_{dataset.name}"
         table = f"published_{dataset.name}"
-        self.engine.read_parquet(table, dataset.columns, dataset.files(self.output.path))
+        self.engine.read_parquet(table, dataset.columns, files_of(dataset, self.output.path))
         return table
 
     def _count(self, rows: str) -> int:
@@ -226,9 +227,9 @@ class _Job:
             (users, self._users(users)),
             (WEEKLY_SUMMARY, self._sql("weekly_summary")),
         ):
-            self.engine.write(sql, dataset, dataset.folder(self.publication.folder))
-            written = dataset.partitions(self.publication.folder)
-            before = dataset.partitions(self.output.path)
+            self.engine.write(sql, dataset, folder_of(dataset, self.publication.folder))
+            written = partitions_of(dataset, self.publication.folder)
+            before = partitions_of(dataset, self.output.path)
             self.publication.drop(
                 self.output.path, (before[week] for week in before if week not in written)
             )

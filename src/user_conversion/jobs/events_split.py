@@ -20,13 +20,16 @@ from user_conversion.jobs.superseded import (
     add_unfinished,
     name_previous,
 )
+from user_conversion.places.layout import folder_of, parquet_files, partitions_of
 from user_conversion.places.publication import OutputFolder, Publication
 from user_conversion.places.row_counts import count_rows, require_rows
 from user_conversion.rules import datasets
+from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset
 from user_conversion.rules.errors import EngineError, InputError, UserConversionError
-from user_conversion.rules.events import CLOCK_TOLERANCE, EventCounts, Reason
+from user_conversion.rules.events import CLOCK_TOLERANCE
 from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.rejected import Reason
 from user_conversion.settings import Settings
 
 
@@ -242,7 +245,7 @@ def _stage(
     rows = "SELECT * FROM new_rejected_events"
     if not rebuild:
         rows += f" UNION ALL {superseded.kept(engine)}"
-    engine.write(rows, REJECTED_EVENTS, REJECTED_EVENTS.folder(publication.folder))
+    engine.write(rows, REJECTED_EVENTS, folder_of(REJECTED_EVENTS, publication.folder))
     ledger = ledger.with_rows(count_rows(written, publication.folder))
     _require_all_written(ledger)
     ledger.save(publication)
@@ -254,18 +257,18 @@ def _stage_days(
 ) -> None:
     """Write the days with new events, whole: together with the events they had before."""
     rows = f"SELECT * FROM new_{dataset.name}"
-    before = dataset.partitions(output.path)
+    before = partitions_of(dataset, output.path)
     if before and not rebuild:
         days = engine.rows(f"SELECT DISTINCT CAST(time AS DATE) AS day FROM new_{dataset.name}")
         touched = [before[str(row["day"])] for row in days if str(row["day"]) in before]
-        files = [file for folder in touched for file in datasets.parquet_files(folder)]
+        files = [file for folder in touched for file in parquet_files(folder)]
         engine.read_parquet(f"previous_{dataset.name}", dataset.columns, files)
         rows += f" UNION ALL SELECT * FROM previous_{dataset.name}"
     engine.write(
         f"SELECT *, CAST(time AS DATE) AS derived_tstamp_day FROM ({rows})",
         dataset,
-        dataset.folder(publication.folder),
+        folder_of(dataset, publication.folder),
     )
     if rebuild:
-        written = dataset.partitions(publication.folder)
+        written = partitions_of(dataset, publication.folder)
         publication.drop(output.path, (before[day] for day in before if day not in written))

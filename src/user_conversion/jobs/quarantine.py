@@ -1,4 +1,4 @@
-"""Rejected lines: how much of them is kept, how they are shown, and how many are too many."""
+"""Rejected lines: how they are shown, and how many are too many."""
 
 from __future__ import annotations
 
@@ -6,23 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from user_conversion.inputs.lines import has_more_lines
+from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.errors import InputError, TooManyRejectedError
-from user_conversion.rules.events import EventCounts
 
 if TYPE_CHECKING:
     from user_conversion.engines import Engine
     from user_conversion.inputs.lines import LineFile
 
-RAW_LIMIT = 65_536
-CUT_MARK = "… [cut]"
 SHOWN = 100
 EXAMPLES = 3
-
-
-def kept_text(line: bytes) -> str:
-    """A raw line as it is kept: at most `RAW_LIMIT` characters, then a mark."""
-    text = line.decode("utf-8", errors="replace").rstrip("\r")
-    return text if len(text) <= RAW_LIMIT else text[:RAW_LIMIT] + CUT_MARK
 
 
 def check(

@@ -11,16 +11,19 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, ParamSpec, TypeVar
 
-from user_conversion import __version__, outputs
+from user_conversion import __version__
 from user_conversion.answer.record import VERSION, RunRecord
 from user_conversion.answer.results import ConversionResult
-from user_conversion.engines import Engine
-from user_conversion.engines.opening import open_engine
+from user_conversion.engines import Engine, open_engine
 from user_conversion.jobs.conversion_rate import compute_conversion
 from user_conversion.jobs.events_split import SplitResult, split_events
+from user_conversion.jobs.report import last_record
+from user_conversion.outputs import render
+from user_conversion.places.layout import PAGE, RUN_RECORD
 from user_conversion.places.publication import OutputFolder
 from user_conversion.rules.errors import DatasetError
-from user_conversion.settings import CONVERSION, SPLIT, Settings
+from user_conversion.rules.job_names import CONVERSION, SPLIT
+from user_conversion.settings import Settings
 
 
 class Run:
@@ -55,7 +58,9 @@ class Run:
 
     @cached_property
     def _engine(self) -> Engine:
-        engine = self._stack.enter_context(open_engine(self._settings, self._output.scratch))
+        engine = self._stack.enter_context(
+            open_engine(self._settings.engine, self._settings.engine_options, self._output.scratch)
+        )
         self._versions = engine.versions()
         return engine
 
@@ -112,13 +117,13 @@ class Run:
             }
         )
         with self._output.publication() as publication:
-            self.record.save(publication)
+            publication.write_json(RUN_RECORD, self.record.document)
             if self._report:
-                publication.write_text(outputs.PAGE, outputs.render(self.record, "html"))
+                publication.write_text(PAGE, render(self.record, "html"))
 
     def _previous_jobs(self) -> dict[str, Any]:
         try:
-            return dict(RunRecord.load(self._output.path).document["jobs"])
+            return dict(last_record(self._output.path).document["jobs"])
         except DatasetError:
             return {}
 

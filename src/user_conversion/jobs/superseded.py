@@ -16,10 +16,12 @@ from user_conversion.engines import Engine
 from user_conversion.inputs.lines import LineFile
 from user_conversion.inputs.preparation import unfinished_text
 from user_conversion.inputs.reading_plan import FileToRead
-from user_conversion.jobs import quarantine
+from user_conversion.places.layout import files_of
+from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.datasets import REJECTED_EVENTS
-from user_conversion.rules.events import Event, EventCounts, Reason, Rejected, read_line
+from user_conversion.rules.events import Event, read_line
 from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.rejected import Reason, Rejected, kept_text
 
 PREVIOUS = "previous_rejected_events"
 
@@ -54,7 +56,7 @@ class Superseded:
 
 def name_previous(engine: Engine, output: Path) -> None:
     """Name the published rejected lines as a table."""
-    engine.read_parquet(PREVIOUS, REJECTED_EVENTS.columns, REJECTED_EVENTS.files(output))
+    engine.read_parquet(PREVIOUS, REJECTED_EVENTS.columns, files_of(REJECTED_EVENTS, output))
 
 
 def add_unfinished(superseded: Superseded, to_read: Sequence[FileToRead]) -> None:
@@ -62,7 +64,7 @@ def add_unfinished(superseded: Superseded, to_read: Sequence[FileToRead]) -> Non
     for each in to_read:
         if each.known and each.known.unfinished_at is not None:
             source = str(each.known.file.path)
-            text = quarantine.kept_text(unfinished_text(each.known, each.file.path))
+            text = kept_text(unfinished_text(each.known, each.file.path))
             superseded.rows.append((source, str(Reason.INVALID_JSON), text))
 
 

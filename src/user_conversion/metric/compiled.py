@@ -15,8 +15,6 @@ from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from user_conversion.answer.results import HORIZON
-from user_conversion.engines import ENGINES
 from user_conversion.rules import datasets
 from user_conversion.rules.definitions import DEFINITIONS
 from user_conversion.rules.weeks import CALENDAR_COLUMNS, DAY_COLUMNS
@@ -24,7 +22,7 @@ from user_conversion.rules.weeks import CALENDAR_COLUMNS, DAY_COLUMNS
 if TYPE_CHECKING:
     from ibis import ir
 
-DIALECTS = tuple(dict.fromkeys(engine.dialect for engine in ENGINES.values()))
+DIALECTS = ("duckdb", "spark")
 ATTRIBUTES = ("attributes",)
 
 
@@ -78,7 +76,7 @@ def statements() -> dict[str, Callable[[], ir.Table]]:
             conversion.first_load_days,
             converted,
             _unbound("observation", {"until": "timestamp"}),
-            HORIZON,
+            conversion.HORIZON,
         ),
         "daily_events": partial(conversion.daily_events, registrations, loads),
         "load_quality": partial(conversion.load_quality, users),

@@ -30,6 +30,8 @@ CONVERTED_AT: dict[str, Callable[[ir.Table], ir.TimestampValue]] = {
     ANY_LOAD_NEXT_WEEK.name: lambda users: users.next_week_loaded_at,
 }
 SECONDS_PER_DAY = 86_400
+# Full days after the registration that are counted one by one: four weeks.
+HORIZON = 28
 
 
 def earliest_registrations(

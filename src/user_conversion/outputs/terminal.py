@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from user_conversion.inputs.files import SkippedFile
     from user_conversion.inputs.inspection import Inspection
     from user_conversion.jobs.events_split import SplitResult
-    from user_conversion.rules.events import EventCounts
+    from user_conversion.rules.counts import EventCounts
 
 BAR_WIDTH = 16
 PIPED_WIDTH = 112

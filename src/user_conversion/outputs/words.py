@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime
 from user_conversion.answer.finality import MISSING_DAYS, UNFINISHED, runs
 from user_conversion.answer.forecast import Forecast
 from user_conversion.answer.results import Figures, WeekResult
-from user_conversion.rules.events import EventCounts, Reason
+from user_conversion.rules.counts import EventCounts
+from user_conversion.rules.rejected import Reason
 from user_conversion.rules.weeks import WEEK, monday_of
 
 SMALL_SAMPLE = "small sample"

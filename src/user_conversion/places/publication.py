@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from user_conversion.places.documents import write_document
+from user_conversion.places.layout import LEDGER, RUN_RECORD
 from user_conversion.places.manifest import Manifest
 from user_conversion.places.roll_forward import require_possible, roll_forward
 from user_conversion.places.sync import sync
@@ -29,7 +30,6 @@ from user_conversion.rules.errors import OutputError
 
 STAGING = ".staging"
 LOCK = ".lock"
-LEDGER, RUN_RECORD = "ledger.json", "run.json"
 
 
 class OutputFolder:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from user_conversion.places.parquet import row_counts
-from user_conversion.rules.datasets import Dataset, parquet_files
+from user_conversion.places.footers import row_counts
+from user_conversion.places.layout import files_of, parquet_files, partitions_of
+from user_conversion.rules.datasets import Dataset
 from user_conversion.rules.errors import DatasetError
 
 # The number of rows by the name of the dataset and the value of the partition column, which is ""
@@ -31,8 +32,8 @@ def count_rows(datasets: Iterable[Dataset], output: Path) -> dict[str, dict[str,
 
 def _files(dataset: Dataset, output: Path) -> dict[str, list[Path]]:
     if dataset.partition is None:
-        return {"": dataset.files(output)}
-    return {value: parquet_files(path) for value, path in dataset.partitions(output).items()}
+        return {"": files_of(dataset, output)}
+    return {value: parquet_files(path) for value, path in partitions_of(dataset, output).items()}
 
 
 def require_rows(datasets: Iterable[Dataset], output: Path, published: Rows) -> None:

@@ -1,14 +1,10 @@
-"""The datasets of the output folder: names, columns, partitions and paths.
-
-Every dataset is Hive-partitioned snappy Parquet below `<output>/<name>/format=parquet/`.
-"""
+"""The datasets: names, columns and partitions. `places/layout.py` says where they are."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from user_conversion.rules.errors import SettingsError
 
@@ -30,31 +26,6 @@ class Dataset:
     columns: Columns
     partition: str | None = None
     instant: str | None = None
-
-    def folder(self, output: Path) -> Path:
-        """The folder of the dataset below an output folder."""
-        return output / self.name / "format=parquet"
-
-    def partitions(self, output: Path) -> dict[str, Path]:
-        """The published partitions, by their value, in order."""
-        prefix = f"{self.partition}="
-        folder = self.folder(output)
-        if not folder.is_dir():
-            return {}
-        found = (path for path in folder.iterdir() if path.name.startswith(prefix))
-        return {path.name.removeprefix(prefix): path for path in sorted(found)}
-
-    def files(self, output: Path) -> list[Path]:
-        """All published Parquet files, in order."""
-        folders = self.partitions(output).values() if self.partition else [self.folder(output)]
-        return [file for folder in folders for file in parquet_files(folder)]
-
-
-def parquet_files(folder: Path) -> list[Path]:
-    """The Parquet files of one folder, in order; unlike a glob it leaves none out silently."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.suffix == ".parquet")
 
 
 def user_registration(attributes: Attributes = ("channel",), ids: str = "bigint") -> Dataset:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from user_conversion.inputs.lines import WHITESPACE
-from user_conversion.rules.log_format import APP_LOADED, REGISTERED, FieldPath, LogFormat
+from user_conversion.rules.counts import Skipped
+from user_conversion.rules.log_format import FieldPath, LogFormat
+from user_conversion.rules.rejected import Reason, Rejected
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -36,26 +35,7 @@ SMALLEST_EPOCH, LARGEST_EPOCH = 100_000_000, 4_200_000_000
 EPOCH_UNITS = (1, 10**3, 10**6, 10**9)
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-class Reason(StrEnum):
-    """Why a line is rejected; the first that applies, in this order."""
-
-    INVALID_JSON = "invalid_json"
-    MISSING_EVENT = "missing_event"
-    MISSING_TIMESTAMP = "missing_timestamp"
-    INVALID_TIMESTAMP = "invalid_timestamp"
-    TIMESTAMP_OUT_OF_RANGE = "timestamp_out_of_range"
-    MISSING_INITIATOR_ID = "missing_initiator_id"
-    INVALID_INITIATOR_ID = "invalid_initiator_id"
-
-
-class Skipped(StrEnum):
-    """Why a line is counted, but neither kept nor rejected."""
-
-    OTHER = "other"
-    ANONYMOUS = "anonymous"
-    BLANK = "blank"
+WHITESPACE = b" \t\r\n\v\f"
 
 
 @dataclass(frozen=True)
@@ -69,83 +49,6 @@ class Event:
     time: datetime
     initiator_id: int | str
     fields: dict[str, str | None]
-
-
-class Rejected(Exception):  # noqa: N818 - classifies one line; does not fail the run
-    """The line cannot be an event."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-@dataclass(frozen=True)
-class EventCounts:
-    """How the lines that were read were counted; the counts add up to `lines`."""
-
-    lines: int = 0
-    registered: int = 0
-    app_loaded: int = 0
-    other: int = 0
-    anonymous: int = 0
-    blank: int = 0
-    rejected_by_reason: Mapping[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, lines: int, verdicts: Mapping[str, int]) -> EventCounts:
-        """The counts from the number of lines by verdict: a kind, `Skipped` or `Reason`.
-
-        `lines` is counted independently of the verdicts.
-        """
-        return cls(
-            lines=lines,
-            **{
-                name: verdicts.get(name, 0) for name in (REGISTERED, APP_LOADED, *map(str, Skipped))
-            },
-            rejected_by_reason={
-                str(reason): verdicts[reason] for reason in sorted(Reason) if verdicts.get(reason)
-            },
-        )
-
-    @property
-    def rejected(self) -> int:
-        """Lines that cannot be an event."""
-        return sum(self.rejected_by_reason.values())
-
-    @property
-    def recognised(self) -> int:
-        """Lines that were read as an event of any name."""
-        return self.registered + self.app_loaded + self.other + self.anonymous
-
-    def unaccounted(self) -> int:
-        """Lines that are in no count; anything but 0 is a bug of the engine."""
-        return self.lines - self.recognised - self.blank - self.rejected
-
-    def __add__(self, more: EventCounts) -> EventCounts:
-        counts = {name: getattr(self, name) + getattr(more, name) for name in COUNTS}
-        reasons = Counter(self.rejected_by_reason) + Counter(more.rejected_by_reason)
-        return EventCounts(**counts, rejected_by_reason=dict(sorted(reasons.items())))
-
-    def __sub__(self, less: EventCounts) -> EventCounts:
-        counts = {name: getattr(self, name) - getattr(less, name) for name in COUNTS}
-        reasons = Counter(self.rejected_by_reason)
-        reasons.subtract(less.rejected_by_reason)
-        return EventCounts(**counts, rejected_by_reason=dict(sorted(reasons.items())))
-
-    def as_json(self) -> dict[str, Any]:
-        """The key `events` of the JSON."""
-        counts = {name: getattr(self, name) for name in COUNTS}
-        by_reason = dict(self.rejected_by_reason)
-        return counts | {"rejected": self.rejected, "rejected_by_reason": by_reason}
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> EventCounts:
-        """The inverse of `as_json`."""
-        counts = {name: int(document[name]) for name in COUNTS}
-        return cls(**counts, rejected_by_reason=dict(document["rejected_by_reason"]))
-
-
-COUNTS = ("lines", "registered", "app_loaded", "other", "anonymous", "blank")
 
 
 def read_line(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from user_conversion.engines.base import EngineOptions
 from user_conversion.engines.duckdb.lines import LineReader
 from user_conversion.engines.duckdb.session import (
     create_table,
@@ -17,14 +18,13 @@ from user_conversion.engines.duckdb.session import (
     literal,
     open_session,
 )
-from user_conversion.places.parquet import require_columns
+from user_conversion.places.footers import require_columns
+from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.datasets import Columns, Dataset
-from user_conversion.rules.events import EventCounts
 from user_conversion.rules.log_format import LogFormat
 
 if TYPE_CHECKING:
     from user_conversion.inputs.lines import LineFile
-    from user_conversion.settings import Settings
 
 ROWS_WRITTEN_AT_ONCE = 2_000_000
 PARQUET = "FORMAT parquet, COMPRESSION snappy"
@@ -36,9 +36,9 @@ class DuckDBEngine:
     name = "duckdb"
     dialect = "duckdb"
 
-    def __init__(self, settings: Settings, scratch: Path | None = None) -> None:
+    def __init__(self, options: EngineOptions, scratch: Path | None = None) -> None:
         with duckdb_errors():
-            self._connection = open_session(settings.memory_limit, scratch)
+            self._connection = open_session(options.memory_limit, scratch)
         self._scratch = scratch
 
     def __enter__(self) -> DuckDBEngine:

@@ -34,12 +34,13 @@ from user_conversion.inputs.lines import (
     lines_before,
     longest_line,
 )
-from user_conversion.jobs import quarantine
 from user_conversion.rules import events
+from user_conversion.rules.counts import EventCounts, Skipped
 from user_conversion.rules.datasets import REJECTED_EVENTS
 from user_conversion.rules.errors import EngineError, InputError
-from user_conversion.rules.events import Event, EventCounts, Rejected
+from user_conversion.rules.events import Event
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED, LogFormat
+from user_conversion.rules.rejected import Rejected, kept_text
 
 LARGEST_LINE = 16 << 20
 ROWS_AT_ONCE = 50_000
@@ -93,7 +94,7 @@ class LineReader:
         verdicts += self._read_unclear(files, lines)
         tiny_scan = LineScan(tiny)
         verdicts += self._decide(tiny_scan.lines_at(range(len(tiny))))
-        verdicts[events.Skipped.BLANK] += tiny_scan.blank
+        verdicts[Skipped.BLANK] += tiny_scan.blank
         self._name_new_tables()
         return EventCounts.of(lines + sum(count_lines(tiny)), verdicts)
 
@@ -168,7 +169,7 @@ class LineReader:
                 f"DuckDB read {rows} of {scan.rows} lines that are not blank; please report this "
                 "as a bug, and try --engine spark."
             )
-        verdicts[events.Skipped.BLANK] += scan.blank
+        verdicts[Skipped.BLANK] += scan.blank
         return verdicts
 
     def _decide(self, lines: Iterable[NumberedLine]) -> Counter[str]:
@@ -181,7 +182,7 @@ class LineReader:
                 try:
                     event = events.read_line(line, self._format, self._latest, file.event)
                 except Rejected as error:
-                    text = quarantine.kept_text(line)
+                    text = kept_text(line)
                     number += lines_before(file)
                     rejected.append((file.source, number, str(error.reason), text))
                     verdicts[error.reason] += 1

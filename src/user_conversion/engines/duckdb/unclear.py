@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from user_conversion.inputs.lines import WHITESPACE, LineFile, line_batches
+from user_conversion.inputs.lines import LineFile, line_batches
+from user_conversion.rules.events import WHITESPACE
 
 
 @dataclass

@@ -13,21 +13,19 @@ from datetime import datetime
 from functools import reduce
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from user_conversion.engines.base import EngineOptions
 from user_conversion.engines.spark.errors import translated
 from user_conversion.engines.spark.files import linked, move, pattern, require_readable, uri
 from user_conversion.engines.spark.java import WRITE_OPTIONS, free_files
 from user_conversion.engines.spark.session import open_session
 from user_conversion.inputs.lines import LineFile
-from user_conversion.places.parquet import require_columns
+from user_conversion.places.footers import require_columns
+from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.datasets import Columns, Dataset
 from user_conversion.rules.errors import EngineError, OutputError, UserConversionError
-from user_conversion.rules.events import EventCounts
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED, LogFormat
-
-if TYPE_CHECKING:
-    from user_conversion.settings import Settings
 
 
 class SparkEngine:
@@ -39,15 +37,15 @@ class SparkEngine:
     uri = staticmethod(uri)
     pattern = staticmethod(pattern)
 
-    def __init__(self, settings: Settings, scratch: Path | None = None) -> None:
+    def __init__(self, options: EngineOptions, scratch: Path | None = None) -> None:
         self._stack = ExitStack()
         self._scratch = scratch or Path(self._stack.enter_context(TemporaryDirectory()))
-        self._spark, stop = self.open_session(settings)
+        self._spark, stop = self.open_session(options)
         self._stack.callback(stop)
 
-    def open_session(self, settings: Settings) -> tuple[Any, Callable[[], None]]:
+    def open_session(self, options: EngineOptions) -> tuple[Any, Callable[[], None]]:
         """A session with temporary tables of its own, and a function that ends it."""
-        return open_session(settings, self._scratch)
+        return open_session(options, self._scratch)
 
     def translated(self, error: Exception) -> UserConversionError:
         """An error of Spark's in one sentence."""

@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from user_conversion.engines.base import EngineOptions
 from user_conversion.engines.spark.environment import environment
 from user_conversion.engines.spark.errors import root_cause
 from user_conversion.engines.spark.masters import require_reachable
 from user_conversion.rules.errors import EngineError
-from user_conversion.settings import Settings
 
 # Settings that the results depend on; they override the user's.
 REQUIRED = {
@@ -98,45 +98,45 @@ def free_files(session: Any) -> None:
         jvm.java.lang.System.gc()
 
 
-def start(settings: Settings, scratch: Path) -> Any:
+def start(options: EngineOptions, scratch: Path) -> Any:
     """A new session of the classic kind, in a new Java process unless there is one."""
     from pyspark import SparkConf, SparkContext
     from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
 
-    require_reachable(settings.master or "")
-    with environment(_variables(settings)), _java_output(settings.verbose) as output:
+    require_reachable(options.master or "")
+    with environment(_variables(options)), _java_output(options.verbose) as output:
         try:
             # The public way to start Java shows its output, and does not tell why it failed.
             gateway = SparkContext._gateway or launch_gateway(
-                _launch_conf(settings), {"stdout": output, "stderr": output}
+                _launch_conf(options), {"stdout": output, "stderr": output}
             )
             conf = SparkConf(_jvm=gateway.jvm)
-            _add_defaults(conf, settings, scratch)
+            _add_defaults(conf, options, scratch)
             context = SparkContext(conf=conf, gateway=gateway)
         except Exception as error:
-            raise EngineError(_why_not_started(error, output, settings)) from None
-    if not settings.verbose:
+            raise EngineError(_why_not_started(error, output, options)) from None
+    if not options.verbose:
         context.setLogLevel("OFF")
     return SparkSession.builder.getOrCreate()
 
 
-def _launch_conf(settings: Settings) -> Any:
+def _launch_conf(options: EngineOptions) -> Any:
     """What Java must know when it starts; the rest comes from Spark's own files and variables."""
     from pyspark import SparkConf
 
     conf = SparkConf(loadDefaults=False)
-    if settings.master:
-        conf.set("spark.master", settings.master)
-    for key, value in settings.properties.items():
+    if options.master:
+        conf.set("spark.master", options.master)
+    for key, value in options.properties.items():
         conf.set(key, value)
     return conf
 
 
-def _add_defaults(conf: Any, settings: Settings, scratch: Path) -> None:
-    given = dict(settings.properties)
-    if settings.master:
-        given["spark.master"] = settings.master
+def _add_defaults(conf: Any, options: EngineOptions, scratch: Path) -> None:
+    given = dict(options.properties)
+    if options.master:
+        given["spark.master"] = options.master
     for key, value in given.items():
         conf.set(key, value)
     conf.setIfMissing("spark.master", "local[*]")
@@ -150,16 +150,16 @@ def _add_defaults(conf: Any, settings: Settings, scratch: Path) -> None:
             defaults["spark.local.dir"] = str(scratch.absolute())
     for key, value in (defaults | REQUIRED).items():
         conf.setIfMissing(key, value)
-    if not settings.verbose and "spark.ui.showConsoleProgress" not in given:
+    if not options.verbose and "spark.ui.showConsoleProgress" not in given:
         conf.set("spark.ui.showConsoleProgress", "false")
 
 
-def _variables(settings: Settings) -> dict[str, str]:
+def _variables(options: EngineOptions) -> dict[str, str]:
     """The environment variables that Java needs, but for those that the user has set."""
     # 1 GB, Spark's default, is too little for two lines of 20 MB at a time.
     wanted = {} if os.environ.get("SPARK_DRIVER_MEMORY") else {"SPARK_DRIVER_MEMORY": "2g"}
     if not any(map(os.environ.get, JAVA_OPTIONS_OF_OTHERS)) and not any(
-        key.endswith("JavaOptions") for key in settings.properties
+        key.endswith("JavaOptions") for key in options.properties
     ):
         wanted["SPARK_SUBMIT_OPTS"] = JAVA_OPTIONS
     if not os.environ.get("JAVA_HOME") and not shutil.which("java"):
@@ -188,7 +188,7 @@ def _java_output(verbose: bool) -> Iterator[IO[bytes] | int]:
         yield file
 
 
-def _why_not_started(error: Exception, output: IO[bytes] | int, settings: Settings) -> str:
+def _why_not_started(error: Exception, output: IO[bytes] | int, options: EngineOptions) -> str:
     import pyspark
 
     reason = root_cause(error)
@@ -196,7 +196,7 @@ def _why_not_started(error: Exception, output: IO[bytes] | int, settings: Settin
         output.seek(0)
         reason = _complaint(output.read().decode(errors="replace")) or reason
     return (
-        f"Spark {pyspark.__version__} did not start on {settings.master or 'local[*]'} with "
+        f"Spark {pyspark.__version__} did not start on {options.master or 'local[*]'} with "
         f"{_java_version()}: {reason}. Spark 3.5 needs Java 8, 11 or 17, Spark 4 Java 17 or 21; "
         "set JAVA_HOME to choose one, or see --verbose."
     )

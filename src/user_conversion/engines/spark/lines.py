@@ -11,10 +11,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - PySpark's own convention
 
 from user_conversion.engines.spark.record import Record
-from user_conversion.jobs.quarantine import CUT_MARK, RAW_LIMIT
 from user_conversion.rules import events
-from user_conversion.rules.events import EARLIEST, MICROSECOND, Reason, Skipped
+from user_conversion.rules.counts import Skipped
+from user_conversion.rules.events import EARLIEST, MICROSECOND
 from user_conversion.rules.log_format import APP_LOADED, KINDS, REGISTERED, LogFormat
+from user_conversion.rules.rejected import CUT_MARK, RAW_LIMIT, Reason
 
 BLANK = r"\A\uFEFF?[ \t\r\x0b\f]*\z"
 INTEGER, TIMESTAMP, EPOCH_NUMBER = (
@@ -168,7 +169,7 @@ def _kept(record: Record, log_format: LogFormat) -> list[Column]:
 
 
 def _kept_text() -> Column:
-    """As `quarantine.kept_text`."""
+    """As `rejected.kept_text`."""
     # Bytes that are not UTF-8 are decoded to replacement characters.
     text = F.expr("trim(TRAILING '\\r' FROM decode(CAST(value AS BINARY), 'UTF-8'))")
     cut = F.concat(F.substring(text, 1, RAW_LIMIT), F.lit(CUT_MARK))

@@ -10,10 +10,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from user_conversion.engines.base import EngineOptions
 from user_conversion.engines.spark import java
 from user_conversion.engines.spark.connect import connected
 from user_conversion.rules.errors import EngineError
-from user_conversion.settings import Settings
 
 # Settings that make it faster, unless the user has set them.
 TUNING = {
@@ -25,31 +25,33 @@ TUNING = {
 }
 
 
-def open_session(settings: Settings, scratch: Path) -> tuple[Any, Callable[[], None]]:
+def open_session(options: EngineOptions, scratch: Path) -> tuple[Any, Callable[[], None]]:
     """A session with SQL settings and temporary tables of its own, and a function that ends it.
 
     Raises `EngineError` if Spark is not installed, does not start or cannot be reached.
     """
-    if not settings.verbose:
+    if not options.verbose:
         logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)
         logging.getLogger().addFilter(_is_not_py4j)
         warnings.filterwarnings("ignore", module=r"pyspark\.")
     with ExitStack() as stack:
-        session, properties = _session(settings, scratch, stack)
+        session, properties = _session(options, scratch, stack)
         _configure(session, properties)
         return session, stack.pop_all().close
 
 
-def _session(settings: Settings, scratch: Path, stack: ExitStack) -> tuple[Any, Mapping[str, str]]:
+def _session(
+    options: EngineOptions, scratch: Path, stack: ExitStack
+) -> tuple[Any, Mapping[str, str]]:
     """A session, and the properties that it does not have yet. The stack ends what was begun."""
-    if _is_remote(settings):
-        url = settings.master or os.environ["SPARK_REMOTE"]
-        return stack.enter_context(connected(url)), settings.properties
+    if _is_remote(options):
+        url = options.master or os.environ["SPARK_REMOTE"]
+        return stack.enter_context(connected(url)), options.properties
     existing = java.active_context()
     if existing is not None:
-        _require_same_master(settings.master, existing.master)
-        return _builder().getOrCreate().newSession(), settings.properties
-    session = java.start(settings, scratch)
+        _require_same_master(options.master, existing.master)
+        return _builder().getOrCreate().newSession(), options.properties
+    session = java.start(options, scratch)
     stack.callback(session.stop)
     return session, {}
 
@@ -59,9 +61,9 @@ def _is_not_py4j(record: logging.LogRecord) -> bool:
     return "py4j" not in record.pathname
 
 
-def _is_remote(settings: Settings) -> bool:
-    if settings.master:
-        return settings.master.startswith("sc://")
+def _is_remote(options: EngineOptions) -> bool:
+    if options.master:
+        return options.master.startswith("sc://")
     return "SPARK_REMOTE" in os.environ
 
 

@@ -83,7 +83,7 @@ def _members(path: Path, source: str, formats: list[LogFormat], folder: Path) ->
 
 
 def _parquet_rows(path: Path, source: str, folder: Path) -> list[dict[str, Any]]:
-    from user_conversion.places import parquet
+    from user_conversion.inputs import parquet
 
     columns = parquet.column_types(path, source)
     parquet.to_json(path, folder / "rows", columns, columns, source, RECORDS)

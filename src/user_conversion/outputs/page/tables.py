@@ -13,7 +13,7 @@ from user_conversion.answer.statistics import percent
 from user_conversion.outputs import words
 from user_conversion.outputs.folding import Period, SegmentRow
 from user_conversion.outputs.page import tips
-from user_conversion.rules.events import EventCounts
+from user_conversion.rules.counts import EventCounts
 
 FIGURE_HEADINGS = ("Users", "Converted", "Rate", words.INTERVAL)
 

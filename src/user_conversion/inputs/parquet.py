@@ -1,80 +1,21 @@
-"""Parquet files, read by DuckDB for every engine: their columns, and their rows as JSON.
-
-Spark reads a missing column as NULL, skips empty files, and needs a job to read many schemas.
-DuckDB reads the footers of a thousand files in a tenth of a second.
-"""
+"""Parquet files of the input as rows of JSON, written by DuckDB for every engine."""
 
 from __future__ import annotations
 
-import glob
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
-from user_conversion.rules.datasets import Columns
-from user_conversion.rules.errors import DatasetError, InputError
+from user_conversion.rules.errors import InputError
 
 SETTINGS = {
     "TimeZone": "UTC",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
-
-ADVICE = "run events-split --full-refresh"
-TYPES = {"TIMESTAMP WITH TIME ZONE": "timestamp", "VARCHAR": "string"}
-SCHEMAS = """
-    SELECT name, duckdb_type, min(file_name), count(*)
-    FROM parquet_schema($1) WHERE duckdb_type IS NOT NULL GROUP BY ALL ORDER BY ALL
-"""
-ROWS = "SELECT file_name, num_rows FROM parquet_file_metadata($1)"
-
-
-def require_columns(
-    table: str,
-    columns: Columns,
-    files: Sequence[Path],
-    session: duckdb.DuckDBPyConnection | None = None,
-) -> None:
-    """Raise `DatasetError` unless each file of a dataset has these columns."""
-    found = _footers(SCHEMAS, files, f"of {table} ", session or duckdb.connect())
-    right = dict.fromkeys(columns, 0)
-    for name, kind, file, count in found:
-        kind = TYPES.get(kind, kind.lower())
-        if name in columns and kind != columns[name]:
-            raise _wrong(table, name, columns[name], f"{kind} in '{file}'")
-        if name in columns:
-            right[name] = count
-    for name, count in right.items():
-        if count != len(files):
-            raise _wrong(table, name, columns[name], f"none in {len(files) - count} files")
-
-
-def row_counts(files: Sequence[Path]) -> dict[Path, int]:
-    """The number of rows of each file. Raises `DatasetError` if one cannot be read."""
-    if not files:
-        return {}
-    return {Path(name): rows for name, rows in _footers(ROWS, files, "", duckdb.connect())}
-
-
-def _footers(
-    sql: str, files: Sequence[Path], of_what: str, session: duckdb.DuckDBPyConnection
-) -> list[tuple[Any, ...]]:
-    paths = [glob.escape(str(file)) for file in files]
-    try:
-        return session.execute(sql, [paths]).fetchall()
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0].rstrip(". ")
-        raise DatasetError(f"The Parquet {of_what}cannot be read ({reason}); {ADVICE}.") from None
-
-
-def _wrong(table: str, name: str, wanted: str, there: str) -> DatasetError:
-    return DatasetError(
-        f"The Parquet of {table} must have a column {name} ({wanted}) but has {there}; {ADVICE}."
-    )
 
 
 def column_types(path: Path, source: str) -> dict[str, str]:

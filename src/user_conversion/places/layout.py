@@ -1,0 +1,44 @@
+"""Where the datasets are in an output folder.
+
+Every dataset is Hive-partitioned snappy Parquet below `<output>/<name>/format=parquet/`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from user_conversion.rules.datasets import Dataset
+
+LEDGER, RUN_RECORD, PAGE = "ledger.json", "run.json", "report.html"
+
+
+def folder_of(dataset: Dataset, output: Path) -> Path:
+    """The folder of a dataset below an output folder."""
+    return output / dataset.name / "format=parquet"
+
+
+def partitions_of(dataset: Dataset, output: Path) -> dict[str, Path]:
+    """The published partitions of a dataset, by their value, in order."""
+    prefix = f"{dataset.partition}="
+    folder = folder_of(dataset, output)
+    if not folder.is_dir():
+        return {}
+    found = (path for path in folder.iterdir() if path.name.startswith(prefix))
+    return {path.name.removeprefix(prefix): path for path in sorted(found)}
+
+
+def files_of(dataset: Dataset, output: Path) -> list[Path]:
+    """All published Parquet files of a dataset, in order."""
+    folders = (
+        partitions_of(dataset, output).values()
+        if dataset.partition
+        else [folder_of(dataset, output)]
+    )
+    return [file for folder in folders for file in parquet_files(folder)]
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """The Parquet files of one folder, in order; unlike a glob it leaves none out silently."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.suffix == ".parquet")
