@@ -236,7 +236,7 @@ def test_the_outcome_is_one_sentence_and_can_be_stored(
 
 
 def test_importing_it_loads_no_statistics_package() -> None:
-    code = "import sys, user_conversion.statistics; print(*sys.modules)"
+    code = "import sys, user_conversion.answer.statistics; print(*sys.modules)"
     modules = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
