@@ -54,6 +54,26 @@ def test_tables_on_disk_give_the_same_answer(
         assert_no_litter(output)
 
 
+def test_log_that_grows_while_tables_are_on_disk_is_read_again(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move_to_disk, moved = lines.move_to_disk, []
+
+    def grow_and_move(*args: Any) -> None:
+        with log.open("a") as file:
+            file.write("a line that was added\n")
+        moved.append(args)
+        move_to_disk(*args)
+
+    monkeypatch.setattr(lines, "SHARE_FOR_TABLES", 0)
+    monkeypatch.setattr(lines, "move_to_disk", grow_and_move)
+    options = ("--input", log, "--output", tmp_path / "output", "--max-rejected", 1)
+    done = command("events-split", *options, "--memory-limit", "200MB", "--format", "json")
+    counts = done.json()["events"]
+    assert len(moved) == 2
+    assert (counts["lines"], counts["registered"], counts["app_loaded"]) == (181, 60, 120)
+
+
 def test_portions_give_the_same_files(
     tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,10 +62,11 @@ def memory_limit(session: duckdb.DuckDBPyConnection) -> int:
 def move_to_disk(session: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """Keep new tables in a file, where DuckDB compresses them to a third.
 
-    Tables that are in memory already stay there and are still found by their names.
+    Tables that are in memory already stay there and are still found by their names. Does nothing if
+    new tables are kept in the file already.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    session.execute(f"ATTACH {literal(str(folder / 'tables.duckdb'))} AS on_disk")
+    session.execute(f"ATTACH IF NOT EXISTS {literal(str(folder / 'tables.duckdb'))} AS on_disk")
     session.execute("SET search_path = 'on_disk.main,memory.main'")
 
 
