@@ -22,7 +22,7 @@ from support.datasets import assert_no_litter, read_dataset
 from support.engines import EngineUnderTest
 from support.logs import write_log
 
-KILLS = int(os.environ.get("CHAOS_KILLS", "50"))
+KILLS = int(os.environ.get("CHAOS_KILLS", "10"))
 
 
 class Runs:

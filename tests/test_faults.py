@@ -22,7 +22,7 @@ from support.logs import app_loaded, registered, write_log
 FAULTS = ("error=EIO", "error=ENOSPC", "error=EINTR", "signal=SIGKILL")
 CALLS = ["openat", "write", "pwrite64", "rename", "renameat2", "fsync", "syncfs", "unlink"]
 CALLS += ["unlinkat", "rmdir", "mkdir"]
-TRIED = int(os.environ.get("CHAOS_KILLS", "50")) // 2
+TRIED = int(os.environ.get("CHAOS_KILLS", "10"))
 SEED = int(os.environ.get("CHAOS_SEED", Random().randrange(1 << 32)))
 CALL = re.compile(r"(\d+) +(\w+)\(")
 

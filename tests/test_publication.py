@@ -30,10 +30,9 @@ from support.publishing import (
     published,
 )
 
-from user_conversion.places import publication
+from user_conversion.places import publication, roll_forward
 from user_conversion.places.manifest import TOP, Manifest
 from user_conversion.places.publication import OutputFolder
-from user_conversion.places.roll_forward import roll_forward
 from user_conversion.rules.errors import OutputError
 
 TIME = "2020-11-02T06:21:14Z"
@@ -90,6 +89,19 @@ FAILURES: dict[str, Callable[[int, Path, Callable[[OutputFolder], None]], bool]]
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failure_at_any_step(tmp_path: Path, failure: str) -> None:
     """Each partition is old or new; whoever comes next finds all old or all new; then all new."""
+    assert_safe_at_any_step(tmp_path, failure, assert_each_old_or_new)
+
+
+def test_killed_at_any_step_where_folders_cannot_be_swapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on network file systems: a partition of several files is missing for an instant."""
+    monkeypatch.setattr(roll_forward, "RENAME_EXCHANGE", 1 << 20)
+    assert_safe_at_any_step(tmp_path, "killed", lambda output: None)
+
+
+def assert_safe_at_any_step(tmp_path: Path, failure: str, check: Callable[[Path], None]) -> None:
+    """A failure at each step in turn; `check` looks at the output after it."""
     number, found = 0, []
     while True:
         output = tmp_path / str(number)
@@ -98,7 +110,7 @@ def test_a_failure_at_any_step(tmp_path: Path, failure: str) -> None:
         assert published(output) == OLD_STATE
         if not FAILURES[failure](number, output, publish_new):
             break
-        assert_each_old_or_new(output)
+        check(output)
         with OutputFolder(output, "test"):
             pass
         found.append(published(output))
@@ -156,10 +168,12 @@ def test_report_shows_the_record_beside_it_after_a_kill(
     before = (output / "run.json").read_text()
     write_log(logs / "b.json", [line(2)])
 
+    carry_out = publication.roll_forward
+
     def kill_before_the_record(manifest: Manifest, *folders: Path) -> None:
         if "run.json" in manifest.folders.get(TOP, ()):
             raise KeyboardInterrupt
-        roll_forward(manifest, *folders)
+        carry_out(manifest, *folders)
 
     with monkeypatch.context() as patch:
         patch.setattr(publication, "roll_forward", kill_before_the_record)

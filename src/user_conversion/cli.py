@@ -64,25 +64,23 @@ def run(
     format: Format = OutputFormat.TABLE,  # noqa: A002
 ) -> None:
     """Split the events, compute the conversion, write the report."""
-    from user_conversion.jobs.run import Run
+    from user_conversion.jobs.run import run_jobs
     from user_conversion.places.layout import PAGE
 
-    with Run("run", settings, report=not no_report) as this:
-        split = this.split()
-        this.convert()
+    done = run_jobs("run", settings, report=not no_report)
     page = None if no_report else settings.folder / PAGE
-    _print(_record(this), format, split=split, page=page)
+    _print(done.record, format, split=done.split, page=page)
 
 
 @command(app, "events-split", SPLIT)
 def events_split(settings: Settings, format: Format = OutputFormat.TABLE) -> None:  # noqa: A002
     """Raw events to user_registration, app_loaded and rejected_events, by day."""
-    from user_conversion.jobs.run import Run
+    from user_conversion.jobs.run import run_jobs
     from user_conversion.outputs import terminal
     from user_conversion.outputs.tables import json_text
 
-    with Run("events-split", settings) as this:
-        split = this.split()
+    split = run_jobs(SPLIT, settings, [SPLIT]).split
+    assert split
     terminal.show_skipped(split.skipped)
     if format == "json":
         document = {
@@ -98,33 +96,25 @@ def events_split(settings: Settings, format: Format = OutputFormat.TABLE) -> Non
 @command(app, CONVERSION, CONVERSION, alias="conversion-rate")
 def conversion_rate(settings: Settings, format: Format = OutputFormat.TABLE) -> None:  # noqa: A002
     """Parquet to user_conversion and weekly_summary; prints the metric (alias conversion-rate)."""
-    from user_conversion.jobs.run import Run
+    from user_conversion.jobs.run import run_jobs
 
-    with Run(CONVERSION, settings) as this:
-        this.convert()
-    _print(_record(this), format)
+    _print(run_jobs(CONVERSION, settings, [CONVERSION]).record, format)
 
 
 @command(app, "check", CONVERSION)
 def check(settings: Settings, format: Format = OutputFormat.TABLE) -> None:  # noqa: A002
     """Has the rate changed? Compares the newest complete week; exit status 3 if it has."""
-    from user_conversion.jobs.run import Run
+    from user_conversion.jobs.run import run_jobs
     from user_conversion.outputs import changes, terminal
     from user_conversion.outputs.tables import json_text
 
-    with Run("check", settings) as this:
-        result = this.convert()
+    result = run_jobs("check", settings, [CONVERSION]).record.conversion
     if format == "json":
         print(json_text(changes.as_json(result)), end="")
     else:
         terminal.show_change(terminal.console(), result)
     if result.change.changed:
         raise typer.Exit(CHANGED)
-
-
-def _record(run: Any) -> Any:
-    assert run.record is not None
-    return run.record
 
 
 def _print(record: Any, format: str, split: Any = None, page: Path | None = None) -> None:  # noqa: A002

@@ -37,17 +37,20 @@ class Disk:
         self.since_sync: list[Tree] = []
         self.sync()
 
-    def look(self) -> None:
+    def look(self) -> bool:
+        """Whether something was changed or synced since the last look."""
         tree = self._tree()
         if tree != self.since_sync[-1]:
             self.since_sync.append(tree)
+        elif self._looked:
+            return False
+        self._looked = True
+        return True
 
     def sync(self) -> None:
+        self._looked = False
         self.since_sync = [self._tree()]
         self._synced = dict(self.since_sync[0].files)
-
-    def sync_file(self, path: Path) -> None:
-        self._synced[path.stat().st_ino] = path.read_bytes()
 
     def close(self) -> None:
         for descriptor in self._held.values():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,9 +14,9 @@ from support.command import Finished, command
 from support.strategies import RUN_STARTED
 from user_conversion.answer.results import ConversionResult
 from user_conversion.engines import ENGINES, Engine, EngineDescription, EngineOptions, open_engine
-from user_conversion.jobs.conversion_rate import compute_conversion
-from user_conversion.jobs.events_split import SplitResult, split_events
-from user_conversion.places.publication import OutputFolder
+from user_conversion.jobs.events_split import SplitResult
+from user_conversion.jobs.run import run_jobs
+from user_conversion.rules.job_names import CONVERSION, SPLIT
 from user_conversion.settings import Settings
 
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
@@ -58,30 +56,22 @@ class EngineUnderTest:
         self, output: Path, *inputs: Path, now: datetime = RUN_STARTED, **more: Any
     ) -> SplitResult:
         settings = self.settings(output, *inputs, **more)
-        with OutputFolder(output, "test") as folder, self._lazily_open(folder) as engine:
-            return split_events(settings, folder, engine, now)
+        split = run_jobs("test", settings, [SPLIT], started=now).split
+        assert split
+        return split
 
     def convert(self, output: Path, **more: Any) -> ConversionResult:
-        with OutputFolder(output, "test") as folder, self._lazily_open(folder) as engine:
-            return compute_conversion(self.settings(output, **more), folder, engine)
+        return run_jobs("test", self.settings(output, **more), [CONVERSION]).record.conversion
 
     def run(
         self, output: Path, *inputs: Path, now: datetime = RUN_STARTED, **more: Any
     ) -> ConversionResult:
-        """Both jobs on one engine, as the command `run` does them."""
+        """Both jobs in one run, as the command `run` does them."""
         settings = self.settings(output, *inputs, **more)
-        with OutputFolder(output, "test") as folder, self.open(folder.scratch) as engine:
-            split = split_events(settings, folder, lambda: engine, now)
-            just_split = split.is_everything
-            return compute_conversion(settings, folder, lambda: engine, just_split=just_split)
+        return run_jobs("test", settings, started=now).record.conversion
 
     def command(self, *arguments: object) -> Finished:
         return command(*arguments, "--engine", self.name)
-
-    @contextlib.contextmanager
-    def _lazily_open(self, folder: OutputFolder) -> Iterator[Callable[[], Engine]]:
-        with contextlib.ExitStack() as stack:
-            yield lambda: stack.enter_context(self.open(folder.scratch))
 
 
 # For tests in which the engine does not matter, and to prepare what another engine works on.

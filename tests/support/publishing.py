@@ -7,13 +7,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from user_conversion.places import publication, renaming
+from user_conversion.places import publication, roll_forward
 from user_conversion.places.publication import OutputFolder
 
+DATASET = "user_registration/format=parquet"
 # Partitions as they are before and after: name of each file, and in it which run it is from.
 OLD = {
     "stays": {"part-0.parquet": "old"},
@@ -44,20 +44,20 @@ OLD_STATE, NEW_STATE = (
 def publish(output: OutputFolder, state: dict[str, dict[str, str]], run: str) -> None:
     """Publish the partitions that differ, as a job does."""
     with output.publication() as publication:
-        folder = output.path / "dataset" / "format=parquet"
+        folder = output.path / DATASET
         for name, files in state.items():
-            staged = publication.folder / "dataset" / "format=parquet" / name
+            staged = publication.folder / DATASET / name
             for file, content in files.items():
                 if content == run:
                     staged.mkdir(parents=True, exist_ok=True)
                     (staged / file).write_text(content)
         there = list(folder.iterdir()) if folder.exists() else []
-        publication.drop(output.path, (path for path in there if path.name not in state))
+        publication.drops |= {f"{DATASET}/{path.name}" for path in there if path.name not in state}
         (publication.folder / "ledger.json").write_text(run)
 
 
 def published(output: Path) -> State:
-    partitions = (output / "dataset" / "format=parquet").iterdir()
+    partitions = (output / DATASET).iterdir()
     found = {path.name: sorted(each.read_text() for each in path.iterdir()) for path in partitions}
     state = {name: contents for name, contents in found.items() if contents}
     return state | {"ledger.json": [(output / "ledger.json").read_text()]}
@@ -111,22 +111,20 @@ FAULT = Fault()
 
 def make_steps(patch: pytest.MonkeyPatch, synced: Callable[[Path], None] | None = None) -> None:
     """Count swapping and syncing as steps; `synced` is called after each sync."""
+    exchange, sync = roll_forward.exchange, publication.sync
 
-    def is_step(module: ModuleType, name: str) -> None:
-        original = getattr(module, name)
+    def exchanged(*paths: Path) -> None:
+        FAULT.step()
+        exchange(*paths)
 
-        def step(*paths: Path) -> None:
-            FAULT.step()
-            original(*paths)
-            if synced and name != "exchange":
-                synced(paths[0])
+    def sync_and_tell(folder: Path) -> None:
+        FAULT.step()
+        sync(folder)
+        if synced:
+            synced(folder)
 
-        patch.setattr(module, name, step)
-
-    is_step(renaming, "exchange")
-    is_step(renaming, "sync")
-    is_step(renaming, "sync_one")
-    is_step(publication, "sync")
+    patch.setattr(roll_forward, "exchange", exchanged)
+    patch.setattr(publication, "sync", sync_and_tell)
 
 
 def killed_at(number: int, output: Path, work: Callable[[OutputFolder], None]) -> bool:

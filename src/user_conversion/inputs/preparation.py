@@ -57,7 +57,7 @@ def prepare(
 
 def _add(conversion: Conversion, new: FileToRead, is_copied: bool) -> KnownFile:
     path, size = new.file.path, new.file.size
-    source = str(path).encode("utf-8", "replace").decode()
+    source = source_name(path)
     if new.known is None and not is_copied:
         content = conversion.add(path, source)
     else:
@@ -70,6 +70,11 @@ def _add(conversion: Conversion, new: FileToRead, is_copied: bool) -> KnownFile:
     if unfinished is not None and _is_object(_bytes(path, unfinished, size)):
         unfinished = None
     return KnownFile(new.file, new.identity, can_grow, unfinished)
+
+
+def source_name(path: Path) -> str:
+    """What people call a file. Bytes that are not UTF-8 are replaced."""
+    return str(path).encode("utf-8", "replace").decode()
 
 
 def _compression(path: Path) -> str:

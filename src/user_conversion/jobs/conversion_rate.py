@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -21,12 +21,12 @@ from user_conversion.answer.results import (
     WeekResult,
     cohort_triangle,
 )
-from user_conversion.engines import Engine
 from user_conversion.inputs.ledger import Ledger
 from user_conversion.jobs import forecasts
+from user_conversion.jobs.context import Context
+from user_conversion.jobs.events_split import SplitResult
 from user_conversion.metric.compiled import metric_sql
-from user_conversion.places.layout import files_of, folder_of, partitions_of
-from user_conversion.places.publication import OutputFolder, Publication
+from user_conversion.places.layout import folder_of
 from user_conversion.places.row_counts import require_rows
 from user_conversion.rules import datasets
 from user_conversion.rules.datasets import WEEKLY_SUMMARY, Dataset
@@ -49,58 +49,41 @@ from user_conversion.rules.weeks import (
     start_of_day,
     time_zone,
 )
-from user_conversion.settings import Settings
 
 
-def compute_conversion(
-    settings: Settings,
-    output: OutputFolder,
-    open_engine: Callable[[], Engine],
-    *,
-    just_split: bool = False,
-) -> ConversionResult:
-    """Compute the metric from the published events and publish its datasets.
+def compute_conversion(run: Context, split: SplitResult | None = None) -> ConversionResult:
+    """Compute the metric from all events and stage its datasets.
 
-    `just_split` says that the engine still has all of them in the tables that
-    `Engine.read_events` made, so that they need not be read again. Raises `DatasetError` if there
-    are no event datasets or they have the wrong columns.
+    The events are those published, with what `split` has staged in this run. Raises `DatasetError`
+    if there are no event datasets or they have the wrong columns.
     """
-    ledger = Ledger.load(output.path)
+    ledger = split.ledger if split else Ledger.load(run.publication.output)
     kept = ledger or Ledger.new(LogFormat())
-    if not ledger and not partitions_of(datasets.user_registration(), output.path):
-        raise DatasetError(f"No events in '{output.path}' yet: run events-split first.")
+    if not ledger and not run.publication.partitions_of(datasets.user_registration()):
+        raise DatasetError(f"No events in '{run.publication.output}' yet: run events-split first.")
     known = (*kept.attributes, DEVICE_TYPE)
-    if settings.by and settings.by not in known:
+    by = run.settings.by
+    if by and by not in known:
         raise SettingsError(
-            f"--by {settings.by}: events-split kept {', '.join(known)}"
-            f"{did_you_mean(settings.by, known)} Run events-split with --field "
-            f"{settings.by}=PATH to keep another field."
+            f"--by {by}: events-split kept {', '.join(known)}{did_you_mean(by, known)} Run "
+            f"events-split with --field {by}=PATH to keep another field."
         )
-    with output.publication() as publication:
-        if ledger and not just_split:
-            events = datasets.event_datasets(ledger.attributes, ledger.id_type)
-            require_rows(events, output.path, ledger.rows)
-        job = _Job(settings, output, publication, open_engine(), kept, just_split)
-        return job.run()
+    # The engine still has the tables of `Engine.read_events`.
+    just_split = split is not None and split.rebuild
+    if ledger and not just_split:
+        events = datasets.event_datasets(ledger.attributes, ledger.id_type)
+        require_rows(events, run.publication, ledger.rows)
+    return _Job(run, kept, just_split).run()
 
 
 class _Job:
-    def __init__(
-        self,
-        settings: Settings,
-        output: OutputFolder,
-        publication: Publication,
-        engine: Engine,
-        ledger: Ledger,
-        just_split: bool,
-    ) -> None:
-        self.settings = settings
-        self.output = output
-        self.publication = publication
-        self.engine = engine
+    def __init__(self, run: Context, ledger: Ledger, just_split: bool) -> None:
+        self.settings = run.settings
+        self.publication = run.publication
+        self.engine = run.engine
         self.ledger = ledger
         self.just_split = just_split
-        self.zone = time_zone(settings.timezone)
+        self.zone = time_zone(self.settings.timezone)
 
     def run(self) -> ConversionResult:
         after_as_of = self._read_events()
@@ -171,7 +154,7 @@ class _Job:
         if self.just_split:
             return f"new_{dataset.name}"
         table = f"published_{dataset.name}"
-        self.engine.read_parquet(table, dataset.columns, files_of(dataset, self.output.path))
+        self.engine.read_parquet(table, dataset.columns, self.publication.files_of(dataset))
         return table
 
     def _count(self, rows: str) -> int:
@@ -228,11 +211,7 @@ class _Job:
             (WEEKLY_SUMMARY, self._sql("weekly_summary")),
         ):
             self.engine.write(sql, dataset, folder_of(dataset, self.publication.folder))
-            written = partitions_of(dataset, self.publication.folder)
-            before = partitions_of(dataset, self.output.path)
-            self.publication.drop(
-                self.output.path, (before[week] for week in before if week not in written)
-            )
+            self.publication.drop_others(dataset)
 
     def _weeks(
         self, finality: Finality, first_day: date | None, loads: Mapping[str, Row]

@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from user_conversion.engines import Engine, engine_description
+from user_conversion.engines import engine_description
 from user_conversion.inputs.files import Found, SkippedFile, find_files
 from user_conversion.inputs.ledger import Batch, Ledger
-from user_conversion.inputs.lines import LineFile
 from user_conversion.inputs.preparation import Prepared, prepare, require_logs
 from user_conversion.inputs.reading_plan import KnownFile, ReadingPlan, plan_reading
-from user_conversion.jobs import quarantine
-from user_conversion.jobs.superseded import (
-    Superseded,
-    add_past_events,
-    add_unfinished,
-    name_previous,
-)
-from user_conversion.places.layout import folder_of, parquet_files, partitions_of
-from user_conversion.places.publication import OutputFolder, Publication
+from user_conversion.jobs import unfinished
+from user_conversion.jobs.checks import check_lines, check_rows, require_events
+from user_conversion.jobs.context import Context
+from user_conversion.places.layout import folder_of, parquet_files
 from user_conversion.places.row_counts import count_rows, require_rows
 from user_conversion.rules import datasets
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset
-from user_conversion.rules.errors import EngineError, InputError, UserConversionError
+from user_conversion.rules.errors import InputError, UserConversionError
 from user_conversion.rules.events import CLOCK_TOLERANCE
 from user_conversion.rules.log_format import LogFormat
-from user_conversion.rules.rejected import Reason
-from user_conversion.settings import Settings
 
 
 @dataclass(frozen=True)
 class SplitResult:
-    """What this run read, and what the published datasets now hold.
+    """What this run read, and the ledger of what will be published.
 
-    `files` were read in this run, `why` says why all were, `skipped` are not logs or not new.
+    `files` were read in this run, `read` counts their lines, `skipped` are not logs or not new.
+    `rebuild` says that these are all events there are, and `why`.
     """
 
     log_format: LogFormat
@@ -46,82 +38,72 @@ class SplitResult:
     rebuild: bool
     why: str
     read: EventCounts
-    total: EventCounts
+    ledger: Ledger
 
     @property
-    def is_everything(self) -> bool:
-        """Whether the events read in this run are all that is published."""
-        return self.rebuild and bool(self.files)
+    def total(self) -> EventCounts:
+        """The lines behind all events that will be published."""
+        return self.ledger.counts
 
 
-def split_events(
-    settings: Settings, output: OutputFolder, open_engine: Callable[[], Engine], now: datetime
-) -> SplitResult:
-    """Read what is new among the input files and publish the event datasets.
+def split_events(run: Context) -> SplitResult:
+    """Read what is new among the input files and stage the event datasets.
 
     Raises `InputError` if the inputs cannot be read, hold no event of the two kinds, or have too
-    many rejected lines; nothing is published then.
+    many rejected lines.
     """
-    found = find_files(settings.inputs, [settings.folder])
-    ledger, plan, why = _plan(settings, output, found)
-    job = _Job(settings, output, found, plan, now + CLOCK_TOLERANCE)
-    prepared = job.prepare()
-    rebuild = not ledger.batches
-    if rebuild:
+    found = find_files(run.settings.inputs, [run.settings.folder])
+    plan = _plan(run, found)
+    prepared = _prepare(run, plan)
+    if plan.rebuild:
         require_logs(prepared)
-    superseded = Superseded()
-    may_be_past = bool(ledger.counts.rejected_by_reason.get(Reason.TIMESTAMP_OUT_OF_RANGE))
-    counts = EventCounts()
-    if prepared.files or may_be_past:
-        with output.publication() as publication:
-            if not rebuild:
-                require_rows(_datasets(ledger), output.path, ledger.rows)
-            engine = open_engine()
-            if not rebuild:
-                superseded = job.superseded(engine)
-            if prepared.files or superseded.read_again:
-                prepared, counts = job.read(engine, prepared, superseded.read_again)
-                batch = Batch(now.isoformat(), engine.name, tuple(prepared.inputs), counts)
-                ledger = ledger.with_batch(
-                    replace(batch, counts=counts - superseded.counts()),
-                    [each.known for each in plan.to_read if each.known],
-                )
-                _require_events(ledger.counts, prepared.files, settings.events)
-                ledger = _stage(engine, ledger, output, publication, rebuild, superseded)
+    ledger, counts = plan.ledger, EventCounts()
+    if prepared.files:
+        if not plan.rebuild:
+            require_rows(_datasets(ledger), run.publication, ledger.rows)
+        prepared, counts = _read(run, plan, prepared)
+        continued = unfinished.continued_lines(plan.files.to_read)
+        ledger = _with_batch(run, plan, prepared, counts - unfinished.counts(continued))
+        check_lines(run.engine, prepared.files, counts, run.settings.max_rejected)
+        require_events(ledger.counts, prepared.files, run.settings.events)
+        ledger = _stage(run, ledger, plan.rebuild, continued)
+    skipped = (*found.skipped, *plan.files.skipped, *prepared.skipped)
     return SplitResult(
-        settings.events,
-        tuple(prepared.inputs),
-        (*found.skipped, *plan.skipped, *prepared.skipped),
-        rebuild,
-        why,
-        counts,
-        ledger.counts,
+        run.settings.events, tuple(prepared.inputs), skipped, plan.rebuild, plan.why, counts, ledger
     )
 
 
-def _datasets(ledger: Ledger) -> tuple[Dataset, ...]:
-    """The datasets that this job writes: registrations, loads, rejected lines."""
-    events = datasets.event_datasets(ledger.attributes, ledger.id_type)
-    return (*events, REJECTED_EVENTS)
+@dataclass(frozen=True)
+class _Plan:
+    """The ledger to continue, the files to read, and why these; all files that were found."""
+
+    found: Found
+    ledger: Ledger
+    files: ReadingPlan
+    why: str
+
+    @property
+    def rebuild(self) -> bool:
+        """Whether everything is read and replaces what is published."""
+        return not self.ledger.batches
 
 
-def _plan(
-    settings: Settings, output: OutputFolder, found: Found
-) -> tuple[Ledger, ReadingPlan, str]:
-    """The ledger to continue, the files to read, and why."""
-    ledger = None if settings.full_refresh else Ledger.load(output.path)
+def _plan(run: Context, found: Found) -> _Plan:
+    log_format = run.settings.events
+    ledger = None if run.settings.full_refresh else Ledger.load(run.publication.output)
     if ledger is None:
         why = "nothing read before"
-    elif settings.events.as_json() != ledger.log_format:
+    elif log_format.as_json() != ledger.log_format:
         why = "the log format changed"
     else:
-        plan = plan_reading(found.files, settings.events, ledger.files)
+        plan = plan_reading(found.files, log_format, ledger.files)
         if plan.missing:
             raise InputError(_missing(plan.missing))
         if not plan.grown:
-            return ledger, plan, "new files"
+            return _Plan(found, ledger, plan, "new files")
         why = f"'{plan.grown}' grew"
-    return Ledger.new(settings.events), plan_reading(found.files, settings.events), why
+    everything = plan_reading(found.files, log_format)
+    return _Plan(found, Ledger.new(log_format), everything, why)
 
 
 def _missing(files: Sequence[KnownFile]) -> str:
@@ -134,65 +116,33 @@ def _missing(files: Sequence[KnownFile]) -> str:
     )
 
 
-class _Job:
-    """Reading the files of one run."""
+def _prepare(run: Context, plan: _Plan, copied: Collection[Path] = ()) -> Prepared:
+    """The lines of the files to read; those `copied` as they were when the run began."""
+    return prepare(
+        plan.files.to_read,
+        run.settings.events,
+        engine_description(run.settings.engine).compressions,
+        run.scratch / "inputs",
+        plan.found.named,
+        copied,
+    )
 
-    def __init__(
-        self,
-        settings: Settings,
-        output: OutputFolder,
-        found: Found,
-        plan: ReadingPlan,
-        latest: datetime,
-    ) -> None:
-        self.settings = settings
-        self.output = output
-        self.named = found.named
-        self.plan = plan
-        self.latest = latest
 
-    def prepare(self, copied: Collection[Path] = ()) -> Prepared:
-        """The lines of the files to read; those `copied` as they were when the run began."""
-        return prepare(
-            self.plan.to_read,
-            self.settings.events,
-            engine_description(self.settings.engine).compressions,
-            self.output.scratch / "inputs",
-            self.named,
-            copied,
-        )
+def _read(run: Context, plan: _Plan, prepared: Prepared) -> tuple[Prepared, EventCounts]:
+    """Read the events into the engine's tables, and count the lines.
 
-    def superseded(self, engine: Engine) -> Superseded:
-        """The published rejected lines that this run reads again."""
-        superseded = Superseded()
-        name_previous(engine, self.output.path)
-        add_unfinished(superseded, self.plan.to_read)
-        scratch = self.output.scratch / "past"
-        add_past_events(superseded, engine, self.settings.events, self.latest, scratch)
-        return superseded
-
-    def read(
-        self, engine: Engine, prepared: Prepared, more: Sequence[LineFile]
-    ) -> tuple[Prepared, EventCounts]:
-        """Read the events into the engine's tables, and check what came of the lines.
-
-        A file that was written to meanwhile is read from a copy of what it was.
-        """
-        try:
-            counts = engine.read_events([*prepared.files, *more], self.settings.events, self.latest)
-        except UserConversionError:
-            if not _grown(prepared):
-                raise
-        if grown := _grown(prepared):
-            prepared = self.prepare(grown)
-            counts = engine.read_events([*prepared.files, *more], self.settings.events, self.latest)
-        if counts.unaccounted():
-            raise EngineError(
-                f"{counts.unaccounted()} of {counts.lines} lines were not counted; nothing was "
-                "published. Please report this as a bug."
-            )
-        quarantine.check(engine, prepared.files, counts, self.settings.max_rejected)
-        return prepared, counts
+    A file that was written to meanwhile is read from a copy of what it was.
+    """
+    log_format, latest = run.settings.events, run.started + CLOCK_TOLERANCE
+    try:
+        counts = run.engine.read_events(prepared.files, log_format, latest)
+    except UserConversionError:
+        if not _grown(prepared):
+            raise
+    if grown := _grown(prepared):
+        prepared = _prepare(run, plan, grown)
+        counts = run.engine.read_events(prepared.files, log_format, latest)
+    return prepared, counts
 
 
 def _grown(prepared: Prepared) -> list[Path]:
@@ -207,59 +157,40 @@ def _grown(prepared: Prepared) -> list[Path]:
     return [each.file.path for each in changed]
 
 
-def _require_all_written(ledger: Ledger) -> None:
-    counts = ledger.counts
-    counted_lines = (counts.registered, counts.app_loaded, counts.rejected)
-    for dataset, counted in zip(_datasets(ledger), counted_lines, strict=True):
-        name, written = dataset.name, sum(ledger.rows[dataset.name].values())
-        if written != counted:
-            raise EngineError(
-                f"{written} rows of {name} were written for {counted} lines; nothing was "
-                "published. Please report this as a bug."
-            )
+def _with_batch(run: Context, plan: _Plan, prepared: Prepared, counts: EventCounts) -> Ledger:
+    """The ledger with the files of this run."""
+    batch = Batch(run.started.isoformat(), run.engine.name, tuple(prepared.inputs), counts)
+    continued = [each.known for each in plan.files.to_read if each.known]
+    return plan.ledger.with_batch(batch, continued)
 
 
-def _require_events(counts: EventCounts, files: Sequence[LineFile], log_format: LogFormat) -> None:
-    if counts.registered or counts.app_loaded or counts.lines == counts.blank:
-        return
-    from user_conversion.inputs.inspection import advice
-
-    raise InputError(
-        f"None of {counts.lines - counts.blank:,} lines is a registered or app_loaded event; "
-        f"nothing was published. {advice(files, log_format)}"
-    )
+def _datasets(ledger: Ledger) -> tuple[Dataset, ...]:
+    """The datasets that this job writes: registrations, loads, rejected lines."""
+    return (*datasets.event_datasets(ledger.attributes, ledger.id_type), REJECTED_EVENTS)
 
 
 def _stage(
-    engine: Engine,
-    ledger: Ledger,
-    output: OutputFolder,
-    publication: Publication,
-    rebuild: bool,
-    superseded: Superseded,
+    run: Context, ledger: Ledger, rebuild: bool, continued: Sequence[unfinished.Line]
 ) -> Ledger:
     """Stage the datasets and the ledger, which is returned with the rows that were written."""
     *by_day, _ = written = _datasets(ledger)
     for dataset in by_day:
-        _stage_days(dataset, engine, output, publication, rebuild)
-    rows = "SELECT * FROM new_rejected_events"
-    if not rebuild:
-        rows += f" UNION ALL {superseded.kept(engine)}"
-    engine.write(rows, REJECTED_EVENTS, folder_of(REJECTED_EVENTS, publication.folder))
-    ledger = ledger.with_rows(count_rows(written, publication.folder))
-    _require_all_written(ledger)
-    ledger.save(publication)
+        _stage_days(run, dataset, rebuild)
+    _stage_rejected(run, rebuild, continued)
+    rows = count_rows({each.name: run.publication.staged(each) for each in written})
+    ledger = ledger.with_rows(rows)
+    check_rows(written, ledger)
+    ledger.save(run.publication)
     return ledger
 
 
-def _stage_days(
-    dataset: Dataset, engine: Engine, output: OutputFolder, publication: Publication, rebuild: bool
-) -> None:
+def _stage_days(run: Context, dataset: Dataset, rebuild: bool) -> None:
     """Write the days with new events, whole: together with the events they had before."""
+    engine, publication = run.engine, run.publication
     rows = f"SELECT * FROM new_{dataset.name}"
-    before = partitions_of(dataset, output.path)
-    if before and not rebuild:
+    if not rebuild:
         days = engine.rows(f"SELECT DISTINCT CAST(time AS DATE) AS day FROM new_{dataset.name}")
+        before = publication.partitions_of(dataset)
         touched = [before[str(row["day"])] for row in days if str(row["day"]) in before]
         files = [file for folder in touched for file in parquet_files(folder)]
         engine.read_parquet(f"previous_{dataset.name}", dataset.columns, files)
@@ -270,5 +201,16 @@ def _stage_days(
         folder_of(dataset, publication.folder),
     )
     if rebuild:
-        written = partitions_of(dataset, publication.folder)
-        publication.drop(output.path, (before[day] for day in before if day not in written))
+        publication.drop_others(dataset)
+
+
+def _stage_rejected(run: Context, rebuild: bool, continued: Sequence[unfinished.Line]) -> None:
+    """Write the rejected lines: together with those from before that are still rejected."""
+    engine, publication = run.engine, run.publication
+    rows = "SELECT * FROM new_rejected_events"
+    if not rebuild:
+        previous = "previous_rejected_events"
+        files = publication.files_of(REJECTED_EVENTS)
+        engine.read_parquet(previous, REJECTED_EVENTS.columns, files)
+        rows += f" UNION ALL {unfinished.without(continued, previous, engine)}"
+    engine.write(rows, REJECTED_EVENTS, folder_of(REJECTED_EVENTS, publication.folder))

@@ -10,6 +10,13 @@ from pathlib import Path
 from user_conversion.rules.datasets import Dataset
 
 LEDGER, RUN_RECORD, PAGE = "ledger.json", "run.json", "report.html"
+DATASETS = (
+    "user_registration",
+    "app_loaded",
+    "rejected_events",
+    "user_conversion",
+    "weekly_summary",
+)
 
 
 def folder_of(dataset: Dataset, output: Path) -> Path:
@@ -18,23 +25,18 @@ def folder_of(dataset: Dataset, output: Path) -> Path:
 
 
 def partitions_of(dataset: Dataset, output: Path) -> dict[str, Path]:
-    """The published partitions of a dataset, by their value, in order."""
-    prefix = f"{dataset.partition}="
+    """The folders of a dataset's partitions by their value, in order.
+
+    A dataset without partitions has one folder, with the value "".
+    """
     folder = folder_of(dataset, output)
     if not folder.is_dir():
         return {}
+    if dataset.partition is None:
+        return {"": folder}
+    prefix = f"{dataset.partition}="
     found = (path for path in folder.iterdir() if path.name.startswith(prefix))
     return {path.name.removeprefix(prefix): path for path in sorted(found)}
-
-
-def files_of(dataset: Dataset, output: Path) -> list[Path]:
-    """All published Parquet files of a dataset, in order."""
-    folders = (
-        partitions_of(dataset, output).values()
-        if dataset.partition
-        else [folder_of(dataset, output)]
-    )
-    return [file for folder in folders for file in parquet_files(folder)]
 
 
 def parquet_files(folder: Path) -> list[Path]:

@@ -27,13 +27,13 @@ class Manifest:
     drops: list[str]
 
     @classmethod
-    def of(cls, staged: Path, output: Path, drops: Iterable[str]) -> Manifest:
-        """The manifest of all staged files, some of which are renamed."""
-        folders = {
-            str(Path(folder).relative_to(staged)): sorted(names)
-            for folder, _, names in sorted(os.walk(staged, onerror=_fail))
-            if names
-        }
+    def of(
+        cls, staged: Path, files: Iterable[Path], drops: Iterable[str], output: Path
+    ) -> Manifest:
+        """The manifest of staged files by their relative paths; some of the files are renamed."""
+        folders: dict[str, list[str]] = {}
+        for file in sorted(files):
+            folders.setdefault(str(file.parent), []).append(file.name)
         for folder, names in folders.items():
             if folder != TOP and not (
                 names == [SINGLE_FILE] and _names_in(output / folder) <= {SINGLE_FILE}
@@ -70,7 +70,3 @@ def _names_in(folder: Path) -> set[str]:
 
 def _are_texts(names: Any) -> bool:
     return isinstance(names, list) and all(isinstance(name, str) for name in names)
-
-
-def _fail(error: OSError) -> None:
-    raise error

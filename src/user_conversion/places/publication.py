@@ -5,7 +5,8 @@ the commit point: without it the staged files are discarded; with it they are mo
 and the next run finishes a publication that was killed. Readers see each partition either as it
 was or as it will be, never in between. After each of these steps everything is synced to disk, so
 that a power cut leaves the steps in their order. Only one run at a time holds the folder: the lock
-is the operating system's, so it ends with the process that holds it.
+is the operating system's, so it ends with the process that holds it. The datasets are on the file
+system of the output folder, so that everything can be renamed.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ import fcntl
 import os
 import shutil
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from user_conversion.places.documents import write_document
-from user_conversion.places.layout import LEDGER, RUN_RECORD
+from user_conversion.places.layout import parquet_files, partitions_of
 from user_conversion.places.manifest import Manifest
 from user_conversion.places.roll_forward import require_possible, roll_forward
 from user_conversion.places.sync import sync
+from user_conversion.rules.datasets import Dataset
 from user_conversion.rules.errors import OutputError
 
 STAGING = ".staging"
@@ -48,12 +50,12 @@ class OutputFolder:
     def __enter__(self) -> OutputFolder:
         with output_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / LOCK).open("a+", encoding="utf-8")
+            self._take_lock()
             try:
-                self._take_lock()
+                require_possible(self.path, self.staging)
                 self._recover()
             except BaseException:
-                self._lock.close()
+                self.__exit__()
                 raise
         return self
 
@@ -69,11 +71,13 @@ class OutputFolder:
             self._lock.close()
 
     def _take_lock(self) -> None:
+        self._lock = (self.path / LOCK).open("a+", encoding="utf-8")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._lock.seek(0)
             holder = self._lock.read().strip() or "another run"
+            self._lock.close()
             raise OutputError(
                 f"'{self.path}' is being written by {holder}; wait for it to end, or choose "
                 "another --output."
@@ -111,7 +115,7 @@ class OutputFolder:
         """Stage files, and publish them when the block ends without an error."""
         with output_errors(self.path):
             self._discard_staged()
-            publication = Publication(self.staging / "new")
+            publication = Publication(self.path, self.staging / "new")
             publication.folder.mkdir(parents=True)
             yield publication
             self._commit(publication)
@@ -121,18 +125,12 @@ class OutputFolder:
         return self.staging / "publish.json"
 
     @property
-    def documents(self) -> list[Path]:
-        """The JSON documents of a run, which are not event logs."""
-        return [self.path / name for name in (LEDGER, RUN_RECORD)]
-
-    @property
     def scratch(self) -> Path:
         """A folder for an engine's temporary files, gone when the run ends."""
         return self.staging / "scratch"
 
     def _commit(self, publication: Publication) -> None:
-        manifest = Manifest.of(publication.folder, self.path, publication.drops)
-        require_possible(manifest, self.staging, self.path)
+        manifest = Manifest.of(publication.folder, publication.files, publication.drops, self.path)
         begun = self.staging / "publish.json.begun"
         manifest.save(begun)
         sync(self.path)
@@ -154,15 +152,47 @@ class OutputFolder:
 
 
 class Publication:
-    """What a run is about to publish."""
+    """What a run is about to publish: staged files, and published folders to remove.
 
-    def __init__(self, folder: Path) -> None:
+    `folder` holds the staged files and mirrors `output`; `drops` are relative to `output`.
+    """
+
+    def __init__(self, output: Path, folder: Path) -> None:
+        self.output = output
         self.folder = folder
         self.drops: set[str] = set()
 
-    def drop(self, output: Path, folders: Iterable[Path]) -> None:
-        """Remove published folders that have no successor."""
-        self.drops |= {str(folder.relative_to(output)) for folder in folders}
+    @property
+    def files(self) -> list[Path]:
+        """The staged files, relative to the output folder."""
+        return [
+            Path(here, name).relative_to(self.folder)
+            for here, _, names in os.walk(self.folder, onerror=_fail)
+            for name in names
+        ]
+
+    def staged(self, dataset: Dataset) -> dict[str, Path]:
+        """The folders of the staged partitions of a dataset, by their value."""
+        return partitions_of(dataset, self.folder)
+
+    def partitions_of(self, dataset: Dataset) -> dict[str, Path]:
+        """The folders of all partitions of a dataset as they will be published, by their value."""
+        published = partitions_of(dataset, self.output)
+        stays = {v: path for v, path in published.items() if self._name(path) not in self.drops}
+        return stays | self.staged(dataset)
+
+    def files_of(self, dataset: Dataset) -> list[Path]:
+        """All Parquet files of a dataset as they will be published."""
+        folders = self.partitions_of(dataset).values()
+        return [file for folder in folders for file in parquet_files(folder)]
+
+    def drop_others(self, dataset: Dataset) -> None:
+        """Remove the published partitions of a dataset that are not staged."""
+        published, staged = partitions_of(dataset, self.output), self.staged(dataset)
+        self.drops |= {self._name(published[value]) for value in published.keys() - staged.keys()}
+
+    def _name(self, published: Path) -> str:
+        return str(published.relative_to(self.output))
 
     def write_json(self, name: str, document: Any) -> None:
         """Stage a JSON document for the top of the output folder."""
@@ -187,3 +217,7 @@ def output_errors(path: Path) -> Iterator[None]:
         reason = error.strerror or str(error)
         where = error.filename or path
         raise OutputError(f"Cannot write '{where}': {reason}; {advice}.") from None
+
+
+def _fail(error: OSError) -> None:
+    raise error

@@ -1,80 +1,98 @@
-"""Carries out the manifest of a publication, and checks beforehand that it can be."""
+"""Carries out the manifest of a publication by renaming, and checks beforehand that it can be.
+
+All renames are within one file system. Each can be repeated after it was interrupted.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
-from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
+from user_conversion.places.layout import DATASETS
 from user_conversion.places.manifest import SINGLE_FILE, TOP, Manifest
-from user_conversion.places.renaming import can_rename, move_file, move_folder, remove_folder
+from user_conversion.rules.errors import OutputError
+
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2
 
 
 def roll_forward(manifest: Manifest, staging: Path, output: Path) -> None:
     """Move what is staged into place. Can be repeated after it was interrupted."""
-    _move_new_folders(staging / "new", output, staging)
+    dropped = staging / "dropped"
+    dropped.mkdir(exist_ok=True)
+    _move_new_folders(staging / "new", output)
     for folder, names in manifest.folders.items():
         staged, live = staging / "new" / folder, output / folder
         if folder == TOP or names == [SINGLE_FILE]:
-            live.mkdir(parents=True, exist_ok=True)
             for name in names:
-                move_file(staged / name, live / name)
-        elif not live.exists() or sorted(path.name for path in live.iterdir()) != names:
-            move_folder(staged, live, names)
-    dropped = staging / "dropped"
-    dropped.mkdir(exist_ok=True)
+                _move_file(staged / name, live / name)
+        elif sorted(path.name for path in live.iterdir()) != names:
+            exchange(staged, live, dropped / folder.replace("/", "."))
     for folder in manifest.drops:
         # In one step, so that no reader finds half of a partition.
-        remove_folder(output / folder, dropped / folder.replace("/", "."))
+        if (output / folder).exists():
+            (output / folder).rename(dropped / folder.replace("/", "."))
 
 
-def _move_new_folders(staged: Path, live: Path, staging: Path) -> None:
+def _move_new_folders(staged: Path, live: Path) -> None:
     """Move folders that were not there before whole: a new dataset takes one step."""
     for folder in [path for path in staged.iterdir() if path.is_dir()]:
         target = live / folder.name
         if target.exists():
-            _move_new_folders(folder, target, staging)
-        elif can_rename(staging, live):
+            _move_new_folders(folder, target)
+        else:
             folder.rename(target)
 
 
-def require_possible(manifest: Manifest, staging: Path, output: Path) -> None:
-    """Raise `OSError` if a folder may not be changed, or if another volume has too little room."""
-    room: Counter[Path] = Counter()
-    for folder in (*manifest.folders, *manifest.drops):
-        live = output / folder
-        there = live if live.exists() else _nearest(live.parent)
-        _require_writable(there)
-        if live.exists() and manifest.folders.get(folder) != [SINGLE_FILE] and folder != TOP:
-            _require_writable(live.parent)
-        if not can_rename(staging, there):
-            staged = (staging / "new" / folder / name for name in manifest.folders.get(folder, ()))
-            room[there] += sum(file.stat().st_size for file in staged)
-    _require_room(room)
+def _move_file(staged: Path, live: Path) -> None:
+    """Put a file in the place of another one, unless an interrupted run has done so."""
+    if staged.exists() or not live.exists():
+        staged.replace(live)
 
 
-def _nearest(folder: Path) -> Path:
-    """The folder itself, or the nearest one above it that exists."""
-    return folder if folder.exists() else _nearest(folder.parent)
+def exchange(staged: Path, live: Path, aside: Path) -> None:
+    """Put a folder in the place of another one, in one step (renameat2 of Linux).
+
+    Elsewhere, and on file systems without it, `live` is missing between two renames.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    paths = os.fsencode(staged), os.fsencode(live)
+    renameat2 = getattr(libc, "renameat2", None)
+    if not renameat2 or renameat2(AT_FDCWD, paths[0], AT_FDCWD, paths[1], RENAME_EXCHANGE):
+        live.rename(aside)
+        staged.rename(live)
 
 
-def _require_writable(folder: Path) -> None:
-    if not os.access(folder, os.W_OK | os.X_OK):
-        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
-        raise _error(errno.EROFS if read_only else errno.EACCES, folder)
+def require_possible(output: Path, staging: Path) -> None:
+    """Raise `OutputError` if a folder of the datasets cannot be moved, `OSError` without rights.
+
+    Nothing is moved: a folder cannot replace one that is not empty, but a mount point, a link, and
+    a folder of a lower layer of an overlay file system are refused for another reason.
+    """
+    taken = staging / "taken"
+    (taken / "in use").mkdir(parents=True, exist_ok=True)
+    for folder in _folders(output):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        try:
+            folder.rename(taken)
+        except OSError as error:
+            if error.errno in (errno.EXDEV, errno.EBUSY, errno.EISDIR):
+                raise OutputError(
+                    f"'{folder}' is a mount point, a link, or on another file system: a whole "
+                    "output must be on one. Move it there, or choose another --output."
+                ) from None
+        else:
+            taken.rename(folder)  # a file system that does replace it
 
 
-def _require_room(needed: Counter[Path]) -> None:
-    """Raise `OSError` unless the copies fit beside what they replace."""
-    by_volume: Counter[int] = Counter()
-    for folder, size in needed.items():
-        by_volume[folder.stat().st_dev] += size
-    for folder in needed:
-        free = os.statvfs(folder)
-        if by_volume[folder.stat().st_dev] > free.f_bavail * free.f_frsize:
-            raise _error(errno.ENOSPC, folder)
-
-
-def _error(code: int, folder: Path) -> OSError:
-    return OSError(code, os.strerror(code), str(folder))
+def _folders(output: Path) -> Iterator[Path]:
+    """The folders of the datasets in an output folder."""
+    for top in (output / name for name in DATASETS):
+        if top.exists():
+            yield top
+        for here, folders, _ in os.walk(top):
+            yield from (Path(here, folder) for folder in folders)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from user_conversion.places.footers import row_counts
-from user_conversion.places.layout import files_of, parquet_files, partitions_of
+from user_conversion.places.layout import parquet_files
+from user_conversion.places.publication import Publication
 from user_conversion.rules.datasets import Dataset
 from user_conversion.rules.errors import DatasetError
 
@@ -15,14 +16,17 @@ from user_conversion.rules.errors import DatasetError
 Rows = Mapping[str, Mapping[str, int]]
 
 
-def count_rows(datasets: Iterable[Dataset], output: Path) -> dict[str, dict[str, int]]:
-    """The rows of datasets below a folder, from the footers of their files.
+def count_rows(partitions: Mapping[str, Mapping[str, Path]]) -> dict[str, dict[str, int]]:
+    """The rows of datasets, from the footers of the files in the folders of their partitions.
 
     Partitions without files are left out. Raises `DatasetError` if a file cannot be read.
     """
-    files = {dataset.name: _files(dataset, output) for dataset in datasets}
+    files = {
+        name: {value: parquet_files(folder) for value, folder in folders.items()}
+        for name, folders in partitions.items()
+    }
     rows = row_counts(
-        [file for parts in files.values() for part in parts.values() for file in part]
+        [file for by_value in files.values() for part in by_value.values() for file in part]
     )
     return {
         name: {value: sum(rows[file] for file in part) for value, part in by_value.items() if part}
@@ -30,23 +34,17 @@ def count_rows(datasets: Iterable[Dataset], output: Path) -> dict[str, dict[str,
     }
 
 
-def _files(dataset: Dataset, output: Path) -> dict[str, list[Path]]:
-    if dataset.partition is None:
-        return {"": files_of(dataset, output)}
-    return {value: parquet_files(path) for value, path in partitions_of(dataset, output).items()}
-
-
-def require_rows(datasets: Iterable[Dataset], output: Path, published: Rows) -> None:
+def require_rows(datasets: Iterable[Dataset], publication: Publication, published: Rows) -> None:
     """Raise `DatasetError` if a partition has more or fewer rows than were published."""
-    datasets = list(datasets)
-    found = count_rows(datasets, output)
-    for dataset in datasets:
-        there, right = found[dataset.name], published.get(dataset.name, {})
+    by_name = {dataset.name: dataset for dataset in datasets}
+    found = count_rows({name: publication.partitions_of(by_name[name]) for name in by_name})
+    for name, dataset in by_name.items():
+        there, right = found[name], published.get(name, {})
         for value in sorted(there.keys() | right.keys()):
             if there.get(value, 0) != right.get(value, 0):
                 where = f", {dataset.partition}={value}," if dataset.partition else ""
                 raise DatasetError(
-                    f"The dataset {dataset.name}{where} in '{output}' has {there.get(value, 0):,} "
-                    f"rows, but {right.get(value, 0):,} were published; rebuild with "
-                    "events-split --full-refresh."
+                    f"The dataset {name}{where} in '{publication.output}' has "
+                    f"{there.get(value, 0):,} rows, but {right.get(value, 0):,} were published; "
+                    "rebuild with events-split --full-refresh."
                 )

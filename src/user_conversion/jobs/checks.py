@@ -1,26 +1,36 @@
-"""Rejected lines: how they are shown, and how many are too many."""
+"""What must be true of the lines and the rows of a run before they are published."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from user_conversion.inputs.lines import has_more_lines
+from user_conversion.inputs.ledger import Ledger
+from user_conversion.inputs.lines import LineFile, has_more_lines
 from user_conversion.rules.counts import EventCounts
-from user_conversion.rules.errors import InputError, TooManyRejectedError
+from user_conversion.rules.datasets import Dataset
+from user_conversion.rules.errors import EngineError, InputError, TooManyRejectedError
+from user_conversion.rules.log_format import LogFormat
 
 if TYPE_CHECKING:
     from user_conversion.engines import Engine
-    from user_conversion.inputs.lines import LineFile
 
 SHOWN = 100
 EXAMPLES = 3
 
 
-def check(
+def check_lines(
     engine: Engine, files: Sequence[LineFile], counts: EventCounts, max_rejected: float
 ) -> None:
-    """Raise `InputError` if too many lines, or all lines of a file, were rejected."""
+    """Raise `InputError` if too many lines, or all lines of a file, were rejected.
+
+    Raises `EngineError` if lines were not counted.
+    """
+    if counts.unaccounted():
+        raise EngineError(
+            f"{counts.unaccounted()} of {counts.lines} lines were not counted; nothing was "
+            "published. Please report this as a bug."
+        )
     if not counts.rejected:
         return
     if counts.rejected > max_rejected * (counts.lines - counts.blank):
@@ -35,6 +45,34 @@ def check(
             raise InputError(
                 f"No line of '{source}' could be read as an event ({_listed(by_reason)}). Nothing "
                 f"was published. Exclude the file, or see: user-conversion inspect '{source}'."
+            )
+
+
+def require_events(counts: EventCounts, files: Sequence[LineFile], log_format: LogFormat) -> None:
+    """Raise `InputError` if none of all lines is an event of the two kinds."""
+    if counts.registered or counts.app_loaded or counts.lines == counts.blank:
+        return
+    from user_conversion.inputs.inspection import advice
+
+    raise InputError(
+        f"None of {counts.lines - counts.blank:,} lines is a registered or app_loaded event; "
+        f"nothing was published. {advice(files, log_format)}"
+    )
+
+
+def check_rows(datasets: Sequence[Dataset], ledger: Ledger) -> None:
+    """Raise `EngineError` unless the ledger has as many rows of each dataset as lines.
+
+    The datasets are those of registrations, loads and rejected lines, in this order.
+    """
+    counts = ledger.counts
+    counted_lines = (counts.registered, counts.app_loaded, counts.rejected)
+    for dataset, counted in zip(datasets, counted_lines, strict=True):
+        written = sum(ledger.rows[dataset.name].values())
+        if written != counted:
+            raise EngineError(
+                f"{written} rows of {dataset.name} were written for {counted} lines; nothing was "
+                "published. Please report this as a bug."
             )
 
 

@@ -1,0 +1,50 @@
+"""What the jobs of one run share."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+from user_conversion.engines import Engine, open_engine
+from user_conversion.places.publication import Publication
+from user_conversion.settings import Settings
+
+
+@dataclass
+class Context:
+    """The settings and the start of a run, what it will publish, and its engine.
+
+    The engine starts when it is first needed and stops when the block ends. `scratch` is a folder
+    for temporary files.
+    """
+
+    settings: Settings
+    started: datetime
+    publication: Publication
+    scratch: Path
+    versions: dict[str, str] = field(default_factory=dict)
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine of the settings. `versions` says afterwards what it consists of."""
+        options = self.settings.engine_options
+        engine = open_engine(self.settings.engine, options, self.scratch)
+        self._stack.enter_context(engine)
+        self.versions = engine.versions()
+        return engine
+
+    def __enter__(self) -> Context:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, traceback)
