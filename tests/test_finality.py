@@ -56,12 +56,20 @@ def november(*days: int) -> tuple[date, ...]:
 )
 def test_missing_days(counts: dict[int, int], until: int, missing: tuple[int, ...]) -> None:
     by_day = {NOVEMBER[day - 1]: events for day, events in counts.items()}
-    assert missing_days(by_day, NOVEMBER[until - 1]) == november(*missing)
+    log = (min(by_day, default=NOVEMBER[0]), max(by_day, default=NOVEMBER[0]))
+    assert missing_days(by_day, log, NOVEMBER[until - 1]) == november(*missing)
+
+
+def test_a_kind_of_event_can_begin_after_the_log() -> None:
+    """Registrations from 2 November, loads from 16 November, each (8/22) ** 80 or less."""
+    loads = dict.fromkeys(NOVEMBER[15:], 10)
+    log = (NOVEMBER[1], NOVEMBER[-1])
+    assert missing_days(loads, log, NOVEMBER[-1]) == november(*range(2, 16))
 
 
 def test_a_stray_timestamp_is_far_from_the_log() -> None:
     by_day = {date(1970, 1, 1): 1} | dict.fromkeys(NOVEMBER, 20)
-    missing = missing_days(by_day, NOVEMBER[-1])
+    missing = missing_days(by_day, (date(1970, 1, 1), NOVEMBER[-1]), NOVEMBER[-1])
     assert (missing[0], missing[-1]) == (date(1970, 1, 2), date(2020, 10, 31))
 
 
@@ -107,10 +115,21 @@ def test_a_utc_day_touches_the_local_week() -> None:
 
 def test_the_running_day_is_not_observed() -> None:
     latest = datetime(2020, 11, 15, 3, tzinfo=UTC)
-    assert last_observed_day(None, latest, UTC_ZONE) == date(2020, 11, 14)
-    assert last_observed_day(None, latest, ZoneInfo("America/New_York")) == date(2020, 11, 13)
-    assert last_observed_day(date(2020, 11, 15), latest, UTC_ZONE) == date(2020, 11, 15)
-    assert last_observed_day(None, None, UTC_ZONE) is None
+    later = latest + 30 * DAY
+    assert last_observed_day(None, latest, later, UTC_ZONE) == date(2020, 11, 14)
+    new_york = ZoneInfo("America/New_York")
+    assert last_observed_day(None, latest, later, new_york) == date(2020, 11, 13)
+    assert last_observed_day(date(2020, 11, 15), latest, later, UTC_ZONE) == date(2020, 11, 15)
+    assert last_observed_day(None, None, later, UTC_ZONE) is None
+
+
+def test_today_is_not_observed_whatever_the_clock_of_a_phone_says() -> None:
+    now = datetime(2020, 11, 15, 21, tzinfo=UTC)
+    tomorrow = datetime(2020, 11, 16, 20, tzinfo=UTC)
+    for as_of in (None, date(2020, 11, 15), date(2020, 12, 1)):
+        assert last_observed_day(as_of, tomorrow, now, UTC_ZONE) == date(2020, 11, 14)
+    tokyo = ZoneInfo("Asia/Tokyo")  # where it is the 16th already
+    assert last_observed_day(None, tomorrow, now, tokyo) == date(2020, 11, 15)
 
 
 # ---------------------------------------------------------------- reports from other tools
@@ -176,20 +195,26 @@ def delivered_logs(draw: st.DrawFn) -> list[tuple[str, datetime]]:
     zones(),
     definitions(),
     st.none() | st.integers(-3, 80),
+    st.integers(0, 60 * 24),
 )
 def test_finality_is_the_oracles(
-    log: list[tuple[str, datetime]], zone: str, name: oracle.Definition, as_of: int | None
+    log: list[tuple[str, datetime]],
+    zone: str,
+    name: oracle.Definition,
+    as_of: int | None,
+    hours: int,
 ) -> None:
     days = [time.date() for _, time in log] or [RUN_STARTED.date()]
+    now = max((time for _, time in log), default=RUN_STARTED) + timedelta(hours=hours - 24)
     last = None if as_of is None else min(days) + as_of * DAY
     events = [oracle.Event(kind, time, user) for user, (kind, time) in enumerate(log)]
-    expected = oracle.measure(events, zone, name, last)
+    expected = oracle.measure(events, zone, name, last, now)
     place = ZoneInfo(zone)
     counted = [(k, t) for k, t in log if last is None or t.astimezone(place).date() <= last]
     daily: dict[date, Counter[str]] = {}
     for kind, time in counted:
         daily.setdefault(time.date(), Counter())[kind] += 1
-    observed = last_observed_day(last, max((t for _, t in counted), default=None), place)
+    observed = last_observed_day(last, max((t for _, t in counted), default=None), now, place)
     gaps = Gaps.of(daily, observed, place)
     assert observed == expected.observed_through
     assert (gaps.events, gaps.registered, gaps.app_loaded) == tuple(vars(expected.gaps).values())
@@ -210,6 +235,8 @@ def test_the_last_instant_of_a_local_day(day: date, zone: str) -> None:
 
 def test_the_oracle_by_hand() -> None:
     counts = Counter(dict.fromkeys(NOVEMBER[1:10], 2))
-    (run,) = finality_oracle.runs_without_an_event(counts, NOVEMBER[14])
+    (run,) = finality_oracle.runs_without_an_event(counts, NOVEMBER[1], NOVEMBER[14])
     assert run == NOVEMBER[10:15]
-    assert finality_oracle.likelihood(run, counts) == finality_oracle.Fraction(1, 1024)
+    assert finality_oracle.likelihood(run, counts, list(counts)) == finality_oracle.Fraction(
+        1, 1024
+    )

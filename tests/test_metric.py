@@ -21,7 +21,7 @@ from support import oracle
 from support.datasets import read_dataset, row_counts
 from support.engines import DUCKDB, EngineUnderTest
 from support.logs import app_loaded, registered, scratch_folder, write_log
-from support.strategies import Question, event_line, event_logs, questions
+from support.strategies import RUN_STARTED, Question, event_line, event_logs, questions
 
 from user_conversion.answer.results import ConversionResult
 
@@ -382,6 +382,8 @@ def test_segments_are_pooled_over_complete_weeks(
     lines += [registered("2020-11-10T12:00:00Z", 1000 + user, "ad") for user in range(50)]
     lines += [app_loaded("2020-11-17T12:00:00Z", 1000 + user, "tv") for user in range(50)]
     lines += [registered("2020-11-10T18:00:00Z", 2000 + user) for user in range(18)]
+    # Users of before load the app in the first week, too: no day of loads is missing.
+    lines += [app_loaded("2020-11-03T12:00:00Z", 9000 + user) for user in range(50)]
     lines += [registered("2020-11-17T12:00:00Z", 3000, "unfinished")]
     lines += [registered("2020-11-23T12:00:00Z", 3001, "unfinished")]
     DUCKDB.split(output, write_log(tmp_path / "log.json", lines))
@@ -463,7 +465,7 @@ def test_every_answer_is_the_oracles(engine: EngineUnderTest) -> None:
             asked: dict[str, Any] = dict(vars(question))
             events = asked.pop("events")
             result = engine.run(folder / "output", log, by="channel", **asked)
-            expected = oracle.measure(events, **asked)
+            expected = oracle.measure(events, **asked, run_started=RUN_STARTED)
             assert_users(folder / "output", expected)
             assert_result(result, expected)
             assert_quality(result, question)

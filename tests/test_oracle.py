@@ -451,7 +451,7 @@ def test_truncated_line_is_no_event(line: bytes) -> None:
 @given(questions())
 def test_what_must_hold_for_any_log(question: Question) -> None:
     answers = {
-        each: measure(question.events, question.timezone, each, question.as_of)
+        each: measure(question.events, question.timezone, each, question.as_of, RUN_STARTED)
         for each in DEFINITIONS
     }
     assert converted_ids(answers["next-week"]) <= converted_ids(answers["any-load-next-week"])

@@ -61,7 +61,9 @@ class EngineUnderTest:
         return split
 
     def convert(self, output: Path, **more: Any) -> ConversionResult:
-        return run_jobs("test", self.settings(output, **more), [CONVERSION]).record.conversion
+        return run_jobs(
+            "test", self.settings(output, **more), [CONVERSION], started=RUN_STARTED
+        ).record.conversion
 
     def run(
         self, output: Path, *inputs: Path, now: datetime = RUN_STARTED, **more: Any

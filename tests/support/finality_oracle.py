@@ -24,10 +24,10 @@ def midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def runs_without_an_event(counts: Counter[date], until: date) -> list[list[date]]:
-    """Maximal runs of days that have no event, from the first event's day to a last day."""
+def runs_without_an_event(counts: Counter[date], first: date, until: date) -> list[list[date]]:
+    """Maximal runs of days that have no event, from the log's first day to a last day."""
     runs: list[list[date]] = [[]]
-    day = min(counts)
+    day = first
     while day <= until:
         if counts[day]:
             runs.append([])
@@ -37,11 +37,11 @@ def runs_without_an_event(counts: Counter[date], until: date) -> list[list[date]
     return [run for run in runs if run]
 
 
-def likelihood(run: Sequence[date], counts: Counter[date]) -> Fraction:
+def likelihood(run: Sequence[date], counts: Counter[date], log: Sequence[date]) -> Fraction:
     """The product over the weekdays of (near / (near + inside)) ** events."""
     product = Fraction(1)
     around = [run[0] - n * DAY for n in range(1, 29)] + [run[-1] + n * DAY for n in range(1, 29)]
-    around = [day for day in around if min(counts) <= day <= max(counts)]
+    around = [day for day in around if min(log) <= day <= max(log)]
     for weekday in range(7):
         near = [day for day in around if day.isoweekday() % 7 == weekday]
         inside = [day for day in run if day.isoweekday() % 7 == weekday]
@@ -51,13 +51,16 @@ def likelihood(run: Sequence[date], counts: Counter[date]) -> Fraction:
     return product
 
 
-def missing_days(times: Iterable[datetime], until: date) -> tuple[date, ...]:
-    """All days of the runs that are gaps."""
+def missing_days(
+    times: Iterable[datetime], log: Iterable[datetime], until: date
+) -> tuple[date, ...]:
+    """All days of the runs that are gaps in a series; `log` has the times of all events."""
     counts = Counter(time.astimezone(UTC).date() for time in times)
+    days = [time.astimezone(UTC).date() for time in log]
     if not counts:
         return ()
-    runs = runs_without_an_event(counts, until)
-    gaps = [run for run in runs if likelihood(run, counts) < Fraction(1, 1000)]
+    runs = runs_without_an_event(counts, min(days), until)
+    gaps = [run for run in runs if likelihood(run, counts, days) < Fraction(1, 1000)]
     return tuple(day for run in gaps for day in run)
 
 

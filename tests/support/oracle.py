@@ -430,6 +430,7 @@ def measure(
     timezone: str = "UTC",
     definition: Definition = "next-week",
     as_of: date | None = None,
+    run_started: datetime = datetime(9999, 1, 1, tzinfo=UTC),
 ) -> Conversion:
     """Weekly user conversion; events whose local day is after `as_of` are left out and counted."""
     zone = ZoneInfo(timezone)
@@ -438,6 +439,9 @@ def measure(
     latest = max((event.time for event in counted), default=None)
     # The day of the latest event may have only begun.
     observed_through = as_of or (latest and local_day(latest, zone) - DAY)
+    # Nor is the day on which the run began over.
+    if observed_through:
+        observed_through = min(observed_through, local_day(run_started, zone) - DAY)
     users = registered_users(counted, zone, definition)
     missing = gaps(counted, observed_through, zone)
     weeks = weekly_summary(users, definition, observed_through, missing, zone)
@@ -597,8 +601,9 @@ def gaps(events: Sequence[Event], observed_through: date | None, zone: ZoneInfo)
     if observed_through is None:
         return Gaps((), (), ())
     until = utc_day_of_the_last_instant(observed_through, zone)
+    log = [event.time for event in events]
     return Gaps(
-        no_events=missing_days([event.time for event in events], until),
-        no_registered=missing_days([e.time for e in events if e.kind == REGISTERED], until),
-        no_app_loaded=missing_days([e.time for e in events if e.kind == APP_LOADED], until),
+        no_events=missing_days(log, log, until),
+        no_registered=missing_days([e.time for e in events if e.kind == REGISTERED], log, until),
+        no_app_loaded=missing_days([e.time for e in events if e.kind == APP_LOADED], log, until),
     )

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from itertools import pairwise
-from zoneinfo import ZoneInfo
 
 from user_conversion.rules.definitions import Definition
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED
@@ -25,12 +24,16 @@ NEAR = 28 * DAY
 UNLIKELY = 0.001
 
 
-def last_observed_day(as_of: date | None, latest: datetime | None, zone: ZoneInfo) -> date | None:
+def last_observed_day(
+    as_of: date | None, latest: datetime | None, now: datetime, zone: tzinfo
+) -> date | None:
     """The last local day that was seen whole; None without events and without `as_of`.
 
-    The day of the latest event may have only begun, so it is the day before.
+    The day of the latest event may have only begun, so it is the day before. Today is not over,
+    whatever `as_of` or the clock of a phone says; `now` is when the run began.
     """
-    return as_of or (latest and latest.astimezone(zone).date() - DAY)
+    observed = as_of or (latest and latest.astimezone(zone).date() - DAY)
+    return observed and min(observed, now.astimezone(zone).date() - DAY)
 
 
 def runs(days: Iterable[date]) -> Iterator[tuple[date, date]]:
@@ -47,17 +50,19 @@ def runs(days: Iterable[date]) -> Iterator[tuple[date, date]]:
         yield first, last
 
 
-def missing_days(counts: Mapping[date, int], until: date) -> tuple[date, ...]:
+def missing_days(
+    counts: Mapping[date, int], log: tuple[date, date], until: date
+) -> tuple[date, ...]:
     """The days of a series that were probably not delivered, in order.
 
-    `counts` has the number of events of each UTC day with events; `until` is the last UTC day
-    that is looked at.
+    `counts` has the number of events of each UTC day with events, `log` the UTC days of the first
+    and the latest event of any kind; `until` is the last UTC day that is looked at.
     """
     days = [day for day in sorted(counts) if day <= until]
     missing: list[date] = []
-    for before, after in pairwise([*days, until + DAY]):
+    for before, after in pairwise([log[0] - DAY, *days, until + DAY]):
         length = (after - before).days - 1
-        if length and _chance(before + DAY, length, counts, (days[0], max(counts))) < UNLIKELY:
+        if length > 0 and _chance(before + DAY, length, counts, log) < UNLIKELY:
             missing += (before + n * DAY for n in range(1, length + 1))
     return tuple(missing)
 
@@ -106,16 +111,20 @@ class Gaps:
         cls,
         daily: Mapping[date, Mapping[str, int]],
         observed_through: date | None,
-        zone: ZoneInfo,
+        zone: tzinfo,
     ) -> Gaps:
         """The gaps in the events per day, up to the end of the last observed local day."""
         if observed_through is None:
             return cls()
         until = (start_of_day(observed_through + DAY, zone) - datetime.resolution).date()
+        if not daily:
+            return cls()
+        log = min(daily), max(daily)
         return cls(
             *(
                 missing_days(
                     {day: n for day in daily if (n := sum(daily[day].get(k, 0) for k in kinds))},
+                    log,
                     until,
                 )
                 for kinds in ((REGISTERED, APP_LOADED), (REGISTERED,), (APP_LOADED,))
@@ -141,7 +150,7 @@ class Finality:
     """Judges registration weeks by what was observed of the logs."""
 
     def __init__(
-        self, window: Definition, observed_through: date | None, gaps: Gaps, zone: ZoneInfo
+        self, window: Definition, observed_through: date | None, gaps: Gaps, zone: tzinfo
     ) -> None:
         self._window = window
         self._observed_through = observed_through

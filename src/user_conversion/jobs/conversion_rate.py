@@ -79,6 +79,7 @@ def compute_conversion(run: Context, split: SplitResult | None = None) -> Conver
 class _Job:
     def __init__(self, run: Context, ledger: Ledger, just_split: bool) -> None:
         self.settings = run.settings
+        self.started = run.started
         self.publication = run.publication
         self.engine = run.engine
         self.ledger = ledger
@@ -88,7 +89,7 @@ class _Job:
     def run(self) -> ConversionResult:
         after_as_of = self._read_events()
         daily, earliest, latest = self._daily()
-        observed = last_observed_day(self.settings.as_of, latest, self.zone)
+        observed = last_observed_day(self.settings.as_of, latest, self.started, self.zone)
         gaps = Gaps.of(daily, observed, self.zone)
         self._compute_users(daily)
         self._write()

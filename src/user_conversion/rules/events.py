@@ -10,14 +10,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from user_conversion.rules.counts import Skipped
 from user_conversion.rules.log_format import FieldPath, LogFormat
 from user_conversion.rules.rejected import Reason, Rejected
+from user_conversion.rules.weeks import time_zone
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -105,7 +105,7 @@ def as_text(value: Any) -> str | None:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=float)
 
 
-def parse_timestamp(text: str, zone: ZoneInfo | None = None) -> datetime | None:
+def parse_timestamp(text: str, zone: tzinfo | None = None) -> datetime | None:
     """The instant of a timestamp in the form `TIMESTAMP`, None if it has another.
 
     Without an offset it is local to `zone`, by default UTC. Digits beyond microseconds are cut.
@@ -124,7 +124,7 @@ def parse_timestamp(text: str, zone: ZoneInfo | None = None) -> datetime | None:
         return (datetime.min if time.year == 1 else datetime.max).replace(tzinfo=UTC)
 
 
-def parse_epoch(number: Decimal, zone: ZoneInfo | None = None) -> datetime | None:
+def parse_epoch(number: Decimal, zone: tzinfo | None = None) -> datetime | None:
     """The instant of a number of seconds, milli-, micro- or nanoseconds, told by its size.
 
     With a `zone` it counts from midnight there, not in UTC. None if the size is of no unit.
@@ -151,7 +151,7 @@ def _is_where(record: dict[str, Any], conditions: Mapping[FieldPath, tuple[str, 
 def _read_time(value: Any, log_format: LogFormat, latest: datetime) -> datetime:
     if value is None:
         raise Rejected(Reason.MISSING_TIMESTAMP)
-    zone = ZoneInfo(log_format.timezone) if log_format.timezone != "UTC" else None
+    zone = time_zone(log_format.timezone) if log_format.timezone != "UTC" else None
     time = None
     if isinstance(value, str):
         time = parse_timestamp(value, zone)

@@ -6,15 +6,20 @@ time zones takes part: assigning an instant to a week is a comparison of instant
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, available_timezones
 
 from user_conversion.rules.errors import SettingsError
 
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
+# Names that mean another zone on another machine, and clocks that count leap seconds.
+OF_THE_MACHINE = {"localtime", "posixrules", "Factory"}
+OTHER_CLOCKS = ("posix/", "right/")
 
 CALENDAR_COLUMNS = {
     "utc_day": "date",
@@ -43,21 +48,37 @@ class Week:
         return (self.monday - date(1969, 12, 29)).days // 7
 
 
-def time_zone(name: str) -> ZoneInfo:
-    """The zone of an IANA name; an unknown one raises `SettingsError` naming the nearest."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        pass
+def time_zone(name: str) -> tzinfo:
+    """The zone of an IANA name. Raises `SettingsError` if there is none.
+
+    UTC needs no file of zones: an image can have overwritten it.
+    """
+    if name in ("UTC", "Etc/UTC"):
+        return UTC
+    if name not in OF_THE_MACHINE and not name.startswith(OTHER_CLOCKS):
+        with suppress(KeyError, ValueError, OSError):
+            return ZoneInfo(name)
+    raise SettingsError(
+        f"Unknown time zone '{name}'{_hint(name)} Use an IANA name such as Europe/Berlin."
+    )
+
+
+def _hint(name: str) -> str:
+    """What was probably meant."""
+    if offset := re.fullmatch(
+        r"(?:UTC|GMT)? ?([+-])0?([0-9]|1[0-4])(?::?00)?", name, re.IGNORECASE
+    ):
+        sign, way = ("-", "ahead of") if offset[1] == "+" else ("+", "behind")
+        zone, hours = f"Etc/GMT{sign}{offset[2]}", f"{offset[2]} hour{'s' * (offset[2] != '1')}"
+        return f"; did you mean {zone}? It is {hours} {way} UTC: its sign is reversed."
     import difflib
 
-    known = {zone.lower(): zone for zone in available_timezones()}
+    known = {zone.lower(): zone for zone in available_timezones() - OF_THE_MACHINE}
     cities = {zone.rsplit("/", 1)[-1].lower(): zone for zone in known.values()}
     wanted = name.lower().replace(" ", "_")
     near = [known[match] for match in difflib.get_close_matches(wanted, known, 3)]
     near += [cities[match] for match in difflib.get_close_matches(wanted, cities, 3)]
-    hint = f"; did you mean {', '.join(dict.fromkeys(near))}?" if near else "."
-    raise SettingsError(f"Unknown time zone '{name}'{hint} Use an IANA name such as Europe/Berlin.")
+    return f"; did you mean {', '.join(dict.fromkeys(near))}?" if near else "."
 
 
 def week_label(day: date) -> str:
@@ -72,7 +93,7 @@ def monday_of(label: str) -> date:
     return date.fromisocalendar(int(year), int(week), 1)
 
 
-def start_of_day(day: date, zone: ZoneInfo) -> datetime:
+def start_of_day(day: date, zone: tzinfo) -> datetime:
     """The first instant (UTC) that is on or after a local day."""
     # Midnight may not exist (a daylight-saving gap) or come twice; a day may be missing altogether.
     # Zones lie within 26 hours of UTC, so the instant is found by halving that span.
@@ -87,7 +108,7 @@ def start_of_day(day: date, zone: ZoneInfo) -> datetime:
     return hi
 
 
-def weeks_between(first: datetime, last: datetime, zone: ZoneInfo) -> Iterator[Week]:
+def weeks_between(first: datetime, last: datetime, zone: tzinfo) -> Iterator[Week]:
     """The calendar weeks from that of one instant to that of another, in order."""
     day = first.astimezone(zone).date()
     monday = day - day.weekday() * DAY
@@ -99,7 +120,7 @@ def weeks_between(first: datetime, last: datetime, zone: ZoneInfo) -> Iterator[W
 
 
 def calendar_rows(
-    first: datetime, last: datetime, zone: ZoneInfo
+    first: datetime, last: datetime, zone: tzinfo
 ) -> list[tuple[date, str, int, datetime, datetime, datetime]]:
     """The calendar between two instants: one row per UTC day and week that overlap.
 
@@ -119,9 +140,7 @@ def calendar_rows(
     return rows
 
 
-def day_rows(
-    first: date, last: date, zone: ZoneInfo
-) -> list[tuple[date, date, datetime, datetime]]:
+def day_rows(first: date, last: date, zone: tzinfo) -> list[tuple[date, date, datetime, datetime]]:
     """The local days from one to another: one row per local day and UTC day that overlap.
 
     Columns as in `DAY_COLUMNS`, instants without a zone, in UTC. A day that a zone skipped has
@@ -141,7 +160,7 @@ def day_rows(
     return rows
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
+def _midnight(day: date, zone: tzinfo) -> datetime:
     """The start of a local day in UTC, without a zone; where it does not exist, the next instant.
 
     Twenty times faster than `start_of_day`.
