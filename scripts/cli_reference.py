@@ -7,10 +7,9 @@ python scripts/cli_reference.py --check   fail if it is not what it would write
 import sys
 from pathlib import Path
 
-from typer.main import get_command
-from typer.testing import CliRunner
-
 from user_conversion.cli import app
+from user_conversion.rules.errors import Status
+from user_conversion.usage import commands, help_page
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference" / "cli.md"
 PREFACE = """\
@@ -18,9 +17,26 @@ PREFACE = """\
 
 `task cli-reference` writes this page from the help of the commands; a test keeps it up to date.
 
-**Environment.** Every option also reads a variable: `--max-rejected` reads
-`USER_CONVERSION_MAX_REJECTED`. For `--registered`, `--app-loaded`, `--field` and `--conf`, write
-one value per line in the variable. The command line has precedence.
+**Where options come from.** The command line, else a variable, else the project file, else the
+default. `--max-rejected` reads the variable `USER_CONVERSION_MAX_REJECTED` (an empty one is not
+set) and the key `max_rejected`. Options under *Only on the command line* have neither.
+
+**Project file.** `user-conversion.toml` of the working folder, or the file of `--config`:
+
+```toml
+input = ["logs", "archive/*.gz"]     # paths are relative to the working folder
+timezone = "Europe/Berlin"
+by = "plan"
+conf = { "spark.driver.memory" = "4g" }
+log_format = "segment"               # a preset, a file, or a table:
+
+[field]
+plan = "context.plan"
+```
+
+A command ignores the keys of other commands. An unknown key is an error. In place of the name of a
+log format, `[log_format]` may be the [log format](log-format.md) itself: `[log_format.events]`,
+`[log_format.fields]`, ….
 
 **Output.** Results go to standard output, messages and progress to standard error.
 
@@ -28,29 +44,22 @@ one value per line in the variable. The command line has precedence.
 
 | Status | Meaning |
 |---|---|
-| 0 | done |
-| 1 | the run failed; one sentence says why, the previous output is unchanged |
-| 2 | an option cannot be used |
-| 130 | interrupted (Ctrl-C or SIGTERM); the previous output is unchanged |
-
+"""
+CALLS = """
 `./task run -- OPTIONS` and its siblings pass options to these commands.
+`user-conversion install-completion` installs completion for bash, zsh or fish.
 """
 
 
 def reference() -> str:
-    commands = get_command(app).commands  # type: ignore[attr-defined]
-    visible = [name for name, command in commands.items() if not command.hidden]
-    pages = [(), *((name,) for name in visible)]
-    return PREFACE + "".join(_page(words) for words in pages)
+    statuses = "".join(f"| {status.value} | {status.meaning} |\n" for status in Status)
+    pages = ((), *((name,) for name in commands(app)))
+    return PREFACE + statuses + CALLS + "".join(map(_page, pages))
 
 
 def _page(words: tuple[str, ...]) -> str:
-    widths = {"terminal_width": 100, "max_content_width": 100}
-    shown = (
-        CliRunner().invoke(app, [*words, "--help"], prog_name="user-conversion", **widths).output
-    )
-    text = "\n".join(line.rstrip() for line in shown.strip().splitlines())
-    return f"\n## {' '.join(('user-conversion', *words))}\n\n```text\n{text}\n```\n"
+    title = " ".join(("user-conversion", *words))
+    return f"\n## {title}\n\n```text\n{help_page(app, words)}\n```\n"
 
 
 def main() -> int:

@@ -22,6 +22,12 @@ ALLOWED = {
     **{package: set() for package in ("polars", "pandas", "pyarrow", "numpy", "chdb")},
 }
 HEAVY = {*ALLOWED, "ibis", "sqlglot", "jinja2"}
+# What is imported for a run, but not for a page of help.
+FOR_A_RUN = {
+    *(f"user_conversion.{room}" for room in ("inputs", "places", "metric", "answer", "jobs.run")),
+    *("user_conversion.engines.duckdb", "user_conversion.engines.spark"),
+    *("rich", "bz2", "zstandard"),
+}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -81,7 +87,7 @@ def test_a_room_knows_only_rooms_below_it(room: str) -> None:
 
 
 def test_every_module_is_in_a_room() -> None:
-    above = {"__init__.py", "__main__.py", "cli.py", "options.py", "settings.py"}
+    above = {"__init__.py", "__main__.py", "cli.py", "settings.py", "sources.py", "usage.py"}
     assert {path.name for path in PACKAGE.glob("*.py")} == above
     assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == ROOMS.keys() - {
         "settings"
@@ -112,12 +118,12 @@ with contextlib.suppress(SystemExit):
 """
 LOADED = """
 import sys
-print('loaded', *{name.split('.')[0] for name in sys.modules})
+print('loaded', *sys.modules)
 """
 
 
 def loaded_by(program: str) -> set[str]:
-    """The packages that a new process has imported after running a program."""
+    """The modules that a new process has imported after running a program."""
     shown = subprocess.run(
         [sys.executable, "-c", program + LOADED], capture_output=True, check=True
     )
@@ -138,7 +144,7 @@ def loaded_by(program: str) -> set[str]:
     ids=["the package", "the command line", "--help", "run --help", "--version"],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(program: str) -> None:
-    assert not HEAVY & loaded_by(program)
+    assert not (HEAVY | FOR_A_RUN) & loaded_by(program)
 
 
 def test_a_run_on_duckdb_needs_no_other_engine(tmp_path: Path) -> None:
@@ -162,14 +168,3 @@ def test_the_command_line_reference_is_that_of_the_help() -> None:
     check = [sys.executable, ROOT / "scripts" / "cli_reference.py", "--check"]
     done = subprocess.run(check, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_every_command_is_documented() -> None:
-    from typer.main import get_command
-
-    from user_conversion.cli import app
-
-    reference = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
-    commands = get_command(app).commands  # type: ignore[attr-defined]
-    for name, command in commands.items():
-        assert command.hidden or f"## user-conversion {name}\n" in reference, name

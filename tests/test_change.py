@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-from support.engines import EngineUnderTest
+from support.command import command
 from support.logs import app_loaded, registered, write_log
 
 from user_conversion.answer.change import Change, change
@@ -113,33 +113,56 @@ def weekly_log(path: Path, *conversions: int) -> Path:
     return write_log(path, [*lines, *(app_loaded(time, 99_999) for time in others)])
 
 
+def contents(output: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
+
+
 @pytest.mark.parametrize(
     ("last", "status", "reason"), [(30, 0, "as_usual"), (5, 3, "rate_fell"), (70, 3, "rate_rose")]
 )
-def test_the_exit_status(
-    engine: EngineUnderTest, tmp_path: Path, output: Path, last: int, status: int, reason: str
-) -> None:
-    weekly_log(tmp_path / "log.json", 30, 31, 29, 30, 28, 32, last)
-    assert engine.command("events-split", "--input", tmp_path, "--output", output).status == 0
-    options = ["check", "--output", output, "--as-of", "2020-12-27"]
-    done = engine.command(*options)
-    assert done.status == status, done.err
-    assert done.err == ""
+def test_the_exit_status(tmp_path: Path, output: Path, last: int, status: int, reason: str) -> None:
+    """`check` answers from the record alone: it changes nothing and keeps the run's options."""
+    log = weekly_log(tmp_path / "log.json", 30, 31, 29, 30, 28, 32, last)
+    options = ["--as-of", "2020-12-27", "--timezone", "Europe/Berlin"]
+    assert command("run", "--input", log, "--output", output, *options).status == 0
+    log.unlink()
+    published = contents(output)
+    done = command("check", "--output", output)
+    assert (done.status, done.err) == (status, "")
     week = week_label(date(2020, 12, 14))
     (sentence,) = [line for line in done.out.splitlines() if line.startswith(f"Week {week}:")]
     assert f"{last}.00 % of new users first came back in the week after" in sentence
     assert ("as usual" in sentence) == (status == 0)
-    found = engine.command(*options, "--format", "json")
+    found = command("check", "--output", output, "--format", "json")
     assert found.status == status
     document = json.loads(found.out)
     assert (document["changed"], document["reason"]) == (status == 3, reason)
     assert document["registration_week"] == week
-    assert document["definition"] == "next-week"
+    assert (document["definition"], document["timezone"]) == ("next-week", "Europe/Berlin")
+    assert contents(output) == published
 
 
-def test_nothing_to_compare(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
+def test_nothing_to_compare(tmp_path: Path, output: Path) -> None:
     log = weekly_log(tmp_path / "log.json", 30, 30)
-    assert engine.command("events-split", "--input", log, "--output", output).status == 0
-    done = engine.command("check", "--output", output)
+    assert command("run", "--input", log, "--output", output).status == 0
+    done = command("check", "--output", output)
     assert done.status == 0
     assert "Nothing to compare yet" in done.out
+
+
+def test_late_logs(tmp_path: Path, output: Path) -> None:
+    """The latest event is of 2020-11-22, thousands of days ago."""
+    log = weekly_log(tmp_path / "log.json", 30, 30)
+    assert command("run", "--input", log, "--output", output).status == 0
+    ago = (datetime.now(UTC).date() - date(2020, 11, 22)).days
+    for age, status in ((ago + 1, 0), (1, 3)):
+        done = command("check", "--output", output, "--max-age", age, "--format", "json")
+        assert (done.status, json.loads(done.out)["late"]) == (status, status == 3)
+    assert "The logs are late" in command("check", "--output", output, "--max-age", 1).out
+
+
+def test_no_run_to_check(output: Path) -> None:
+    done = command("check", "--output", output)
+    assert (done.status, done.out) == (1, "")
+    assert "run user-conversion run first" in done.err
+    assert not output.exists()

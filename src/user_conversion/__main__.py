@@ -8,48 +8,53 @@ import signal
 import sys
 from contextlib import suppress
 
-INTERRUPTED = 130
+from user_conversion.rules.errors import Status, UserConversionError
 
 
 def main() -> None:
-    """Run the command line and exit with a status.
-
-    0 done, 1 the run failed, 2 wrong usage, 3 `check` saw a change.
-    """
+    """Run the command line and exit with a `Status`."""
     if sys.argv[1:] == ["--version"]:
         from user_conversion import __version__
 
         print(f"user-conversion {__version__}")
         return
-    from user_conversion.cli import app
-    from user_conversion.rules.errors import SettingsError, UserConversionError
-
     # A container is stopped like Ctrl-C: at once; the previous output stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    sys.exit(_status(sys.argv[1:]))
+
+
+def _status(words: list[str]) -> Status:
+    from user_conversion import cli
+
     try:
-        app(prog_name="user-conversion")
+        status = cli.main(words)
         if sys.stdout:
             sys.stdout.flush()
     except UserConversionError as error:
         _complain(str(error))
-        sys.exit(2 if isinstance(error, SettingsError) else 1)
+        return error.status
+    except KeyboardInterrupt:
+        _complain("interrupted; the previous output is unchanged.")
+        return Status.INTERRUPTED
+    except BrokenPipeError:
+        # The reader has seen enough; the run itself is done.
+        _leave_stdout()
+        return Status.DONE
     except OSError as error:
         # Files have errors of their own, so this is a stream.
         _leave_stdout()
         _complain(f"Cannot write to standard output: {error.strerror}.")
-        sys.exit(1)
+        return Status.FAILED
     except SystemExit as ended:
-        if isinstance(ended.__context__, BrokenPipeError):
-            # The reader has seen enough; the run itself is done.
-            _leave_stdout()
-            sys.exit(0)
-        # Typer turns a KeyboardInterrupt into this.
-        if ended.code == INTERRUPTED:
-            _complain("interrupted; the previous output is unchanged.")
-        raise
+        # Rich turns a BrokenPipeError into this.
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        _leave_stdout()
+        return Status.DONE
+    return status
 
 
 def _complain(text: str) -> None:

@@ -2,66 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-import typer
+from cyclopts import App, CycloptsError, Parameter
 
-from user_conversion.options import command, option
+from user_conversion.jobs.sample import SampleParameters, write_sample
 from user_conversion.outputs import WRITERS
+from user_conversion.rules.errors import SettingsError, Status
 from user_conversion.rules.job_names import CONVERSION, SPLIT
-from user_conversion.settings import Settings
+from user_conversion.rules.weeks import time_zone
+from user_conversion.settings import LOGS, METRIC, Output, Settings, option, own, without
+from user_conversion.sources import PROJECT_FILE, give_values
+from user_conversion.usage import help_page, sentence
 
-app = typer.Typer(
-    help="Raw event logs in, weekly user conversion out.",
-    epilog="Every option also reads USER_CONVERSION_<NAME> from the environment.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+app = App(
+    name="user-conversion",
+    help="Raw event logs in, weekly user conversion out. Options are read from the command line, "
+    f"else from variables USER_CONVERSION_<NAME>, else from {PROJECT_FILE}.",
+    help_flags=[],
+    version_flags=[],
+    config=give_values,
+    default_parameter=Parameter(negative=()),
+    print_error=False,
+    exit_on_error=False,
+    suppress_keyboard_interrupt=False,
+    result_action="return_value",
 )
 
-# The exit status of `check` if the rate has changed.
-CHANGED = 3
+DEFAULTS, SAMPLE = Settings(), SampleParameters()
+Config = Annotated[
+    Path,
+    option("Project file: a TOML file whose keys are the options.", "FILE"),
+]
+Format = Annotated[Literal["table", "json"], option("How to print the result.")]
 
 
-class OutputFormat(StrEnum):
-    """How a result is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
-Format = Annotated[OutputFormat, option("format", "How to print the result.")]
-NoReport = Annotated[bool, option("no-report", "Do not write the report at the end.")]
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from user_conversion import __version__
-
-        typer.echo(f"user-conversion {__version__}")
-        raise typer.Exit
+def main(words: Sequence[str]) -> Status:
+    """Run a command. Raises `SettingsError` if it is used wrongly."""
+    if not words or {"-h", "--help"} & {*words}:
+        print(help_page(app, words))
+        return Status.DONE if words else Status.USAGE
+    try:
+        return app(words) or Status.DONE
+    except CycloptsError as error:
+        raise SettingsError(sentence(error)) from None
 
 
-@app.callback()
-def main(
-    version: Annotated[
-        bool,
-        typer.Option("--version", help="Show the version.", callback=_version, is_eager=True),
-    ] = False,
-) -> None:
-    """Raw event logs in, weekly user conversion out."""
-
-
-@command(app, "run", SPLIT, CONVERSION)
+@app.command
 def run(
-    settings: Settings,
-    no_report: NoReport = False,
-    format: Format = OutputFormat.TABLE,  # noqa: A002
+    *,
+    settings: Settings = DEFAULTS,
+    no_report: Annotated[bool, option("Do not write the report at the end.")] = False,
+    format: Format = "table",  # noqa: A002
+    config: Config = PROJECT_FILE,
 ) -> None:
     """Split the events, compute the conversion, write the report."""
     from user_conversion.jobs.run import run_jobs
@@ -72,8 +68,13 @@ def run(
     _print(done.record, format, split=done.split, page=page)
 
 
-@command(app, "events-split", SPLIT)
-def events_split(settings: Settings, format: Format = OutputFormat.TABLE) -> None:  # noqa: A002
+@app.command(default_parameter=without(METRIC))
+def events_split(
+    *,
+    settings: Settings = DEFAULTS,
+    format: Format = "table",  # noqa: A002
+    config: Config = PROJECT_FILE,
+) -> None:
     """Raw events to user_registration, app_loaded and rejected_events, by day."""
     from user_conversion.jobs.run import run_jobs
     from user_conversion.outputs import terminal
@@ -93,28 +94,46 @@ def events_split(settings: Settings, format: Format = OutputFormat.TABLE) -> Non
         terminal.show_events(terminal.console(), split)
 
 
-@command(app, CONVERSION, CONVERSION, alias="conversion-rate")
-def conversion_rate(settings: Settings, format: Format = OutputFormat.TABLE) -> None:  # noqa: A002
-    """Parquet to user_conversion and weekly_summary; prints the metric (alias conversion-rate)."""
+@app.command(name="conversion-rate", alias=CONVERSION, default_parameter=without(LOGS))
+def conversion_rate(
+    *,
+    settings: Settings = DEFAULTS,
+    format: Format = "table",  # noqa: A002
+    config: Config = PROJECT_FILE,
+) -> None:
+    """Parquet to user_conversion and weekly_summary; prints the metric.
+
+    The long name of this command is conversion-rate-week-after-registration.
+    """
     from user_conversion.jobs.run import run_jobs
 
     _print(run_jobs(CONVERSION, settings, [CONVERSION]).record, format)
 
 
-@command(app, "check", CONVERSION)
-def check(settings: Settings, format: Format = OutputFormat.TABLE) -> None:  # noqa: A002
-    """Has the rate changed? Compares the newest complete week; exit status 3 if it has."""
-    from user_conversion.jobs.run import run_jobs
+@app.command
+def check(
+    *,
+    output: Output = DEFAULTS.output,
+    max_age: Annotated[
+        int | None, option("Also find something if the latest event is older.", "DAYS")
+    ] = None,
+    format: Format = "table",  # noqa: A002
+    config: Config = PROJECT_FILE,
+) -> Status:
+    """Has the rate changed, are the logs late? Reads the last run; exit status 3 if so."""
+    from user_conversion.answer.finality import is_late
+    from user_conversion.jobs.report import last_record
     from user_conversion.outputs import changes, terminal
     from user_conversion.outputs.tables import json_text
 
-    result = run_jobs("check", settings, [CONVERSION]).record.conversion
+    result = last_record(Path(output)).conversion
+    today = datetime.now(time_zone(result.timezone)).date()
+    late = max_age is not None and is_late(result.observed_through, max_age, today)
     if format == "json":
-        print(json_text(changes.as_json(result)), end="")
+        print(json_text(changes.as_json(result, late)), end="")
     else:
-        terminal.show_change(terminal.console(), result)
-    if result.change.changed:
-        raise typer.Exit(CHANGED)
+        terminal.show_change(terminal.console(), result, late)
+    return Status.FOUND if result.change.changed or late else Status.DONE
 
 
 def _print(record: Any, format: str, split: Any = None, page: Path | None = None) -> None:  # noqa: A002
@@ -134,80 +153,62 @@ def _print(record: Any, format: str, split: Any = None, page: Path | None = None
         out.print(f"Report: {page}", soft_wrap=True, markup=False)
 
 
-@app.command("report")
+@app.command
 def report(
-    output: Annotated[
-        Path, option("output", "Folder of the Parquet datasets.", "DIR", readable=False)
-    ] = Path("data-output"),
+    *,
+    output: Output = DEFAULTS.output,
     format: Annotated[  # noqa: A002
-        str,
-        option(
-            "format",
-            "A page, a sheet, the JSON object, or a chat message.",
-            "|".join(WRITERS),
-        ),
+        str, own("A page, a sheet, the JSON object, or a chat message.", choices=tuple(WRITERS))
     ] = "html",
     file: Annotated[
         Path | None,
-        option(
-            "file",
-            "File to write. [default: report.html in the output, others to stdout]",
-            "FILE",
-        ),
+        own("File to write. [default: report.html in the output, others to stdout]", "FILE"),
     ] = None,
+    config: Config = PROJECT_FILE,
 ) -> None:
     """The last conversion as one self-contained HTML file; or csv, json, md."""
     from user_conversion.jobs.report import last_record, write
     from user_conversion.places.layout import PAGE
 
-    target = file or (output / PAGE if format == "html" else None)
-    write(last_record(output), format, target)
+    target = file or (Path(output) / PAGE if format == "html" else None)
+    write(last_record(Path(output)), format, target)
     if target:
-        typer.echo(target)
+        print(target)
 
 
-@app.command("inspect")
-def inspect_logs(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(metavar="PATH...", help="Files, folders or globs.", readable=False),
-    ],
-    toml: Annotated[
-        bool, option("toml", "Print a log format to edit instead, for --log-format.")
-    ] = False,
+@app.command
+def inspect(
+    paths: Annotated[list[str], own("Files, folders or globs.", "PATH...", name="PATH")],
+    /,
+    *,
+    toml: Annotated[bool, own("Print a log format to edit, for --log-format.")] = False,
 ) -> None:
     """What the logs are: kinds of files, names of events, fields, and the command to run."""
-    from user_conversion.inputs.inspection import inspect
+    from user_conversion.inputs.inspection import inspect as inspected
     from user_conversion.outputs import terminal
 
-    found = inspect([str(path) for path in paths])
+    found = inspected(paths)
     if toml:
         print(found.as_toml(), end="")
     else:
         terminal.show_inspection(terminal.console(), found)
 
 
-@app.command("sample")
+@app.command
 def sample(
-    output: Annotated[Path, option("output", "The file to write.", "FILE")] = Path(
-        "data-input/dataset.json"
-    ),
-    seed: Annotated[
-        int | None, option("seed", "Another seed, another log of the same kind.")
-    ] = None,
-    users: Annotated[int | None, option("users", "Registered users. [default: 7317]")] = None,
-    days: Annotated[int | None, option("days", "Days. [default: 31]")] = None,
-    start: Annotated[
-        datetime | None,
-        option("start", "First day. [default: 2020-01-01]", "DATE", formats=["%Y-%m-%d"]),
-    ] = None,
+    *,
+    parameters: SampleParameters = SAMPLE,
+    output: Annotated[Path, own("The file to write.", "FILE")] = Path("data-input/dataset.json"),
 ) -> None:
     """Write a synthetic, reproducible event log."""
-    from user_conversion.jobs.sample import SampleParameters, write_sample
     from user_conversion.places.publication import output_errors
 
-    given = {"seed": seed, "users": users, "days": days, "start": start and start.date()}
-    parameters = SampleParameters(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
     with output_errors(output):
         registered, app_loaded = write_sample(output, parameters)
-    typer.echo(f"{output}: {registered:,} registered and {app_loaded:,} app_loaded events")
+    print(f"{output}: {registered:,} registered and {app_loaded:,} app_loaded events")
+
+
+@app.command
+def install_completion() -> None:
+    """Install the completion of commands and options for your shell."""
+    print(f"Written: {app.install_completion(add_to_startup=True)}; start a new shell.")

@@ -1,4 +1,4 @@
-"""What a run can be asked to do: every option, its default, its help, and its checks, once.
+"""What a run can be asked to do: every option with its type, default, help and checks, once.
 
 The command line makes its options from the fields of `Settings`; `user_conversion.run` takes them
 as keyword arguments.
@@ -6,13 +6,16 @@ as keyword arguments.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_type_hints
+
+from cyclopts import Argument, Parameter, Token
 
 from user_conversion.engines import ENGINES, EngineOptions, engine_description
 from user_conversion.rules.datasets import check_attributes
@@ -24,124 +27,169 @@ from user_conversion.rules.weeks import time_zone
 
 MEMORY_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT])(i?)B", re.IGNORECASE)
 
-Paths = str | Path | Sequence[str | Path]
-Texts = str | Sequence[str]
+# The sections of the help, in order. The first two have the options of one job alone.
+LOGS, METRIC, COMMON = "Logs", "Conversion", "Output and engine"
+ENGINE_ONLY = {name: f"Only with --engine {name}" for name in ENGINES}
+COMMAND_LINE_ONLY = "Only on the command line"
+SECTIONS = (LOGS, METRIC, COMMON, *ENGINE_ONLY.values(), COMMAND_LINE_ONLY)
+SECTION_OF_JOB = {SPLIT: LOGS, CONVERSION: METRIC}
+
+
+def option(help: str, metavar: str | None = None, group: str = COMMON, **more: Any) -> Parameter:  # noqa: A002
+    """How a setting appears on the command line."""
+    return Parameter(help=help, metavar=metavar, group=group, **more)
+
+
+def own(help: str, metavar: str | None = None, **more: Any) -> Parameter:  # noqa: A002
+    """An option of one command, which has neither a variable nor a key in the project file."""
+    return option(help, metavar, COMMAND_LINE_ONLY, **more)
+
+
+def _value(_: Any, tokens: Sequence[Token]) -> Any:
+    """The value of an option: a text, or a table of the project file."""
+    table = tokens[0].implicit_value
+    return table if isinstance(table, Mapping) else tokens[0].value
+
+
+def _values(_: Any, tokens: Sequence[Token]) -> Any:
+    """The values of an option: texts, or a table of the project file."""
+    table = tokens[0].implicit_value
+    return table if isinstance(table, Mapping) else tuple(token.value for token in tokens)
+
+
+def _split_at(separator: str) -> Callable[..., list[str]]:
+    return lambda _, text, **__: text.split(separator)
+
+
+ONE = Parameter(converter=_value, n_tokens=1, accepts_keys=False)
+SEVERAL = Parameter(
+    converter=_values,
+    n_tokens=-1,
+    accepts_keys=False,
+    json_list=False,
+    env_var_split=_split_at("\n"),
+)
+FILES = Parameter(consume_multiple=True, env_var_split=_split_at(os.pathsep))
+
+# Types that Python code may give in more forms than the command line.
+Place = Annotated[str | Path, ONE]
+Places = Annotated[str | Path | Sequence[str | Path], SEVERAL, FILES]
+Texts = Annotated[str | Sequence[str], SEVERAL]
 # A mapping, or texts of the form NAME=VALUE.
-Pairs = Mapping[str, Texts] | Sequence[str]
+Pairs = Annotated[Mapping[str, str | Sequence[str]] | Sequence[str], SEVERAL]
+# The name of a preset or file, or the log format itself.
+LogFormatSource = Annotated[str | Mapping[str, Any] | None, ONE]
+
+# The folder of the datasets, for every command.
+Output = Annotated[Place, option("Folder of the Parquet datasets.", "DIR")]
 
 
-@dataclass(frozen=True)
-class Option:
-    """How a setting appears on the command line, and the jobs that it is for."""
-
-    help: str
-    metavar: str | None = None
-    jobs: tuple[str, ...] = (SPLIT, CONVERSION)
-    choices: tuple[str, ...] = ()
-
-
+@Parameter(name="*")
 @dataclass(frozen=True)
 class Settings:
     """The options of a run. Raises `SettingsError` if a value cannot be used."""
 
     input: Annotated[
-        Paths,
-        Option(
-            "Files, folders (read recursively) or globs of event logs. [default: data-input]",
+        Places,
+        option(
+            "Files, folders (read recursively) or globs of event logs. In the variable, "
+            f"'{os.pathsep}' separates them.",
             "PATH...",
-            (SPLIT,),
+            LOGS,
         ),
     ] = "data-input"
-    output: Annotated[
-        str | Path,
-        Option("Folder of the Parquet datasets.", "DIR"),
-    ] = "data-output"
+    output: Output = "data-output"
     log_format: Annotated[
-        str | None,
-        Option(
+        LogFormatSource,
+        option(
             "What the events and fields are called in the logs: a preset or a TOML file.",
             "NAME|FILE",
-            (SPLIT,),
+            LOGS,
         ),
     ] = None
     registered: Annotated[
         Texts,
-        Option("Name of the events that mean registered; may be repeated.", "NAME", (SPLIT,)),
+        option(
+            "Name of the events that mean registered; repeatable; one per line in the variable.",
+            "NAME",
+            LOGS,
+        ),
     ] = ()
     app_loaded: Annotated[
         Texts,
-        Option("Name of the events that mean app_loaded; may be repeated.", "NAME", (SPLIT,)),
+        option(
+            "Name of the events that mean app_loaded; repeatable; one per line in the variable.",
+            "NAME",
+            LOGS,
+        ),
     ] = ()
     field: Annotated[
         Pairs,
-        Option(
+        option(
             "Where a field is, e.g. initiator_id=user.id; any other name than event, timestamp, "
-            "initiator_id, channel, device_type is a field of the registration for --by. May be "
-            "repeated.",
+            "initiator_id, channel, device_type is a field of the registration for --by. "
+            "Repeatable; one per line in the variable.",
             "NAME=PATH",
-            (SPLIT,),
+            LOGS,
         ),
     ] = ()
-    engine: Annotated[
-        str,
-        Option("Engine that runs the jobs.", choices=tuple(ENGINES)),
-    ] = next(iter(ENGINES))
+    engine: Annotated[str, option("Engine that runs the jobs.", choices=tuple(ENGINES))] = next(
+        iter(ENGINES)
+    )
     master: Annotated[
         str | None,
-        Option(
+        option(
             "Spark master: local[*], spark://…, yarn, k8s://… or sc://… (Spark Connect). "
             "[default: spark-submit's or the session's, else this machine]",
             "URL",
+            ENGINE_ONLY["spark"],
         ),
     ] = None
     conf: Annotated[
         Pairs,
-        Option("A property of Spark; may be repeated.", "KEY=VALUE"),
+        option(
+            "A property of Spark; repeatable; one per line in the variable.",
+            "KEY=VALUE",
+            ENGINE_ONLY["spark"],
+        ),
     ] = ()
     memory_limit: Annotated[
         str | None,
-        Option(
+        option(
             "Memory that DuckDB may use; the rest is spilled to disk beside the output. "
             "[default: a quarter of the machine's]",
             "SIZE",
+            ENGINE_ONLY["duckdb"],
         ),
     ] = None
     max_rejected: Annotated[
         float,
-        Option(
-            "Largest accepted share of rejected lines, of those that are not blank.",
-            "SHARE",
-            (SPLIT,),
+        option(
+            "Largest accepted share of rejected lines, of those that are not blank.", "SHARE", LOGS
         ),
     ] = 0.01
     full_refresh: Annotated[
         bool,
-        Option("Read all inputs again and replace the published events.", jobs=(SPLIT,)),
+        option("Read all inputs again and replace the published events.", group=LOGS),
     ] = False
     definition: Annotated[
-        str,
-        Option("Which users count as converted.", jobs=(CONVERSION,), choices=tuple(DEFINITIONS)),
+        str, option("Which users count as converted.", group=METRIC, choices=tuple(DEFINITIONS))
     ] = next(iter(DEFINITIONS))
     timezone: Annotated[
-        str,
-        Option("Zone of the calendar weeks, e.g. Europe/Berlin.", "IANA-NAME", (CONVERSION,)),
+        str, option("Zone of the calendar weeks, e.g. Europe/Berlin.", "IANA-NAME", METRIC)
     ] = "UTC"
     as_of: Annotated[
-        date | None,
-        Option("Use events up to this local day only.", "DATE", (CONVERSION,)),
+        date | None, option("Use events up to this local day only.", "DATE", METRIC)
     ] = None
     by: Annotated[
         str | None,
-        Option(
+        option(
             "Split by channel, device_type or another field of the registration.",
             "FIELD",
-            (CONVERSION,),
+            METRIC,
         ),
     ] = None
-    verbose: Annotated[
-        bool,
-        Option("Show the engine's own log on stderr."),
-    ] = False
+    verbose: Annotated[bool, option("Show the engine's own log on stderr.")] = False
 
     def __post_init__(self) -> None:
         description = engine_description(self.engine)
@@ -185,7 +233,7 @@ class Settings:
     @cached_property
     def engine_options(self) -> EngineOptions:
         """What the engine is asked to do."""
-        properties = {name: str(values[-1]) for name, values in _pairs("--conf", self.conf).items()}
+        properties = {name: values[-1] for name, values in _pairs("--conf", self.conf).items()}
         return EngineOptions(self.master, properties, self.memory_limit, self.verbose)
 
     @cached_property
@@ -201,8 +249,9 @@ class Settings:
 
     def recorded(self, job: str) -> dict[str, Any]:
         """The options of a job, for `run.json`."""
-        names = [name for name, (_, option) in options().items() if option.jobs == (job,)]
-        recorded: dict[str, Any] = {name: getattr(self, name) for name in names}
+        recorded: dict[str, Any] = {
+            name: getattr(self, name) for name in names(SECTION_OF_JOB[job])
+        }
         if job == SPLIT:
             recorded["input"] = list(self.inputs)
             for name in ("log_format", "registered", "app_loaded", "field"):
@@ -214,10 +263,21 @@ class Settings:
 
 
 @cache
-def options() -> dict[str, tuple[Any, Option]]:
-    """The type and the option of each setting, by name."""
+def names(section: str) -> tuple[str, ...]:
+    """The names of the settings in a section of the help."""
     hints = get_type_hints(Settings, include_extras=True)
-    return {name: get_args(hint)[:2] for name, hint in hints.items()}
+    return tuple(name for name, hint in hints.items() if section in hint.__metadata__[-1].group)
+
+
+def without(section: str) -> Parameter:
+    """How a command takes the settings that are not in a section."""
+    return Parameter(parse=f"^(?!({'|'.join(names(section))})$)")
+
+
+def section(argument: Argument) -> str:
+    """The section of an option of the command line."""
+    groups: Any = argument.parameter.group
+    return str(groups[0].name)
 
 
 def check_paths(*paths: Path | str) -> None:
@@ -231,17 +291,25 @@ def check_paths(*paths: Path | str) -> None:
             )
 
 
-def _pairs(option: str, given: Pairs) -> dict[str, tuple[str, ...]]:
+def as_texts(option: str, value: Any) -> list[str]:
+    """A value, or each of a list, as it would be written on the command line.
+
+    Raises `SettingsError` if lists or tables are in it.
+    """
+    values = list(value) if isinstance(value, list | tuple) else [value]
+    if any(isinstance(each, list | Mapping) for each in values):
+        raise SettingsError(f"{option} cannot have lists or tables in it.")
+    return [str(each).lower() if isinstance(each, bool) else str(each) for each in values]
+
+
+def _pairs(option: str, given: Pairs) -> dict[str, list[str]]:
     """The values by name; a name that occurs several times has several values."""
     if isinstance(given, Mapping):
-        return {
-            name: (value,) if isinstance(value, str) else tuple(value)
-            for name, value in given.items()
-        }
-    pairs: dict[str, tuple[str, ...]] = {}
-    for text in [given] if isinstance(given, str) else given:
+        return {name: as_texts(f"{option} {name}", value) for name, value in given.items()}
+    pairs: dict[str, list[str]] = {}
+    for text in as_texts(option, given):
         name, equals, value = text.partition("=")
         if not equals or not name or not value:
             raise SettingsError(f"{option} {text}: expected NAME=VALUE.")
-        pairs[name] = (*pairs.get(name, ()), value)
+        pairs.setdefault(name, []).append(value)
     return pairs

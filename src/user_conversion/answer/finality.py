@@ -36,6 +36,14 @@ def last_observed_day(
     return observed and min(observed, now.astimezone(zone).date() - DAY)
 
 
+def is_late(observed_through: date | None, max_age: int, today: date) -> bool:
+    """Whether the day of the latest event is more than `max_age` days before today.
+
+    It is the day after the last one that was seen whole; without events, logs are late.
+    """
+    return observed_through is None or (today - (observed_through + DAY)).days > max_age
+
+
 def runs(days: Iterable[date]) -> Iterator[tuple[date, date]]:
     """The first and last day of each run of consecutive days; the days are in order."""
     first: date | None = None

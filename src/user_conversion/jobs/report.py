@@ -35,7 +35,7 @@ def write(record: RunRecord, format: str, target: Path | None) -> None:  # noqa:
     if target is None:
         print(text, end="")
         return
-    with output_errors(target):
+    with output_errors(target, "--file"):
         if _is_stream(target):
             with target.open("a", encoding="utf-8") as stream:
                 stream.write(text)

@@ -15,8 +15,12 @@ from itertools import accumulate, count, groupby, pairwise
 from math import prod
 from pathlib import Path
 from random import Random
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from user_conversion.rules.errors import SettingsError
+from user_conversion.settings import own
 
 # For each week the days observed and, by channel, how many users never load the app, load it in the
 # weeks 0 and 1 after registration, or first load it in week 0 (and not in week 1), 1, 2, …
@@ -48,14 +52,16 @@ Arrival = tuple[int, str]  # the second in which an event reaches the log, and i
 User = tuple[int, str | None, int, bool]  # week, channel, place in JANUARY_2020, registered twice
 
 
+@Parameter(name="*")
 @dataclass(frozen=True)
 class SampleParameters:
     """What to generate, the published month by default; raises SettingsError."""
 
-    seed: int = 52  # gives the published figures not only in UTC but in other time zones, too
-    users: int = 7317
-    start: date = date(2020, 1, 1)
-    days: int = 31
+    # This seed gives the published figures not only in UTC but in other time zones, too.
+    seed: Annotated[int, own("Another seed, another log of the same kind.", "N")] = 52
+    users: Annotated[int, own("Registered users.", "N")] = 7317
+    start: Annotated[date, own("First day.", "DATE")] = date(2020, 1, 1)
+    days: Annotated[int, own("Days.", "N")] = 31
 
     def __post_init__(self) -> None:
         if self.users < 1 or self.days < 1:

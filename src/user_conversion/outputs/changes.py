@@ -10,10 +10,11 @@ from user_conversion.answer.results import ConversionResult
 from user_conversion.outputs import words
 
 
-def as_json(result: ConversionResult) -> dict[str, Any]:
+def as_json(result: ConversionResult, late: bool) -> dict[str, Any]:
     """The object that `check --format json` prints."""
     return {
         **result.change.as_json(),
+        "late": late,
         "sentence": sentence(result),
         "definition": result.definition,
         "timezone": result.timezone,
@@ -37,6 +38,12 @@ def sentence(result: ConversionResult) -> str:
     changed = [_segment(each) for each in segments if each.changed]
     text += f"; changed: {', '.join(changed)}." if changed else "."
     return words.ordinary_spaces(text)
+
+
+def late_sentence(result: ConversionResult) -> str:
+    """That the logs are late, in one sentence."""
+    seen = result.observed_through
+    return f"The logs are late: the last whole day is {seen}." if seen else "There are no events."
 
 
 def _segment(each: Comparison) -> str:

@@ -93,8 +93,8 @@ def show_conversion(out: Console, result: ConversionResult) -> None:
     _print(out, complete_line(result.complete))
 
 
-def show_change(out: Console, result: ConversionResult) -> None:
-    """Print whether the newest complete week differs from those before."""
+def show_change(out: Console, result: ConversionResult, late: bool) -> None:
+    """Print whether the newest complete week differs from those before, and that logs are late."""
     compared = result.change.segments
     if compared:
         _print(out, f"Compared with earlier weeks  {sentences.context(result)}")
@@ -109,6 +109,8 @@ def show_change(out: Console, result: ConversionResult) -> None:
         ]
         out.print(fitting_table(columns, out.width))
     _print(out, changes.sentence(result), "bold")
+    if late:
+        _print(out, changes.late_sentence(result), "bold")
 
 
 def show_segments(out: Console, compared: Segmentation) -> None:

@@ -204,18 +204,19 @@ class Publication:
 
 
 @contextmanager
-def output_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into `OutputError`."""
+def output_errors(path: Path, option: str = "--output") -> Iterator[None]:
+    """Turn the operating system's refusals into `OutputError`; `option` named the path."""
     try:
         yield
     except OSError as error:
         advice = {
             errno.ENOSPC: "free some space",
-            errno.EACCES: "choose a folder you may write to with --output",
-            errno.EROFS: "choose a folder you may write to with --output",
-        }.get(error.errno or 0, "choose another --output")
+            errno.EACCES: f"choose a folder you may write to with {option}",
+            errno.EROFS: f"choose a folder you may write to with {option}",
+        }.get(error.errno or 0, f"choose another {option}")
         reason = error.strerror or str(error)
-        where = error.filename or path
+        # A file is named as it was given, not as it is called until it is complete.
+        where = error.filename if error.filename and path.is_dir() else path
         raise OutputError(f"Cannot write '{where}': {reason}; {advice}.") from None
 
 

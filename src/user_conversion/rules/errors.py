@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """The exit statuses of the command, each with its `meaning`."""
+
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str) -> Status:
+        """The status of a number, with its meaning."""
+        status = int.__new__(cls, value)
+        status._value_, status.meaning = value, meaning
+        return status
+
+    DONE = 0, "done"
+    FAILED = 1, "the run failed; one sentence says why, the previous output is unchanged"
+    USAGE = 2, "an option cannot be used; one sentence says why"
+    FOUND = 3, "`check` found that the rate has changed or that the logs are late"
+    INTERRUPTED = 130, "interrupted (Ctrl-C or SIGTERM); the previous output is unchanged"
+
 
 class UserConversionError(Exception):
-    """The run failed; the message says why and what to do about it (exit status 1)."""
+    """The run failed; the message says why and what to do about it."""
+
+    status = Status.FAILED
 
 
 class InputError(UserConversionError):
@@ -28,4 +50,6 @@ class EngineError(UserConversionError):
 
 
 class SettingsError(UserConversionError):
-    """An option has a value that cannot be used (exit status 2)."""
+    """An option has a value that cannot be used."""
+
+    status = Status.USAGE

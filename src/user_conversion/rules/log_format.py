@@ -13,7 +13,6 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +28,8 @@ BASE_FIELDS = ("event", "timestamp", "initiator_id", "device_type")
 REQUIRED_FIELDS = BASE_FIELDS[:3]
 CHANNEL = "channel"
 DEFAULT = "default"
+
+PRESETS = Path(__file__).with_name("log_formats")
 
 # The steps from a record to a value: keys of objects, places in arrays.
 FieldPath = tuple[str | int, ...]
@@ -173,26 +174,24 @@ def needed_fields(log_format: LogFormat, event: str | None = None) -> tuple[str,
 
 def presets() -> list[str]:
     """The names of the presets, in order."""
-    folder = resources.files("user_conversion.rules") / "log_formats"
-    names = (entry.name for entry in folder.iterdir())
-    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+    return sorted(file.stem for file in PRESETS.glob("*.toml"))
 
 
 def log_format(
-    name_or_file: str | None = None,
+    source: str | Mapping[str, Any] | None = None,
     registered: Names = (),
     app_loaded: Names = (),
     fields: Mapping[str, Names] | None = None,
 ) -> LogFormat:
-    """The log format of a preset or TOML file, and of options.
+    """The log format of a preset, a TOML file or a table like one, and of options.
 
     Raises `SettingsError` for an unknown preset or field, a name in both lists, or a preset that
     needs names of events which are not given.
     """
     document: dict[str, Any] = {}
     name = DEFAULT
-    if name_or_file:
-        name, document = _named_document(name_or_file)
+    if source:
+        name, document = _named_document(source)
         _check_shape(name, document)
     options = {
         "events": {
@@ -205,15 +204,17 @@ def log_format(
     return _from_document(name, _merged(document, options))
 
 
-def _named_document(name_or_file: str) -> tuple[str, dict[str, Any]]:
-    if name_or_file == DEFAULT:
+def _named_document(source: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    if isinstance(source, Mapping):
+        return "[log_format]", _on_preset("[log_format]", dict(source))
+    if source == DEFAULT:
         return DEFAULT, {}
-    if name_or_file in presets():
-        return name_or_file, _preset(name_or_file)
-    file = Path(name_or_file)
+    if source in presets():
+        return source, _preset(source)
+    file = Path(source)
     if not file.suffix and not file.exists():
         raise SettingsError(
-            f"Unknown log format '{name_or_file}'{did_you_mean(name_or_file, presets())} "
+            f"Unknown log format '{source}'{did_you_mean(source, presets())} "
             f"Name a TOML file or one of {', '.join(presets())}."
         )
     try:
@@ -222,19 +223,22 @@ def _named_document(name_or_file: str) -> tuple[str, dict[str, Any]]:
         raise SettingsError(f"Cannot read log format '{file}': {error.strerror}.") from None
     except ValueError as error:
         raise SettingsError(f"Log format '{file}' is not TOML: {error}.") from None
-    if "preset" in document:
-        preset = document.pop("preset")
-        if preset not in presets():
-            raise SettingsError(
-                f"Log format '{file}': unknown preset '{preset}'{did_you_mean(preset, presets())}"
-            )
-        return file.name, _merged(_preset(preset), document)
-    return file.name, document
+    return file.name, _on_preset(str(file), document)
+
+
+def _on_preset(name: str, document: dict[str, Any]) -> dict[str, Any]:
+    """A document merged onto the preset that it names, if any."""
+    preset = document.pop("preset", None)
+    if preset is None:
+        return document
+    if preset not in presets():
+        known = did_you_mean(str(preset), presets())
+        raise SettingsError(f"Log format '{name}': unknown preset '{preset}'{known}")
+    return _merged(_preset(preset), document)
 
 
 def _preset(name: str) -> dict[str, Any]:
-    file = resources.files("user_conversion.rules") / "log_formats" / f"{name}.toml"
-    return {"ids": "text"} | tomllib.loads(file.read_text("utf-8"))
+    return {"ids": "text"} | tomllib.loads((PRESETS / f"{name}.toml").read_text("utf-8"))
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

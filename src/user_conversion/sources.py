@@ -1,0 +1,83 @@
+"""Where options come from that are not on the command line: variables, then the project file."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from cyclopts import App, Argument, ArgumentCollection, Token
+
+from user_conversion.rules.errors import SettingsError
+from user_conversion.rules.log_format import did_you_mean
+from user_conversion.settings import COMMAND_LINE_ONLY, as_texts, section
+
+PREFIX = "USER_CONVERSION_"
+PROJECT_FILE = Path("user-conversion.toml")
+
+
+def give_values(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Give each option that is not on the command line the value of its variable or its key.
+
+    Raises `SettingsError` if the project file cannot be read or has an unknown key.
+    """
+    options = {name(each): each for each in arguments if _has_sources(each)}
+    if not options:
+        return
+    for argument in options.values():
+        variable = PREFIX + name(argument).upper()
+        if not argument.tokens and (text := os.environ.get(variable)):
+            _append(argument, variable, argument.env_var_split(text))
+    config = options.pop("config").tokens
+    file = Path(config[-1].value) if config else PROJECT_FILE
+    document = _read(file, must_exist=bool(config))
+    known = {*options, *(document.keys() and _every_option(app))} - {"config"}
+    for key, value in document.items():
+        if key not in known:
+            raise SettingsError(f"{file}: unknown key '{key}'{did_you_mean(key, known)}")
+        if key in options and not options[key].tokens:
+            _append(options[key], f"{file}: {key}", value)
+
+
+def name(argument: Argument) -> str:
+    """The name of an option in Python and in the project file."""
+    return str(argument.field_info.name)
+
+
+def _has_sources(argument: Argument) -> bool:
+    return argument.parse and not argument.children and section(argument) != COMMAND_LINE_ONLY
+
+
+def _every_option(app: App) -> Iterator[str]:
+    root = app.app_stack.current_frame[0]
+    for word in root:
+        yield from map(name, filter(_has_sources, root[word].assemble_argument_collection()))
+
+
+def _read(file: Path, must_exist: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8-sig"))
+    except FileNotFoundError as error:
+        if not must_exist:
+            return {}
+        raise SettingsError(f"Cannot read '{file}': {error.strerror}.") from None
+    except OSError as error:
+        raise SettingsError(f"Cannot read '{file}': {error.strerror}.") from None
+    except ValueError as error:
+        raise SettingsError(f"'{file}' is not TOML: {error}.") from None
+
+
+def _append(argument: Argument, keyword: str, value: Any) -> None:
+    """Give an option a value of a variable or of TOML, as if it were on the command line."""
+    if isinstance(value, Mapping):
+        if not any(get_origin(kind) is Mapping for kind in get_args(argument.hint)):
+            raise SettingsError(f"{keyword} cannot be a table.")
+        argument.append(Token(keyword=keyword, implicit_value=value))
+        return
+    texts = as_texts(keyword, value)
+    if len(texts) != 1 and not argument.token_count()[1]:
+        raise SettingsError(f"{keyword} needs one value.")
+    for index, text in enumerate(texts):
+        argument.append(Token(keyword=keyword, value=text, index=index))
