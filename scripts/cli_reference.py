@@ -47,7 +47,7 @@ log format, `[log_format]` may be the [log format](log-format.md) itself: `[log_
 """
 CALLS = """
 `./task run -- OPTIONS` and its siblings pass options to these commands.
-`user-conversion install-completion` installs completion for bash, zsh or fish.
+`eval "$(user-conversion completion bash)"` in `~/.bashrc` completes commands and options.
 """
 
 

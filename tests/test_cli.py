@@ -22,6 +22,8 @@ from support.engines import EngineUnderTest
 from support.logs import app_loaded, registered, write_log
 
 import user_conversion
+from user_conversion.cli import app
+from user_conversion.usage import commands
 
 LONG_NAME = "conversion-rate-week-after-registration"
 LOG = [
@@ -68,6 +70,30 @@ def test_help_names_the_commands(arguments: list[str]) -> None:
     for name in ("run", "events-split", "conversion-rate", "sample"):
         assert name in shown
     assert done.status == (0 if arguments else 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("run --engine sp", "spark"), ("conversion-rate --def", "--definition"), ("rep", "report")],
+)
+def test_completion_in_bash(words: str, expected: str) -> None:
+    script = command("completion", "bash").out
+    typed = f"COMP_WORDS=(user-conversion {words}); COMP_CWORD={len(words.split())}"
+    show = 'echo "${COMPREPLY[@]}"'
+    done = subprocess.run(
+        ["bash"],
+        input=f"{script}\n{typed}\n_user_conversion\n{show}",
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == [expected], done.stderr
+
+
+def test_every_page_of_help_fits_80_columns() -> None:
+    for words in ([], *([name] for name in commands(app))):
+        lines = command(*words, "--help").out.splitlines()
+        assert lines[0].startswith("Usage: user-conversion")
+        assert max(map(len, lines)) <= 80
 
 
 def test_the_alias(log: Path, output: Path) -> None:
@@ -459,6 +485,14 @@ def test_report_to_a_device_a_pipe_or_a_link_does_not_replace_it(
     assert not Path("/dev/null").is_file()
 
 
+def test_a_report_that_cannot_be_written(log: Path, output: Path) -> None:
+    assert command("run", "--input", log, "--output", output).status == 0
+    target = output / "run.json" / "report.csv"
+    done = command("report", "--output", output, "--format", "csv", "--file", target)
+    assert_one_sentence(done, 1, f"'{target}'", "--file")
+    assert "--output" not in done.err
+
+
 @pytest.mark.parametrize("output_format", ["table", "json"])
 def test_a_terminal_that_knows_ascii_only(tmp_path: Path, output: Path, output_format: str) -> None:
     lines = [registered("2020-11-04T06:21:14Z", 7, "日本"), *LOG]
@@ -508,4 +542,4 @@ def test_a_sample_can_be_made_and_run(tmp_path: Path, output: Path) -> None:
 def test_a_sample_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = command("sample", "--output", tmp_path / "file" / "sample.json", "--users", 5)
-    assert_one_sentence(done, 1, tmp_path / "file")
+    assert_one_sentence(done, 1, f"'{tmp_path / 'file' / 'sample.json'}'", "--output")

@@ -209,6 +209,9 @@ def sample(
 
 
 @app.command
-def install_completion() -> None:
-    """Install the completion of commands and options for your shell."""
-    print(f"Written: {app.install_completion(add_to_startup=True)}; start a new shell.")
+def completion(
+    shell: Annotated[Literal["bash", "zsh", "fish"], own("The shell.", "SHELL", name="SHELL")],
+    /,
+) -> None:
+    """Print the completion of commands and options: eval "$(user-conversion completion bash)"."""
+    print(app.generate_completion(shell=shell))

@@ -43,20 +43,21 @@ def help_page(app: App, words: Sequence[str]) -> str:
     cyclopts would print it with Rich, whose import takes longer than all the rest.
     """
     shown = next((app[word] for word in words if word in app), None)
-    sections: dict[str, list[tuple[str, str]]] = {}
-    usage = [f"Usage: {app.name[0]}"]
     if shown:
-        sections = {title: [] for title in SECTIONS}
-        for argument in filter(lambda each: each.show, shown.assemble_argument_collection()):
+        arguments = [each for each in shown.assemble_argument_collection() if each.show]
+        sections: dict[str, list[tuple[str, str]]] = {title: [] for title in SECTIONS}
+        for argument in arguments:
             sections[section(argument)].append(_option(argument))
-            usage += [f"{argument.parameter.metavar}"] if argument.index is not None else []
-        usage.insert(1, shown.name[0])
+        usage = [shown.name[0], *(_option(each)[0] for each in arguments if each.index is not None)]
     else:
-        sections["Commands"] = [(name, app[name].help) for name in commands(app)]
+        sections = {"Commands": [(name, app[name].help) for name in commands(app)]}
         sections["Options"] = OPTIONS
-        usage.append("COMMAND")
-    parts = [" ".join([*usage, "[OPTIONS]"]), _wrapped((shown or app).help, WIDTH)]
-    parts += [_table(title, rows) for title, rows in sections.items() if rows]
+        usage = ["COMMAND"]
+    parts = [
+        " ".join(["Usage:", app.name[0], *usage, "[OPTIONS]"]),
+        _wrapped((shown or app).help, WIDTH),
+        *(_table(title, rows) for title, rows in sections.items() if rows),
+    ]
     return "\n\n".join(parts)
 
 
