@@ -31,7 +31,6 @@ from support.publishing import (
 )
 
 from user_conversion.places import publication, roll_forward
-from user_conversion.places.manifest import TOP, Manifest
 from user_conversion.places.publication import OutputFolder
 from user_conversion.rules.errors import OutputError
 
@@ -159,31 +158,90 @@ def test_several_files_to_a_partition_are_replaced(tmp_path: Path) -> None:
         assert published(output)["day"] == [run, run]
 
 
-def test_report_shows_the_record_beside_it_after_a_kill(
+# ---------------------------------------------------------------- one publication a run
+
+
+def contents(output: Path) -> dict[str, bytes]:
+    """What readers find: every dataset and document."""
+    files = (path for path in output.rglob("*") if path.is_file() and path.name != ".lock")
+    staged = output / ".staging"
+    return {str(path): path.read_bytes() for path in files if staged not in path.parents}
+
+
+def test_run_killed_after_the_commit_is_published_whole_by_the_next(
     tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logs = write_log(tmp_path / "logs" / "a.json", [line(1)]).parent
     options = ["run", "--input", logs, "--output", output]
     assert command(*options).status == 0
-    before = (output / "run.json").read_text()
+    before = contents(output)
     write_log(logs / "b.json", [line(2)])
 
-    carry_out = publication.roll_forward
-
-    def kill_before_the_record(manifest: Manifest, *folders: Path) -> None:
-        if "run.json" in manifest.folders.get(TOP, ()):
-            raise KeyboardInterrupt
-        carry_out(manifest, *folders)
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(publication, "roll_forward", kill_before_the_record)
+        patch.setattr(publication, "roll_forward", kill)
         assert command(*options).status != 0
-    assert (output / "run.json").read_text() == before
-    assert (output / "report.html").read_text() == rendered(output)
+    assert contents(output) == before
     with OutputFolder(output, "test"):
         pass
-    assert (output / "run.json").read_text() != before
+    assert users(output) == [1, 2]
+    (week,) = read_dataset(output, "weekly_summary")
+    assert week.total_registered == 2
+    record = command("report", "--output", output, "--format", "json").json()
+    assert record["total_registered"] == 2
     assert (output / "report.html").read_text() == rendered(output)
+
+
+def test_failure_in_the_second_job_leaves_everything_as_it_was(
+    tmp_path: Path, output: Path
+) -> None:
+    """A limit for the size of files lets the events pass, but not the users."""
+    logs = write_log(tmp_path / "logs" / "a.json", [line(1), app_loaded(TIME, 1)]).parent
+    options = ["run", "--input", logs, "--output", output]
+    assert command(*options).status == 0
+    before = contents(output)
+    lines = [
+        registered(f"2020-11-{2 + user % 5:02}T06:00:00Z", user * 7919, str(user * 31 % 9973))
+        for user in range(30_000)
+    ]
+    write_log(logs / "b.json", lines)
+    limited = ["bash", "-c", 'ulimit -f 128; exec "$@"', "_", *command_line(*options)]
+    done = subprocess.run(limited, capture_output=True)
+    assert done.returncode == 1
+    assert b"user_conversion" in done.stderr and b"File too large" in done.stderr
+    assert contents(output) == before
+    assert_no_litter(output)
+
+
+def test_second_job_reads_what_the_first_one_staged(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    """New days, changed days and days that did not change."""
+    logs = tmp_path / "logs"
+    write_log(logs / "a.json", [line(1), registered("2020-11-03T06:21:14Z", 2)])
+    engine.run(output, logs)
+    write_log(logs / "b.json", [line(3), app_loaded("2020-11-10T06:21:14Z", 2)])
+    answer = engine.run(output, logs).as_json()
+    assert (answer["total_registered"], answer["total_converted"]) == (3, 1)
+    assert {row.initiator_id: row.converted for row in read_dataset(output, "user_conversion")} == {
+        1: False,
+        2: True,
+        3: False,
+    }
+
+
+def test_conversion_rate_alone_rewrites_the_page_beside_it(tmp_path: Path, output: Path) -> None:
+    log = write_log(tmp_path / "a.json", [line(1), app_loaded(TIME, 1)])
+    assert command("run", "--input", log, "--output", output).status == 0
+    before = (output / "report.html").read_text()
+    options = ["--output", output, "--definition", "same-week"]
+    assert command("conversion-rate", *options).status == 0
+    assert (output / "report.html").read_text() == rendered(output) != before
+    (output / "report.html").unlink()
+    assert command("conversion-rate", *options).status == 0
+    assert not (output / "report.html").exists()
 
 
 # ---------------------------------------------------------------- two runs at once

@@ -111,6 +111,27 @@ def test_replaced_file_is_refused(tmp_path: Path, output: Path) -> None:
     assert [row.initiator_id for row in read_dataset(output, "user_registration")] == [1]
 
 
+def test_log_to_which_only_bad_lines_were_added_is_read(tmp_path: Path, output: Path) -> None:
+    log = write_log(tmp_path / "log.json", [registered("2020-11-02T00:00:00Z", 1)])
+    DUCKDB.split(output, log)
+    with log.open("a") as file:
+        file.write("not json\n")
+    total = DUCKDB.split(output, log).total
+    assert (total.lines, total.registered, total.rejected) == (2, 1, 1)
+
+
+def test_blank_beginning_of_a_line_is_read_again_with_its_rest(
+    tmp_path: Path, output: Path
+) -> None:
+    log = tmp_path / "log.json"
+    log.write_text(registered("2020-11-02T00:00:00Z", 1) + "\n  ")
+    assert DUCKDB.split(output, log).total.blank == 1
+    with log.open("a") as file:
+        file.write(registered("2020-11-02T00:00:00Z", 2) + "\n")
+    total = DUCKDB.split(output, log).total
+    assert (total.lines, total.registered, total.blank) == (2, 2, 0)
+
+
 def test_event_of_the_future_stays_rejected_until_a_rebuild(tmp_path: Path, output: Path) -> None:
     now = datetime(2020, 11, 2, tzinfo=UTC)
     lines = [registered("2020-11-02T00:00:00Z", 1), registered("2020-11-09T00:00:00Z", 2)]

@@ -1,4 +1,4 @@
-"""Last lines without an end: they were rejected, and are read again when the file has grown."""
+"""Last lines without an end: rejected or blank, they are read again when the file has grown."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from user_conversion.engines import Engine
 from user_conversion.inputs.preparation import source_name, unfinished_text
 from user_conversion.inputs.reading_plan import FileToRead
-from user_conversion.rules.counts import EventCounts
+from user_conversion.rules.counts import EventCounts, Skipped
 from user_conversion.rules.datasets import REJECTED_EVENTS
+from user_conversion.rules.events import WHITESPACE
 from user_conversion.rules.rejected import Reason, kept_text
 
 # The source and the kept text of a line.
@@ -17,7 +18,7 @@ Line = tuple[str, str]
 
 
 def continued_lines(to_read: Sequence[FileToRead]) -> list[Line]:
-    """The rejected last lines of files that have grown."""
+    """The unfinished last lines of files that have grown, as they were read."""
     return [
         (source_name(each.known.file.path), kept_text(unfinished_text(each.known, each.file.path)))
         for each in to_read
@@ -27,7 +28,9 @@ def continued_lines(to_read: Sequence[FileToRead]) -> list[Line]:
 
 def counts(lines: Sequence[Line]) -> EventCounts:
     """How the lines were counted."""
-    return EventCounts.of(len(lines), {Reason.INVALID_JSON: len(lines)})
+    blank = sum(not raw.encode().strip(WHITESPACE) for _, raw in lines)
+    verdicts: dict[str, int] = {Skipped.BLANK: blank, Reason.INVALID_JSON: len(lines) - blank}
+    return EventCounts.of(len(lines), verdicts)
 
 
 def without(lines: Sequence[Line], table: str, engine: Engine) -> str:
