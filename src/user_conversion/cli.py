@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from user_conversion.jobs.sample import SampleParameters, write_sample
+from user_conversion.options import LOGS, METRIC, Output, option, own
 from user_conversion.outputs import WRITERS
 from user_conversion.rules.errors import SettingsError, Status
 from user_conversion.rules.job_names import CONVERSION, SPLIT
 from user_conversion.rules.weeks import time_zone
-from user_conversion.settings import LOGS, METRIC, Output, Settings, option, own, without
+from user_conversion.settings import Settings, without
 from user_conversion.sources import PROJECT_FILE, give_values
 from user_conversion.usage import help_page, sentence
 

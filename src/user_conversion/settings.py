@@ -6,18 +6,28 @@ as keyword arguments.
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
-from cyclopts import Argument, Parameter, Token
+from cyclopts import Parameter
 
 from user_conversion.engines import ENGINES, EngineOptions, engine_description
+from user_conversion.options import (
+    ENGINE_ONLY,
+    LOGS,
+    METRIC,
+    LogFormatSource,
+    Output,
+    Pairs,
+    Places,
+    Texts,
+    option,
+    pairs,
+)
 from user_conversion.rules.datasets import check_attributes
 from user_conversion.rules.definitions import DEFINITIONS, Definition, definition
 from user_conversion.rules.errors import SettingsError
@@ -26,62 +36,8 @@ from user_conversion.rules.log_format import LogFormat, log_format
 from user_conversion.rules.weeks import time_zone
 
 MEMORY_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT])(i?)B", re.IGNORECASE)
-
-# The sections of the help, in order. The first two have the options of one job alone.
-LOGS, METRIC, COMMON = "Logs", "Conversion", "Output and engine"
-ENGINE_ONLY = {name: f"Only with --engine {name}" for name in ENGINES}
-COMMAND_LINE_ONLY = "Only on the command line"
-SECTIONS = (LOGS, METRIC, COMMON, *ENGINE_ONLY.values(), COMMAND_LINE_ONLY)
+# The section with the options of one job alone.
 SECTION_OF_JOB = {SPLIT: LOGS, CONVERSION: METRIC}
-
-
-def option(help: str, metavar: str | None = None, group: str = COMMON, **more: Any) -> Parameter:  # noqa: A002
-    """How a setting appears on the command line."""
-    return Parameter(help=help, metavar=metavar, group=group, **more)
-
-
-def own(help: str, metavar: str | None = None, **more: Any) -> Parameter:  # noqa: A002
-    """An option of one command, which has neither a variable nor a key in the project file."""
-    return option(help, metavar, COMMAND_LINE_ONLY, **more)
-
-
-def _value(_: Any, tokens: Sequence[Token]) -> Any:
-    """The value of an option: a text, or a table of the project file."""
-    table = tokens[0].implicit_value
-    return table if isinstance(table, Mapping) else tokens[0].value
-
-
-def _values(_: Any, tokens: Sequence[Token]) -> Any:
-    """The values of an option: texts, or a table of the project file."""
-    table = tokens[0].implicit_value
-    return table if isinstance(table, Mapping) else tuple(token.value for token in tokens)
-
-
-def _split_at(separator: str) -> Callable[..., list[str]]:
-    return lambda _, text, **__: text.split(separator)
-
-
-ONE = Parameter(converter=_value, n_tokens=1, accepts_keys=False)
-SEVERAL = Parameter(
-    converter=_values,
-    n_tokens=-1,
-    accepts_keys=False,
-    json_list=False,
-    env_var_split=_split_at("\n"),
-)
-FILES = Parameter(consume_multiple=True, env_var_split=_split_at(os.pathsep))
-
-# Types that Python code may give in more forms than the command line.
-Place = Annotated[str | Path, ONE]
-Places = Annotated[str | Path | Sequence[str | Path], SEVERAL, FILES]
-Texts = Annotated[str | Sequence[str], SEVERAL]
-# A mapping, or texts of the form NAME=VALUE.
-Pairs = Annotated[Mapping[str, str | Sequence[str]] | Sequence[str], SEVERAL]
-# The name of a preset or file, or the log format itself.
-LogFormatSource = Annotated[str | Mapping[str, Any] | None, ONE]
-
-# The folder of the datasets, for every command.
-Output = Annotated[Place, option("Folder of the Parquet datasets.", "DIR")]
 
 
 @Parameter(name="*")
@@ -93,7 +49,7 @@ class Settings:
         Places,
         option(
             "Files, folders (read recursively) or globs of event logs. In the variable, "
-            f"'{os.pathsep}' separates them.",
+            "':' separates them.",
             "PATH...",
             LOGS,
         ),
@@ -233,13 +189,13 @@ class Settings:
     @cached_property
     def engine_options(self) -> EngineOptions:
         """What the engine is asked to do."""
-        properties = {name: values[-1] for name, values in _pairs("--conf", self.conf).items()}
+        properties = {name: values[-1] for name, values in pairs("--conf", self.conf).items()}
         return EngineOptions(self.master, properties, self.memory_limit, self.verbose)
 
     @cached_property
     def events(self) -> LogFormat:
         """The log format in force. A field that is only named by `by` has its own name as path."""
-        paths: dict[str, Texts] = dict(_pairs("--field", self.field))
+        paths: dict[str, Texts] = dict(pairs("--field", self.field))
         found = log_format(self.log_format, self.registered, self.app_loaded, paths)
         if self.by and self.by not in found.fields:
             found = log_format(
@@ -274,12 +230,6 @@ def without(section: str) -> Parameter:
     return Parameter(parse=f"^(?!({'|'.join(names(section))})$)")
 
 
-def section(argument: Argument) -> str:
-    """The section of an option of the command line."""
-    groups: Any = argument.parameter.group
-    return str(groups[0].name)
-
-
 def check_paths(*paths: Path | str) -> None:
     """Raise `SettingsError` for URLs, which are not supported as paths."""
     for path in paths:
@@ -289,27 +239,3 @@ def check_paths(*paths: Path | str) -> None:
                 f"'{path}' is a URL: input and output are folders of a file system, on a cluster "
                 "one that all machines share. Mount the store, or copy the logs."
             )
-
-
-def as_texts(option: str, value: Any) -> list[str]:
-    """A value, or each of a list, as it would be written on the command line.
-
-    Raises `SettingsError` if lists or tables are in it.
-    """
-    values = list(value) if isinstance(value, list | tuple) else [value]
-    if any(isinstance(each, list | Mapping) for each in values):
-        raise SettingsError(f"{option} cannot have lists or tables in it.")
-    return [str(each).lower() if isinstance(each, bool) else str(each) for each in values]
-
-
-def _pairs(option: str, given: Pairs) -> dict[str, list[str]]:
-    """The values by name; a name that occurs several times has several values."""
-    if isinstance(given, Mapping):
-        return {name: as_texts(f"{option} {name}", value) for name, value in given.items()}
-    pairs: dict[str, list[str]] = {}
-    for text in as_texts(option, given):
-        name, equals, value = text.partition("=")
-        if not equals or not name or not value:
-            raise SettingsError(f"{option} {text}: expected NAME=VALUE.")
-        pairs.setdefault(name, []).append(value)
-    return pairs

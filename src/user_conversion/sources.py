@@ -10,9 +10,9 @@ from typing import Any, get_args, get_origin
 
 from cyclopts import App, Argument, ArgumentCollection, Token
 
+from user_conversion.options import COMMAND_LINE_ONLY, as_texts, section
 from user_conversion.rules.errors import SettingsError
 from user_conversion.rules.log_format import did_you_mean
-from user_conversion.settings import COMMAND_LINE_ONLY, as_texts, section
 
 PREFIX = "USER_CONVERSION_"
 PROJECT_FILE = Path("user-conversion.toml")
@@ -57,12 +57,10 @@ def _every_option(app: App) -> Iterator[str]:
 
 
 def _read(file: Path, must_exist: bool) -> dict[str, Any]:
+    if not must_exist and not file.exists():
+        return {}
     try:
         return tomllib.loads(file.read_text("utf-8-sig"))
-    except FileNotFoundError as error:
-        if not must_exist:
-            return {}
-        raise SettingsError(f"Cannot read '{file}': {error.strerror}.") from None
     except OSError as error:
         raise SettingsError(f"Cannot read '{file}': {error.strerror}.") from None
     except ValueError as error:

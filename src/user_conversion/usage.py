@@ -17,7 +17,7 @@ from cyclopts import (
     UnusedCliTokensError,
 )
 
-from user_conversion.settings import SECTIONS, section
+from user_conversion.options import SECTIONS, section
 
 WIDTH, MARGIN = 80, 26
 OPTIONS = [

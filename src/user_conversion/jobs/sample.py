@@ -19,8 +19,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from user_conversion.options import own
 from user_conversion.rules.errors import SettingsError
-from user_conversion.settings import own
 
 # For each week the days observed and, by channel, how many users never load the app, load it in the
 # weeks 0 and 1 after registration, or first load it in week 0 (and not in week 1), 1, 2, …
