@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -144,49 +142,30 @@ def test_mistakes_in_the_project_file(folder: Path, text: str, sentence: str) ->
     assert len(done.err.splitlines()) == 1
 
 
-VALUES: st.SearchStrategy[Any] = st.recursive(
-    st.sampled_from(["", "UTC", "x", "a=b", "segment", "table", "\x00", "é"])
-    | st.sampled_from(
-        ["true", "false", "0", "-1", "1e999", "nan", "2020-11-20", "2020-11-20T10:00"]
+LITERALS = """'' 'UTC' 'x' 'a=b' 'segment' 'json' 'é' "\\u0000" true 0 -1 1e999 nan 2020-11-20"""
+VALUES = st.recursive(
+    st.sampled_from(LITERALS.split()),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda each: f"[{', '.join(each)}]")
+        | st.builds("{{{} = {}}}".format, st.sampled_from(["a", "registered"]), inner)
     ),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab.", min_size=1), inner),
     max_leaves=4,
 )
-
-
-def toml(value: Any) -> str:
-    """A value as TOML; the second list above is written without quotation marks."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"'{key}' = {toml(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(toml, value)) + "]"
-    try:
-        tomllib.loads(f"x = {value}")
-    except tomllib.TOMLDecodeError:
-        return "'" + value.replace("\x00", "") + "'"
-    return str(value)
+KEYS = "output timezone as_of by format field max_rejected conf engine log_format registered input"
 
 
 @settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(key=st.sampled_from([*tomllib.loads(PROJECT), "log_format", "conf", "engine"]), value=VALUES)
+@given(key=st.sampled_from(KEYS.split()), value=VALUES)
 def test_property_any_project_file_ends_in_an_answer_or_one_sentence(
-    folder: Path, key: str, value: Any
+    folder: Path, key: str, value: str
 ) -> None:
-    document = {name: toml_of(each) for name, each in tomllib.loads(PROJECT).items()}
-    document |= {"output": "'published'", "input": "'logs'", key: toml(value)}
-    text = "\n".join(f"{name} = {each}" for name, each in document.items())
-    write(folder, text)
+    usual = {"input": "'logs'", "output": "'published'", "max_rejected": "0.5"}
+    write(folder, "\n".join(f"{name} = {each}" for name, each in (usual | {key: value}).items()))
     done = command("run")
-    assert "Traceback" not in done.err
     assert done.status in {0, 1, 2}
     if done.status:
-        assert done.out == ""
-        assert len(done.err.splitlines()) == 1, done.err
-
-
-def toml_of(value: Any) -> str:
-    return "true" if value is True else f"'{value}'" if isinstance(value, str) else "0.5"
+        assert (done.out, len(done.err.splitlines())) == ("", 1)

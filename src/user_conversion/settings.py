@@ -231,8 +231,10 @@ def without(section: str) -> Parameter:
 
 
 def check_paths(*paths: Path | str) -> None:
-    """Raise `SettingsError` for URLs, which are not supported as paths."""
+    """Raise `SettingsError` for URLs and for what cannot be a path."""
     for path in paths:
+        if "\0" in str(path):
+            raise SettingsError(f"{str(path)!r} is not a path: it has a null character.")
         # `Path('s3://x')` becomes `s3:/x`.
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)) and not Path(path).exists():
             raise SettingsError(
