@@ -15,6 +15,7 @@ from user_conversion.rules.errors import SettingsError
 LOGS, METRIC, COMMON = "Logs", "Conversion", "Output and engine"
 ENGINE_ONLY = {name: f"Only with --engine {name}" for name in ENGINES}
 COMMAND_LINE_ONLY = "Only on the command line"
+REPEATABLE = "Repeatable; one per line in the variable."
 SECTIONS = (LOGS, METRIC, COMMON, *ENGINE_ONLY.values(), COMMAND_LINE_ONLY)
 
 

@@ -20,6 +20,7 @@ from user_conversion.options import (
     ENGINE_ONLY,
     LOGS,
     METRIC,
+    REPEATABLE,
     LogFormatSource,
     Output,
     Pairs,
@@ -48,43 +49,26 @@ class Settings:
     input: Annotated[
         Places,
         option(
-            "Files, folders (read recursively) or globs of event logs. In the variable, "
-            "':' separates them.",
-            "PATH...",
-            LOGS,
+            "Logs: files, folders or globs. In the variable, ':' separates them.", "PATH...", LOGS
         ),
     ] = "data-input"
     output: Output = "data-output"
     log_format: Annotated[
         LogFormatSource,
-        option(
-            "What the events and fields are called in the logs: a preset or a TOML file.",
-            "NAME|FILE",
-            LOGS,
-        ),
+        option("What events and fields are called: a preset or a TOML file.", "NAME|FILE", LOGS),
     ] = None
     registered: Annotated[
-        Texts,
-        option(
-            "Name of the events that mean registered; repeatable; one per line in the variable.",
-            "NAME",
-            LOGS,
-        ),
+        Texts, option(f"What registered events are called. {REPEATABLE}", "NAME", LOGS)
     ] = ()
     app_loaded: Annotated[
-        Texts,
-        option(
-            "Name of the events that mean app_loaded; repeatable; one per line in the variable.",
-            "NAME",
-            LOGS,
-        ),
+        Texts, option(f"What app_loaded events are called. {REPEATABLE}", "NAME", LOGS)
     ] = ()
     field: Annotated[
         Pairs,
         option(
-            "Where a field is, e.g. initiator_id=user.id; any other name than event, timestamp, "
-            "initiator_id, channel, device_type is a field of the registration for --by. "
-            "Repeatable; one per line in the variable.",
+            "Where a field is, e.g. initiator_id=user.id. Any name but event, timestamp, "
+            "initiator_id, channel and device_type is a field of the registration for --by. "
+            + REPEATABLE,
             "NAME=PATH",
             LOGS,
         ),
@@ -102,12 +86,7 @@ class Settings:
         ),
     ] = None
     conf: Annotated[
-        Pairs,
-        option(
-            "A property of Spark; repeatable; one per line in the variable.",
-            "KEY=VALUE",
-            ENGINE_ONLY["spark"],
-        ),
+        Pairs, option(f"A property of Spark. {REPEATABLE}", "KEY=VALUE", ENGINE_ONLY["spark"])
     ] = ()
     memory_limit: Annotated[
         str | None,
@@ -119,14 +98,10 @@ class Settings:
         ),
     ] = None
     max_rejected: Annotated[
-        float,
-        option(
-            "Largest accepted share of rejected lines, of those that are not blank.", "SHARE", LOGS
-        ),
+        float, option("Largest share of rejected lines among those not blank.", "SHARE", LOGS)
     ] = 0.01
     full_refresh: Annotated[
-        bool,
-        option("Read all inputs again and replace the published events.", group=LOGS),
+        bool, option("Read all inputs again and replace the published events.", group=LOGS)
     ] = False
     definition: Annotated[
         str, option("Which users count as converted.", group=METRIC, choices=tuple(DEFINITIONS))
@@ -139,11 +114,7 @@ class Settings:
     ] = None
     by: Annotated[
         str | None,
-        option(
-            "Split by channel, device_type or another field of the registration.",
-            "FIELD",
-            METRIC,
-        ),
+        option("Split by channel, device_type or another registered field.", "FIELD", METRIC),
     ] = None
     verbose: Annotated[bool, option("Show the engine's own log on stderr.")] = False
 
