@@ -16,8 +16,8 @@ from support.logs import app_loaded, registered, write_log
 
 from user_conversion.inputs.ledger import Ledger
 from user_conversion.jobs.report import last_record
-from user_conversion.places import publication
-from user_conversion.places.publication import OutputFolder
+from user_conversion.places import output_folder
+from user_conversion.places.output_folder import OutputFolder
 from user_conversion.rules.errors import DatasetError, OutputError
 
 TIME = "2020-11-02T06:21:14Z"
@@ -113,7 +113,7 @@ def interrupted(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         raise Killed
 
     with monkeypatch.context() as patch, contextlib.suppress(Killed):
-        patch.setattr(publication.OutputFolder, "_finish", killed)
+        patch.setattr(output_folder.OutputFolder, "_finish", killed)
         command("run", "--input", log, "--output", output)
     assert (output / ".staging" / "publish.json").exists()
     return output

@@ -30,8 +30,8 @@ from support.publishing import (
     published,
 )
 
-from user_conversion.places import publication, roll_forward
-from user_conversion.places.publication import OutputFolder
+from user_conversion.places import output_folder, roll_forward
+from user_conversion.places.output_folder import OutputFolder
 from user_conversion.rules.errors import OutputError
 
 TIME = "2020-11-02T06:21:14Z"
@@ -181,7 +181,7 @@ def test_run_killed_after_the_commit_is_published_whole_by_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(publication, "roll_forward", kill)
+        patch.setattr(output_folder, "roll_forward", kill)
         assert command(*options).status != 0
     assert contents(output) == before
     with OutputFolder(output, "test"):
@@ -249,7 +249,7 @@ def test_conversion_rate_alone_rewrites_the_page_beside_it(tmp_path: Path, outpu
 HOLD = """
 import sys
 from pathlib import Path
-from user_conversion.places.publication import OutputFolder
+from user_conversion.places.output_folder import OutputFolder
 with OutputFolder(Path(sys.argv[1]), "events-split"):
     print("held", flush=True)
     sys.stdin.read()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from user_conversion.places import publication, roll_forward
-from user_conversion.places.publication import OutputFolder
+from user_conversion.places import output_folder, roll_forward
+from user_conversion.places.output_folder import OutputFolder
 
 DATASET = "user_registration/format=parquet"
 # Partitions as they are before and after: name of each file, and in it which run it is from.
@@ -111,7 +111,7 @@ FAULT = Fault()
 
 def make_steps(patch: pytest.MonkeyPatch, synced: Callable[[Path], None] | None = None) -> None:
     """Count swapping and syncing as steps; `synced` is called after each sync."""
-    exchange, sync = roll_forward.exchange, publication.sync
+    exchange, sync = roll_forward.exchange, output_folder.sync
 
     def exchanged(*paths: Path) -> None:
         FAULT.step()
@@ -124,7 +124,7 @@ def make_steps(patch: pytest.MonkeyPatch, synced: Callable[[Path], None] | None 
             synced(folder)
 
     patch.setattr(roll_forward, "exchange", exchanged)
-    patch.setattr(publication, "sync", sync_and_tell)
+    patch.setattr(output_folder, "sync", sync_and_tell)
 
 
 def killed_at(number: int, output: Path, work: Callable[[OutputFolder], None]) -> bool:

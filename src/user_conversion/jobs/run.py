@@ -21,7 +21,7 @@ from user_conversion.jobs.events_split import SplitResult, split_events
 from user_conversion.jobs.report import last_record
 from user_conversion.outputs import render
 from user_conversion.places.layout import PAGE, RUN_RECORD
-from user_conversion.places.publication import OutputFolder
+from user_conversion.places.output_folder import OutputFolder
 from user_conversion.rules.errors import DatasetError
 from user_conversion.rules.job_names import CONVERSION, SPLIT
 from user_conversion.settings import Settings
