@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from support.engines import COSTS, PROFILE, EngineUnderTest
-
-from user_conversion.engines import ENGINES
+from support.engines import COSTS, PROFILE, EngineUnderTest, engines
 
 # The same examples in every run of CI; `task fuzz` searches for new ones. Explaining a failure
 # takes as long as finding it.
@@ -43,6 +41,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "property: random examples; more of them in `task fuzz`")
     # PySpark leaves the closing of its sockets to the garbage collector.
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests on Spark run in one process, so that one session starts; `-n` splits the rest."""
+    for item in items:
+        if item.get_closest_marker("spark"):
+            item.add_marker(pytest.mark.xdist_group("spark"))
 
 
 @pytest.fixture
@@ -86,14 +92,7 @@ def spark_session() -> Iterator[Any]:
     session.stop()
 
 
-@pytest.fixture(
-    params=[
-        # DuckDB is the engine without a mark: it needs nothing but the package.
-        pytest.param(name, marks=() if name == "duckdb" else getattr(pytest.mark, name))
-        for name in ENGINES
-    ],
-    scope="session",
-)
+@pytest.fixture(params=engines(), scope="session")
 def engine(request: pytest.FixtureRequest) -> EngineUnderTest:
     """Each engine in turn."""
     needed = f"{request.param}_session"

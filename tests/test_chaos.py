@@ -19,7 +19,7 @@ from support import chaos
 from support.chaos import DAYS, USERS_A_DAY, Reader, batch_lines
 from support.command import command_line
 from support.datasets import assert_no_litter, read_dataset
-from support.engines import EngineUnderTest
+from support.engines import EngineUnderTest, engines
 from support.logs import write_log
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "10"))
@@ -65,6 +65,7 @@ class Runs:
 
 
 @pytest.mark.chaos
+@pytest.mark.parametrize("engine", engines(pytest.mark.long), indirect=True)
 def test_killed_at_random_moments(engine: EngineUnderTest, tmp_path: Path) -> None:
     runs, random = Runs(engine, tmp_path), Random(20200101)
     runs.add_batch()

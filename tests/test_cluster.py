@@ -20,7 +20,7 @@ from support.datasets import CONTRACT, assert_no_litter, row_counts
 from support.engines import DUCKDB
 from support.processes import PATIENCE, free_port, wait_until
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.spark, pytest.mark.long, pytest.mark.timeout(600)]
 
 
 @dataclass(frozen=True)

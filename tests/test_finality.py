@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import finality_oracle, oracle
-from support.engines import EngineUnderTest
+from support.engines import DUCKDB
 from support.logs import app_loaded, registered, write_log
 from support.strategies import RUN_STARTED, definitions, zones
 
@@ -135,22 +135,22 @@ def test_today_is_not_observed_whatever_the_clock_of_a_phone_says() -> None:
 # ---------------------------------------------------------------- reports from other tools
 
 
-def test_a_sunday_that_has_only_begun(engine: EngineUnderTest, tmp_path: Path) -> None:
+def test_a_sunday_that_has_only_begun(tmp_path: Path) -> None:
     """A load at Sunday 00:00:00 leaves the users of the week before 24 hours."""
     lines = [registered("2020-11-02T06:21:14Z", user, "invite") for user in (1, 2)]
     lines += [app_loaded("2020-11-10T06:00:00Z", 1), app_loaded("2020-11-15T00:00:00Z", 1)]
-    answer = engine.run(tmp_path / "output", write_log(tmp_path / "a.json", lines)).as_json()
+    answer = DUCKDB.run(tmp_path / "output", write_log(tmp_path / "a.json", lines)).as_json()
     (week,) = answer["weeks"]
     assert answer["observed_through"] == "2020-11-14"
     assert (week["complete"], week["incomplete_because"]) == (False, "unfinished")
 
 
-def test_as_of_past_what_was_delivered(engine: EngineUnderTest, tmp_path: Path) -> None:
+def test_as_of_past_what_was_delivered(tmp_path: Path) -> None:
     """The logs end on the 10th; the window of the first week ends on the 15th."""
     lines = [registered(f"2020-11-{day:02}T06:00:00Z", day) for day in range(2, 11)]
     lines += [app_loaded(f"2020-11-{day:02}T07:00:00Z", 100 + day) for day in range(2, 11)]
     log, as_of = write_log(tmp_path / "a.json", lines), date(2020, 11, 15)
-    answer = engine.run(tmp_path / "output", log, as_of=as_of).as_json()
+    answer = DUCKDB.run(tmp_path / "output", log, as_of=as_of).as_json()
     first, second = answer["weeks"]
     assert (first["complete"], first["incomplete_because"]) == (False, "missing_days")
     assert second["incomplete_because"] == "unfinished"
@@ -159,12 +159,12 @@ def test_as_of_past_what_was_delivered(engine: EngineUnderTest, tmp_path: Path) 
     assert answer["gaps"]["no_registered"] == answer["gaps"]["no_app_loaded"] == []
 
 
-def test_where_the_logs_begin(engine: EngineUnderTest, tmp_path: Path) -> None:
+def test_where_the_logs_begin(tmp_path: Path) -> None:
     """On Tuesday; user 1 was there before."""
     lines = [app_loaded("2020-11-03T06:00:00Z", 1), registered("2020-11-04T06:00:00Z", 1)]
     lines += [registered("2020-11-09T06:00:00Z", 2)]
     log = write_log(tmp_path / "a.json", lines)
-    weeks = engine.run(tmp_path / "output", log).as_json()["weeks"]
+    weeks = DUCKDB.run(tmp_path / "output", log).as_json()["weeks"]
     assert [(week["logs_begin"], week["seen_before"]) for week in weeks] == [(True, 1), (False, 0)]
 
 

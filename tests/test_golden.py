@@ -168,10 +168,8 @@ FIGURES = {
 }
 
 
-def test_conversion_is_computed_anew(engine: EngineUnderTest, output: Path) -> None:
-    done = engine.command(
-        "conversion-rate", "--output", output, "--by", "Order", "--format", "json"
-    )
+def test_conversion_is_computed_anew(output: Path) -> None:
+    done = command("conversion-rate", "--output", output, "--by", "Order", "--format", "json")
     answer = done.json()
     assert figures(answer) == FIGURES
     assert (answer["total_registered"], answer["conversion_rate"]) == (5, 60.0)

@@ -106,16 +106,14 @@ def test_an_engine_adds_to_what_another_wrote(
 # ---------------------------------------------------------------- what is read, what is written
 
 
-def test_late_events_land_in_their_day(
-    engine: EngineUnderTest, tmp_path: Path, output: Path
-) -> None:
+def test_late_events_land_in_their_day(tmp_path: Path, output: Path) -> None:
     days = ("2020-11-02", "2020-11-03", "2020-11-04")
     lines = [line(user, f"{day}T12:00:00Z") for user, day in enumerate(days)]
-    engine.split(output, write_log(tmp_path / "logs" / "a.json", lines).parent)
+    DUCKDB.split(output, write_log(tmp_path / "logs" / "a.json", lines).parent)
     before = inodes(output)
     late = [line(10, "2020-11-03T23:59:59.999999Z"), line(11, "2020-10-31T00:00:00Z")]
     write_log(tmp_path / "logs" / "late.json", late)
-    result = engine.split(output, tmp_path / "logs")
+    result = DUCKDB.split(output, tmp_path / "logs")
     assert [each.file.path.name for each in result.files] == ["late.json"]
     assert result.read.lines == 2
     rows = read_dataset(output, "user_registration")
@@ -141,21 +139,19 @@ def inodes(output: Path) -> dict[str, set[int]]:
     }
 
 
-def test_an_unchanged_file_is_not_read_again(
-    engine: EngineUnderTest, tmp_path: Path, output: Path
-) -> None:
+def test_an_unchanged_file_is_not_read_again(tmp_path: Path, output: Path) -> None:
     log = write_log(tmp_path / "log.json", [line(1)])
-    engine.split(output, log)
+    DUCKDB.split(output, log)
     # Other content of the same length and time: a run that looked would see it.
     status = log.stat()
     write_log(log, [line(2)])
     os.utime(log, ns=(status.st_atime_ns, status.st_mtime_ns))
     before = {path: path.stat().st_mtime_ns for path in output.rglob("*.parquet")}
-    result = engine.split(output, log)
+    result = DUCKDB.split(output, log)
     assert (result.read.lines, result.total.lines) == (0, 1)
     assert users(output) == [1]
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*.parquet")} == before
-    engine.split(output, log, full_refresh=True)
+    DUCKDB.split(output, log, full_refresh=True)
     assert users(output) == [2]
 
 
@@ -167,16 +163,16 @@ def test_nothing_new_says_so(tmp_path: Path, output: Path) -> None:
     assert command(*options, "--format", "json").json()["files_read"] == 0
 
 
-def test_a_removed_file_is_refused(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
+def test_a_removed_file_is_refused(tmp_path: Path, output: Path) -> None:
     logs = tmp_path / "logs"
     first, second = (
         write_log(logs / name, [line(n)]) for n, name in enumerate(("a.json", "b.json"))
     )
-    engine.split(output, logs)
+    DUCKDB.split(output, logs)
     first.unlink()
-    gone = engine.command("events-split", "--input", logs, "--output", output)
+    gone = command("events-split", "--input", logs, "--output", output)
     write_log(first, [line(0)])
-    not_named = engine.command("events-split", "--input", second, "--output", output)
+    not_named = command("events-split", "--input", second, "--output", output)
     for done in (gone, not_named):
         assert done.status == 1
         assert len(done.err.splitlines()) == 1
@@ -250,12 +246,10 @@ def test_a_ledger_that_cannot_be_read(tmp_path: Path, output: Path, content: str
     assert users(output) == [1]
 
 
-def test_parquet_without_a_ledger_is_replaced(
-    engine: EngineUnderTest, tmp_path: Path, output: Path
-) -> None:
+def test_parquet_without_a_ledger_is_replaced(tmp_path: Path, output: Path) -> None:
     DUCKDB.split(output, write_log(tmp_path / "a.json", [line(1, "2020-11-02T12:00:00Z")]))
     (output / "ledger.json").unlink()
-    engine.split(output, write_log(tmp_path / "b.json", [line(2, "2020-11-03T12:00:00Z")]))
+    DUCKDB.split(output, write_log(tmp_path / "b.json", [line(2, "2020-11-03T12:00:00Z")]))
     assert users(output) == [2]
 
 
@@ -299,15 +293,13 @@ def test_attributes_of_any_name(engine: EngineUnderTest, tmp_path: Path, output:
         assert (rows[3]["user"], rows[3]["order"], rows[3]["city"]) == ("value 1", None, "7")
 
 
-def test_other_attributes_read_everything_again(
-    engine: EngineUnderTest, tmp_path: Path, output: Path
-) -> None:
+def test_other_attributes_read_everything_again(tmp_path: Path, output: Path) -> None:
     log = write_log(tmp_path / "log.json", [registered("2020-11-02T12:00:00Z", 1, city="Bern")])
-    engine.split(output, log)
-    engine.split(output, log, field={"city": "city"})
+    DUCKDB.split(output, log)
+    DUCKDB.split(output, log, field={"city": "city"})
     (row,) = read_dataset(output, "user_registration", "city")
     assert row.city == "Bern"
-    engine.split(output, log)
+    DUCKDB.split(output, log)
     assert len(read_dataset(output, "user_registration")) == 1
 
 

@@ -154,6 +154,7 @@ VALUES = st.recursive(
 KEYS = "output timezone as_of by format field max_rejected conf engine log_format registered input"
 
 
+@pytest.mark.property
 @settings(
     max_examples=100,
     deadline=None,

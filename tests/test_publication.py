@@ -268,15 +268,15 @@ def held(output: Path) -> Iterator[subprocess.Popen[bytes]]:
         holder.kill()
 
 
-def test_the_second_run_is_refused(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
+def test_the_second_run_is_refused(tmp_path: Path, output: Path) -> None:
     log = write_log(tmp_path / "log.json", [line(1)])
     with held(output) as holder:
-        done = engine.command("run", "--input", log, "--output", output)
+        done = command("run", "--input", log, "--output", output)
         assert_refused(done, "events-split", f"process {holder.pid}", output)
         assert not (output / "user_registration").exists()
-        assert_refused(engine.command("conversion-rate", "--output", output), holder.pid)
+        assert_refused(command("conversion-rate", "--output", output), holder.pid)
     # It was killed; nothing has to be cleaned up by hand.
-    assert engine.command("run", "--input", log, "--output", output).status == 0
+    assert command("run", "--input", log, "--output", output).status == 0
     assert users(output) == [1]
 
 

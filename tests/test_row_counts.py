@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from support.command import command
 from support.datasets import read_dataset
-from support.engines import EngineUnderTest
 from support.logs import app_loaded, registered, write_log
 
 DAYS = ("2020-11-02", "2020-11-03")
@@ -80,7 +79,6 @@ DAMAGES = {
     ("damage", "named"), DAMAGES.items(), ids=[damage.__name__ for damage in DAMAGES]
 )
 def test_a_damaged_dataset_is_noticed(
-    engine: EngineUnderTest,
     logs: Path,
     output: Path,
     damage: Callable[[Path], None],
@@ -94,7 +92,7 @@ def test_a_damaged_dataset_is_noticed(
         ["events-split", "--input", logs],
         ["run", "--input", logs],
     ):
-        done = engine.command(*arguments, "--output", output)
+        done = command(*arguments, "--output", output)
         assert (done.status, len(done.err.splitlines())) == (1, 1), done.err
         assert named in done.err
         assert "--full-refresh" in done.err
@@ -112,12 +110,10 @@ def test_lost_rejected_lines_are_noticed(logs: Path, output: Path) -> None:
     assert "rejected_events in" in done.err
 
 
-def test_the_ledger_has_the_rows_of_each_partition(
-    engine: EngineUnderTest, logs: Path, output: Path
-) -> None:
-    assert engine.command("events-split", "--input", logs, "--output", output).status == 0
+def test_the_ledger_has_the_rows_of_each_partition(logs: Path, output: Path) -> None:
+    assert command("events-split", "--input", logs, "--output", output).status == 0
     write_log(logs / "b.json", [registered("2020-11-03T06:21:14Z", 3), "again no event"])
-    assert engine.command("events-split", "--input", logs, "--output", output).status == 0
+    assert command("events-split", "--input", logs, "--output", output).status == 0
     assert json.loads((output / "ledger.json").read_bytes())["rows"] == {
         "app_loaded": {"2020-11-02": 1},
         "rejected_events": {"": 2},

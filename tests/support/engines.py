@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+from _pytest.mark import ParameterSet
 from hypothesis import settings
 
 from support.command import Finished, command
@@ -22,6 +24,16 @@ from user_conversion.settings import Settings
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
 # How many times fewer examples a property test gets: a Spark job takes as long as 50 of DuckDB's.
 COSTS = {"duckdb": 1, "spark": 50}
+
+
+def engines(*marks: pytest.MarkDecorator) -> list[ParameterSet]:
+    """Every engine by name, for the fixture `engine`. All but DuckDB, the default engine, have the
+    mark of their name and these.
+    """
+    return [
+        pytest.param(name, marks=() if name == "duckdb" else (getattr(pytest.mark, name), *marks))
+        for name in ENGINES
+    ]
 
 
 @dataclass(frozen=True)
