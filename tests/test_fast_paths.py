@@ -59,17 +59,12 @@ from user_conversion.engines.duckdb import engine as duckdb_engine
 from user_conversion.engines.duckdb import lines as duckdb_lines
 from user_conversion.engines.duckdb import read_sql as duckdb_sql
 from user_conversion.engines.duckdb import session as duckdb_session
-from user_conversion.inputs.convert import Conversion
 from user_conversion.inputs.files import Found, find_files
 from user_conversion.jobs import events_split
 
 # ---------------------------------------------------------------- fast paths on every engine
 
 Patch = pytest.MonkeyPatch
-
-
-def lines_are_copied_first(patch: Patch, _: EngineUnderTest) -> None:
-    patch.setattr(Conversion, "_is_read_as_it_is", lambda *_: False)
 
 
 def python_decompresses(patch: Patch, engine: EngineUnderTest) -> None:
@@ -211,7 +206,6 @@ class FastPath:
 on_duckdb = partial(FastPath, engines=["duckdb"], logs=("odd", "clean", "nested"))
 
 FAST_PATHS = {
-    "lines are read where they are": FastPath(lines_are_copied_first),
     "the engine decompresses": FastPath(python_decompresses),
     "only new files and lines are read": FastPath(everything_is_read_again),
     "an unchanged file is known by its time": FastPath(every_file_seems_changed),

@@ -13,8 +13,8 @@ import pytest
 from support.prepared import prepare_found
 
 from user_conversion.inputs.files import find_files
-from user_conversion.inputs.json_text import value_at
 from user_conversion.inputs.lines import LineFile
+from user_conversion.rules.events import value_at
 from user_conversion.rules.log_format import LogFormat, log_format
 
 ALL = frozenset({"gzip", "zstd"})

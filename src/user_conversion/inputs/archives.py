@@ -7,12 +7,14 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from user_conversion.inputs.compression import CHUNK, damaged
+from user_conversion.inputs.content import NotALogError, Sample, Wanted
 from user_conversion.inputs.files import is_hidden
 from user_conversion.rules.errors import InputError
 
-CHUNK = 1 << 18
 BROKEN = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError),
     NotImplementedError,  # a compression that Python does not know
@@ -21,6 +23,23 @@ ENCRYPTED = 1
 # Logs compress to a tenth or a hundredth, zeros to a thousandth.
 BOMB_RATIO = 1_000
 BOMB_SIZE = 1 << 30
+MAGIC = (b"PK\3\4", b"PK\5\6")
+
+
+@dataclass(frozen=True)
+class Zip:
+    """A file of files, which are read instead of it."""
+
+    name: str = "zip"
+
+    def write_lines(self, path: Path, target: Path, source: str, wanted: Wanted) -> None:
+        """Not used: the files in it are read instead."""
+        raise NotALogError(source, "a zip file")
+
+
+def recognise(sample: Sample, wanted: Wanted) -> Zip | None:
+    """Whether a file is a zip file."""
+    return Zip() if sample.data.startswith(MAGIC) else None
 
 
 def opened(path: Path, source: str) -> zipfile.ZipFile:
@@ -28,7 +47,7 @@ def opened(path: Path, source: str) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except BROKEN as error:
-        raise _corrupt(source, error) from None
+        raise damaged(source, error) from None
 
 
 def members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
@@ -67,8 +86,4 @@ def _chunks(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: str) -> I
             while chunk := packed.read(CHUNK):
                 yield chunk
     except BROKEN as error:
-        raise _corrupt(source, error) from None
-
-
-def _corrupt(source: str, error: Exception) -> InputError:
-    return InputError(f"'{source}' is corrupt or truncated ({error}); replace it or exclude it.")
+        raise damaged(source, error) from None

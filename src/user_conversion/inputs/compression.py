@@ -5,8 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
-import mmap
 import re
+import shutil
 import sys
 import zlib
 from pathlib import Path
@@ -18,6 +18,9 @@ if TYPE_CHECKING or sys.version_info < (3, 14):
     from backports import zstd
 else:
     from compression import zstd
+
+# Bytes that are read at once.
+CHUNK = 1 << 18
 
 NONE, GZIP, ZSTD, BZIP2 = "none", "gzip", "zstd", "bzip2"
 SUPPORTED = (NONE, GZIP, ZSTD, BZIP2)
@@ -33,14 +36,7 @@ MAGIC_NUMBERS = (
     (re.compile(rb"7z\xbc\xaf\x27\x1c"), "7z"),
 )
 
-# What begins like a gzip member has flags that few readers know: text, header checksum, comment.
-# The extra flags and the operating system behind them leave next to no chance of a false alarm.
-ODD_GZIP_HEADER = re.compile(
-    rb"\x1f\x8b\x08(?![\x00\x04\x08\x0c]).{5}[\x00\x02\x04][\x00-\x0d\xff]", re.DOTALL
-)
-GZIP_MEMBER = b"\x1f\x8b\x08"
-# Readers other than Python's refuse windows above 128 MiB.
-USUAL_WINDOW = 1 << 27
+# Logs may have been compressed with a window of up to 2 GiB.
 ANY_WINDOW: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 31}
 
 
@@ -52,45 +48,27 @@ def compression_of(head: bytes) -> str:
     return next((name for magic, name in MAGIC_NUMBERS if magic.match(head)), NONE)
 
 
-def is_compressed(path: Path) -> bool:
-    """Whether a file is compressed in a way that can be read."""
-    with path.open("rb") as file:
-        return compression_of(file.read(64)) in (GZIP, ZSTD, BZIP2)
+def compression_at(path: Path, source: str | None = None) -> str:
+    """What a file is compressed with; `source` is its name in errors. Raises `InputError`."""
+    with LogStream(path, NONE, source) as file:
+        return compression_of(file.read(64) or b"")
 
 
-def is_plain(path: Path, compression: str) -> bool:
-    """Whether every reader of the compression can be expected to read the file.
-
-    DuckDB refuses gzip headers with some flags, and zeros behind the last gzip member.
-    """
-    if compression == GZIP:
-        return _is_plain_gzip(path)
-    if compression == ZSTD:
-        with path.open("rb") as file:
-            return _zstd_window(file.read(18)) <= USUAL_WINDOW
-    return True
+def decompress(path: Path, target: Path, compression: str, source: str) -> None:
+    """Write the content of a file; `source` is its name in errors. Raises `InputError`."""
+    with LogStream(path, compression, source) as stream, target.open("wb") as out:
+        shutil.copyfileobj(stream, out, CHUNK)
 
 
-def _is_plain_gzip(path: Path) -> bool:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        at = data.find(GZIP_MEMBER)
-        while at >= 0:
-            if ODD_GZIP_HEADER.match(data, at):
-                return False
-            at = data.find(GZIP_MEMBER, at + 1)
-        return data[-8:] != bytes(8)
+def read_text(path: Path, source: str, newline: str) -> io.TextIOWrapper:
+    """The text of a file that is not compressed; bytes that are not UTF-8 are surrogates."""
+    buffered = io.BufferedReader(LogStream(path, NONE, source), CHUNK)
+    return io.TextIOWrapper(buffered, "utf-8-sig", "surrogateescape", newline=newline)
 
 
-def _zstd_window(head: bytes) -> int:
-    """The bytes of memory that the first frame asks for (RFC 8878, section 3.1.1.1)."""
-    if compression_of(head) != ZSTD or head[0] != 0x28 or len(head) < 6:
-        return 0
-    if head[4] & 0x20:  # a single segment: its window is its content
-        size = (1, 2, 4, 8)[head[4] >> 6]
-        at = 5 + (0, 1, 2, 4)[head[4] & 3]
-        return int.from_bytes(head[at : at + size], "little")
-    base: int = 1 << (10 + (head[5] >> 3))
-    return base + base // 8 * (head[5] & 7)
+def damaged(source: str, reason: object) -> InputError:
+    """The error of a file whose content is broken."""
+    return InputError(f"'{source}' is corrupt or truncated ({reason}); replace it or exclude it.")
 
 
 class LogStream(io.RawIOBase):
@@ -103,7 +81,7 @@ class LogStream(io.RawIOBase):
     def __init__(self, path: Path, compression: str | None = None, name: str | None = None) -> None:
         self._name = name or str(path)
         try:
-            self._file = _open(path, compression)
+            self._file = _open(path, compression or compression_at(path, name))
         except OSError as error:
             raise self._unreadable(error) from None
 
@@ -132,20 +110,13 @@ class LogStream(io.RawIOBase):
             self._file.close()
         super().close()
 
-    def sentence(self, what: str) -> str:
-        """What is wrong with the file, and what to do about it."""
-        return f"'{self._name}' {what}; replace it or exclude it."
-
     def _unreadable(self, error: Exception) -> InputError:
         if isinstance(error, OSError) and error.strerror:
             return InputError(f"Cannot read '{self._name}': {error.strerror}.")
-        return InputError(self.sentence(f"is corrupt or truncated ({error})"))
+        return damaged(self._name, error)
 
 
-def _open(path: Path, compression: str | None) -> IO[bytes]:
-    if compression is None:
-        with path.open("rb") as file:
-            compression = compression_of(file.read(16))
+def _open(path: Path, compression: str) -> IO[bytes]:
     if compression == GZIP:
         return cast("IO[bytes]", gzip.open(path, "rb"))
     if compression == ZSTD:

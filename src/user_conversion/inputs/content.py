@@ -1,42 +1,105 @@
-"""The words for what is in a file."""
+"""The words for what is in a file: a sample of it, what is looked for, its kind."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from enum import Enum
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
 
 from user_conversion.rules.errors import InputError
-from user_conversion.rules.log_format import FieldPath
+from user_conversion.rules.events import BYTE_ORDER_MARK
+from user_conversion.rules.log_format import FieldPath, LogFormat, needed_fields
 
 
-class Kind(Enum):
+@dataclass(frozen=True)
+class Sample:
+    """The first bytes of a file, decompressed; `is_whole` if there are no more."""
+
+    data: bytes
+    is_whole: bool
+
+    @cached_property
+    def text(self) -> str:
+        """The sample as text; bytes that are not UTF-8 are surrogates."""
+        return self.data.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
+
+    @property
+    def has_first_line(self) -> bool:
+        """Whether the whole first line is in it, if that begins an object."""
+        text = self.text.strip()
+        return self.is_whole or "\n" in text or text[:1] != "{"
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether it has zeros, or a tenth of it is not UTF-8."""
+        undecoded = len(self.text) - len(self.text.encode("utf-8", "ignore").decode())
+        return "\0" in self.text or 10 * undecoded > len(self.text)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a file is read for: the fields of a log format.
+
+    `event` is the kind of event that every record of the file is, if the log format says so;
+    `limit` the number of records after which reading may stop. A log format without fields, such as
+    `ANYTHING`, wants all that there is.
+    """
+
+    log_format: LogFormat
+    event: str | None = None
+    limit: int | None = None
+
+    @property
+    def paths(self) -> list[FieldPath]:
+        """The paths that are read in a record of the file."""
+        embedded = self.log_format.embedded
+        return [embedded] if embedded else self.log_format.paths
+
+    def missing(self, columns: Collection[str]) -> str | None:
+        """What is needed and has none of its columns, with their names."""
+        if embedded := self.log_format.embedded:
+            return None if embedded[0] in columns else str(embedded[0])
+        fields = self.log_format.fields
+        for name in needed_fields(self.log_format, self.event) if fields else ():
+            wanted = [str(path[0]) for path in fields[name]]
+            if not any(column in columns for column in wanted):
+                return name if wanted == [name] else f"{name} ({' or '.join(wanted)})"
+        return None
+
+    def is_wanted(self, column: str) -> bool:
+        """Whether a path begins with a column."""
+        return not self.paths or any(path[0] == column for path in self.paths)
+
+    def is_nested(self, column: str) -> bool:
+        """Whether a path leads into a column, which may hold JSON text then."""
+        return not self.paths or any(path[0] == column and path[1:] for path in self.paths)
+
+
+ANYTHING = LogFormat(fields={})
+
+
+class Kind(Protocol):
     """How the records of a file are written."""
 
-    LINES = "newline-delimited JSON"
-    ARRAY = "JSON array"
-    OBJECTS = "JSON objects one behind the other"
-    DOCUMENT = "JSON document"
-    TABLE = "table"
-    PARQUET = "Parquet"
-    ZIP = "zip"
-    UNKNOWN = "unknown"
+    @property
+    def name(self) -> str:
+        """What people call files of this kind."""
+
+    def write_lines(self, path: Path, target: Path, source: str, wanted: Wanted) -> None:
+        """Write each record of a file that is not compressed as a line of JSON.
+
+        Raises `InputError` with the name `source` if the file cannot be read.
+        """
 
 
 @dataclass(frozen=True)
 class Content:
-    """What is in a file.
-
-    `records` is where the records of a document are, `delimiter` what separates the cells of a
-    table, `reason` why the kind is unknown. `is_certain` is false if more of the
-    file could change the answer.
-    """
+    """What is in a file: its kind, and what it is compressed with."""
 
     kind: Kind
-    compression: str = "none"
-    records: FieldPath | None = None
-    delimiter: str = ""
-    reason: str = ""
-    is_certain: bool = True
+    compression: str
 
 
 class NotALogError(InputError):

@@ -2,164 +2,156 @@
 
 from __future__ import annotations
 
-import shutil
-import zipfile
-from collections.abc import Iterator
+import os
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from user_conversion.inputs import archives, compression, tables
-from user_conversion.inputs.compression import LogStream
-from user_conversion.inputs.content import Content, Kind, NotALogError
-from user_conversion.inputs.files import InputFile, SkippedFile
+from user_conversion.inputs import archives
+from user_conversion.inputs.archives import Zip
+from user_conversion.inputs.compression import NONE, LogStream, decompress, read_text
+from user_conversion.inputs.content import Content, NotALogError, Wanted
+from user_conversion.inputs.files import SkippedFile
+from user_conversion.inputs.json_files import Lines, as_object, one_line
 from user_conversion.inputs.kinds import recognise
 from user_conversion.inputs.lines import LineFile, bytes_between
-from user_conversion.inputs.records import lines_of_records
-from user_conversion.rules.errors import InputError, OutputError
-from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.errors import OutputError
+from user_conversion.rules.events import value_at
+from user_conversion.rules.log_format import FieldPath, LogFormat
 
-CHUNK = 1 << 18
-
-
-def as_lines(
-    file: InputFile, log_format: LogFormat, engine_compressions: frozenset[str], scratch: Path
-) -> list[LineFile]:
-    """A file as newline-delimited JSON, itself or converted in `scratch`; several for a zip file.
-
-    Raises `NotALogError` if it is of no kind that holds events.
-    """
-    conversion = Conversion(log_format, engine_compressions, scratch)
-    conversion.add(file.path, str(file.path))
-    return conversion.files
+# Writes the file at the second path from the one at the first.
+Step = Callable[[Path, Path], None]
+PLAIN_LINES = Content(Lines(), NONE)
 
 
+@dataclass(frozen=True)
 class Conversion:
-    """Files of newline-delimited JSON, made from files of any kind that are added in order.
+    """The conversion of files into what an engine reads, in the scratch folder if need be.
 
-    `skipped` has the files in zip files that are of no kind that holds events.
+    Only the first `limit` records of each file are needed, if there is a limit.
     """
 
-    def __init__(
-        self, log_format: LogFormat, engine_compressions: frozenset[str], scratch: Path
-    ) -> None:
-        self.files: list[LineFile] = []
-        self.skipped: list[SkippedFile] = []
-        self._format = log_format
-        self._engine_compressions = engine_compressions
-        self._scratch = scratch
+    log_format: LogFormat
+    engine_compressions: frozenset[str]
+    scratch: Path
+    limit: int | None = None
 
-    def add(self, path: Path, source: str, is_member: bool = False) -> Content:
-        """Add a file; raises `NotALogError` if it is of no kind that holds events."""
-        event = self._format.kind_of_file(Path(source))
-        content = recognise(path, self._format, event, source)
-        if content.kind is Kind.UNKNOWN:
-            raise NotALogError(source, content.reason)
-        packed_with = "zip" if is_member and content.kind is Kind.ZIP else content.compression
-        if content.kind in (Kind.PARQUET, Kind.ZIP) and packed_with != compression.NONE:
-            raise NotALogError(source, f"{content.kind.value} inside {packed_with}")
-        if content.kind is Kind.ZIP:
-            self._add_members(path, source)
-            return content
-        if not _is_utf_8(path):
-            path, original = self._new_file(), path
-            path.symlink_to(original)
-        if not self._is_read_as_it_is(path, content):
-            path, packed_with = self._converted(path, source, content, event), compression.NONE
-        self.files.append(LineFile(path, source, packed_with, event, path.stat().st_size))
-        return content
+    def recognise(self, path: Path, source: str) -> Content:
+        """What a file is; raises `NotALogError` if it is of no kind that holds events."""
+        return recognise(path, self._wanted(source), source)
 
-    def add_lines(self, path: Path, source: str, start: int, end: int | None) -> None:
-        """Add the lines of a file, decompressed, that begin at a byte and end before another."""
-        event = self._format.kind_of_file(Path(source))
-        part = self._new_file()
-        with LogStream(path, name=source) as stream, _writing(part), part.open("wb") as out:
-            out.writelines(bytes_between(stream, start, end))
-        if self._format.embedded:
-            part = self._converted(part, source, Content(Kind.LINES), event)
-        size = part.stat().st_size
-        self.files.append(LineFile(part, source, compression.NONE, event, size, (path, start)))
+    def files(
+        self, path: Path, source: str, content: Content
+    ) -> Iterator[tuple[LineFile, Content] | SkippedFile]:
+        """A file as newline-delimited JSON, with its content; of a zip file each file in it.
 
-    def _is_read_as_it_is(self, path: Path, content: Content) -> bool:
-        if content.kind is not Kind.LINES or self._format.embedded:
-            return False
-        if content.compression == compression.NONE:
-            return True
-        return content.compression in self._engine_compressions and compression.is_plain(
-            path, content.compression
-        )
-
-    def _new_file(self) -> Path:
-        """A path in the scratch folder that is not in use."""
-        with _writing(self._scratch):
-            self._scratch.mkdir(parents=True, exist_ok=True)
-        number = len(self.files)
-        while (path := self._scratch / f"{number:06}.json").exists():
-            number += 1
-        return path
-
-    def _converted(self, path: Path, source: str, content: Content, event: str | None) -> Path:
-        target = self._new_file()
-        if content.kind is Kind.PARQUET:
-            self._write_parquet(path, source, target, event)
-            if self._format.embedded:
-                rows, target = target, self._new_file()
-                self._write_lines(rows, source, target, Content(Kind.LINES))
-                rows.unlink()
+        Raises `NotALogError` if a zip file has no logs.
+        """
+        if not isinstance(content.kind, Zip):
+            yield self._line_file(path, source, content), content
+        elif content.compression == NONE:
+            yield from self._members(path, source)
         else:
-            self._write_lines(path, source, target, content)
+            raise NotALogError(source, f"zip inside {content.compression}")
+
+    def added_lines(self, path: Path, source: str, start: int, end: int | None) -> LineFile:
+        """The lines of a file, decompressed, that begin at a byte and end before another."""
+        added = self._written(path, partial(_cut, source=source, start=start, end=end))
+        return self._line_file(added, source, PLAIN_LINES, (path, start))
+
+    def _line_file(
+        self, path: Path, source: str, content: Content, begins_at: tuple[Path, int] | None = None
+    ) -> LineFile:
+        steps = self._steps(source, content)
+        compression = NONE if steps else content.compression
+        if not _is_utf_8(path):
+            steps.insert(0, _link)
+        for step in steps:
+            before, path = path, self._written(path, step)
+            if before.parent == self.scratch:
+                before.unlink()
+        event = self.log_format.kind_of_file(Path(source))
+        return LineFile(path, source, compression, event, path.stat().st_size, begins_at)
+
+    def _steps(self, source: str, content: Content) -> list[Step]:
+        """What makes lines of a file; nothing if the engine reads the file itself."""
+        steps: list[Step] = []
+        if not isinstance(content.kind, Lines):
+            wanted = self._wanted(source)
+            steps.append(partial(content.kind.write_lines, source=source, wanted=wanted))
+        if self.log_format.embedded:
+            steps.append(partial(_unpack, source=source, at=self.log_format.embedded))
+        is_read_by_engine = content.compression in (NONE, *self.engine_compressions)
+        if content.compression != NONE and (steps or not is_read_by_engine):
+            unpacked = partial(decompress, compression=content.compression, source=source)
+            steps.insert(0, unpacked)
+        return steps
+
+    def _wanted(self, source: str) -> Wanted:
+        return Wanted(self.log_format, self.log_format.kind_of_file(Path(source)), self.limit)
+
+    def _written(self, path: Path, step: Step) -> Path:
+        """A new file that a step has written."""
+        target = self._new_file()
+        with _writing(target):
+            step(path, target)
         return target
 
-    def _write_lines(self, path: Path, source: str, target: Path, content: Content) -> None:
-        with (
-            LogStream(path, content.compression, source) as stream,
-            _writing(target),
-            target.open("wb") as out,
-        ):
-            if content.kind is Kind.LINES and not self._format.embedded:
-                shutil.copyfileobj(stream, out, CHUNK)
-            else:
-                out.writelines(lines_of_records(stream, content, self._format))
+    def _new_file(self) -> Path:
+        """An empty file in the scratch folder."""
+        with _writing(self.scratch):
+            self.scratch.mkdir(parents=True, exist_ok=True)
+            number, name = tempfile.mkstemp(".json", dir=self.scratch)
+            os.close(number)
+        return Path(name)
 
-    def _write_parquet(self, path: Path, source: str, target: Path, event: str | None) -> None:
-        from user_conversion.inputs import parquet
-
-        columns = parquet.column_types(path, source)
-        embedded = self._format.embedded
-        missing = None if embedded else tables.missing_field(columns, self._format, event)
-        if embedded and embedded[0] not in columns:
-            missing = str(embedded[0])
-        if missing:
-            raise InputError(
-                f"'{source}' has no column for {missing}; name the column with --field, or "
-                "exclude the file."
-            )
-        wanted = {embedded[0]} if embedded else {path[0] for path in self._format.paths}
-        columns = {name: kind for name, kind in columns.items() if name in wanted}
-        parquet.to_json(path, target, columns, tables.nested_columns(self._format), source)
-
-    def _add_members(self, path: Path, source: str) -> None:
+    def _members(self, path: Path, source: str) -> Iterator[tuple[LineFile, Content] | SkippedFile]:
         skipped: list[SkippedFile] = []
-        before = len(self.files)
+        has_logs = False
         with archives.opened(path, source) as archive:
             for member in archives.members(archive):
+                name = f"{source}/{member.filename}"
+                extracted = self._new_file()
+                with _writing(extracted):
+                    archives.extract(archive, member, extracted, name)
                 try:
-                    self._add_member(archive, member, f"{source}/{member.filename}")
+                    content = self.recognise(extracted, name)
+                    if isinstance(content.kind, Zip):
+                        raise NotALogError(name, "zip inside zip")
+                    yield self._line_file(extracted, name, content), content
+                    has_logs = True
                 except NotALogError as error:
-                    skipped.append(SkippedFile(error.source, error.reason))
-        if len(self.files) == before:
+                    extracted.unlink()
+                    skipped.append(SkippedFile(name, error.reason))
+        if not has_logs:
             reasons = [f"'{each.path}' is {each.reason}" for each in skipped[:1]]
             raise NotALogError(source, ", ".join(["a zip file without logs", *reasons]))
-        self.skipped += skipped
+        yield from skipped
 
-    def _add_member(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: str) -> None:
-        extracted = self._new_file()
-        with _writing(extracted):
-            archives.extract(archive, member, extracted, source)
-        try:
-            self.add(extracted, source, is_member=True)
-        finally:
-            if extracted not in [file.path for file in self.files[-1:]]:
-                extracted.unlink()
+
+def _cut(path: Path, target: Path, source: str, start: int, end: int | None) -> None:
+    with LogStream(path, name=source) as stream, target.open("wb") as out:
+        out.writelines(bytes_between(stream, start, end))
+
+
+def _unpack(path: Path, target: Path, source: str, at: FieldPath) -> None:
+    """Write the text that each record has in a field, or the record if the field has no text."""
+    with (
+        read_text(path, source, newline="\n") as lines,
+        target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out,
+    ):
+        for line in lines:
+            text = value_at(as_object(line), at)
+            event = text if isinstance(text, str) else line
+            out.write(one_line(event.rstrip("\r\n")) + "\n")
+
+
+def _link(path: Path, target: Path) -> None:
+    target.unlink()
+    target.symlink_to(path)
 
 
 def _is_utf_8(path: Path) -> bool:

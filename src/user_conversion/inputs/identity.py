@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from user_conversion.inputs.compression import LogStream
+from user_conversion.inputs.compression import CHUNK, LogStream
 from user_conversion.rules.errors import InputError
 
 PIECE = 1 << 16
-CHUNK = 1 << 18
 LINE_FEED = b"\n"
 
 

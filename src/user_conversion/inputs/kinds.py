@@ -1,27 +1,32 @@
-"""What a file is, recognised by its content: its compression, and how its records are written."""
+"""What a file is, recognised by its content: its compression, and how its records are written.
+
+To add a kind, write a module with a class that satisfies `content.Kind` and a function
+`recognise`, and name the function in `KINDS`.
+"""
 
 from __future__ import annotations
 
 import io
 import re
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
-from user_conversion.inputs import compression, json_kinds, tables
-from user_conversion.inputs.compression import LogStream, compression_of
-from user_conversion.inputs.content import Content, Kind
-from user_conversion.rules.events import BYTE_ORDER_MARK
-from user_conversion.rules.log_format import LogFormat
+from user_conversion.inputs import archives, compression, json_files, parquet, tables
+from user_conversion.inputs.compression import LogStream, compression_at, compression_of
+from user_conversion.inputs.content import Content, Kind, NotALogError, Sample, Wanted
+
+# From a sample to its kind; None if it is of another kind. The first answer is taken.
+KINDS: tuple[Callable[[Sample, Wanted], Kind | None], ...] = (
+    parquet.recognise,
+    archives.recognise,
+    json_files.recognise,
+    tables.recognise,
+)
 
 SAMPLE = 1 << 18
-# Read if the first record is longer than the sample.
+# Read if a first line of JSON is longer than the sample.
 LARGE_SAMPLE = 1 << 24
-NOT_TEXT = "not text"
 
-BINARY = (
-    (re.compile(rb"PAR1"), Kind.PARQUET),
-    (re.compile(rb"PK\x03\x04|PK\x05\x06"), Kind.ZIP),
-)
 UNSUPPORTED = (
     (re.compile(rb"PARE"), "encrypted Parquet"),
     (re.compile(rb"Obj\x01"), "Avro"),
@@ -32,61 +37,36 @@ UNSUPPORTED = (
 )
 
 
-def recognise(
-    path: Path, log_format: LogFormat, event: str | None = None, source: str | None = None
-) -> Content:
-    """What a file is; `event` is the kind of event that the log format says it holds.
+def recognise(path: Path, wanted: Wanted, source: str) -> Content:
+    """What a file is; `source` is its name in errors.
 
-    Raises `InputError` with the name `source` if the file cannot be read or decompressed.
+    Raises `NotALogError` if it is of no kind that holds events, `InputError` if it cannot be read.
     """
-    with LogStream(path, compression.NONE, source) as file:
-        packed_with = compression_of(file.read(64) or b"")
+    packed_with = compression_at(path, source)
     if packed_with not in compression.SUPPORTED:
-        return Content(Kind.UNKNOWN, packed_with, reason=f"compressed with {packed_with}")
+        raise NotALogError(source, f"compressed with {packed_with}")
     for size in (SAMPLE, LARGE_SAMPLE):
         with io.BufferedReader(LogStream(path, packed_with, source)) as stream:
-            sample = stream.read(size)
-        content = _content(sample, len(sample) < size, log_format, event)
-        if content.is_certain:
+            data = stream.read(size)
+        sample = Sample(data, len(data) < size)
+        if sample.has_first_line:
             break
-    if content.reason == NOT_TEXT and Path(source or path).suffix.lower() == ".br":
-        # Brotli has no magic number.
-        content = replace(content, reason="compressed with brotli")
-    return replace(content, compression=packed_with)
+    if reason := _unsupported(data):
+        raise NotALogError(source, reason)
+    for each in KINDS:
+        if kind := each(sample, wanted):
+            return Content(kind, packed_with)
+    raise NotALogError(source, _why_unknown(sample, source, wanted))
 
 
-def _content(sample: bytes, is_whole: bool, log_format: LogFormat, event: str | None) -> Content:
-    for magic, kind in BINARY:
-        if magic.match(sample):
-            return Content(kind)
-    for magic, name in UNSUPPORTED:
-        if magic.match(sample):
-            return Content(Kind.UNKNOWN, reason=name)
-    if compression_of(sample) != compression.NONE:
-        return Content(Kind.UNKNOWN, reason="compressed twice")
-    text = sample.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
-    if not text.strip():
-        return Content(Kind.LINES)
-    return _content_of_text(text, is_whole, log_format, event)
+def _unsupported(data: bytes) -> str | None:
+    if compression_of(data) != compression.NONE:
+        return "compressed twice"
+    return next((name for magic, name in UNSUPPORTED if magic.match(data)), None)
 
 
-def _content_of_text(
-    text: str, is_whole: bool, log_format: LogFormat, event: str | None
-) -> Content:
-    # Cells can begin with a brace, so columns that fit say more than the first character.
-    if log_format.columns and not json_kinds.has_object_line(text, is_whole):
-        table = tables.recognise(text, log_format, event)
-        if table.kind is Kind.TABLE:
-            return table
-    found = json_kinds.recognise(text, is_whole, log_format, event)
-    if found:
-        return found
-    if _is_binary(text):
-        return Content(Kind.UNKNOWN, reason=NOT_TEXT)
-    return tables.recognise(text, log_format, event)
-
-
-def _is_binary(text: str) -> bool:
-    """Whether a text has zeros, or a tenth of it is not UTF-8."""
-    undecoded = len(text) - len(text.encode("utf-8", "ignore").decode())
-    return "\0" in text or 10 * undecoded > len(text)
+def _why_unknown(sample: Sample, source: str, wanted: Wanted) -> str:
+    if not sample.is_binary:
+        return tables.why_not(sample.text, wanted)
+    # Brotli has no magic number.
+    return "compressed with brotli" if source.lower().endswith(".br") else "not text"

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from user_conversion.inputs.compression import LogStream
+from user_conversion.inputs.compression import CHUNK, LogStream
 from user_conversion.rules.events import WHITESPACE
 
-CHUNK = 1 << 18
 SAMPLE = 1 << 16
 LINE_FEED = ord("\n")
 

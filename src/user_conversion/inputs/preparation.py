@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from user_conversion.inputs import compression
-from user_conversion.inputs.compression import LogStream
-from user_conversion.inputs.content import Content, Kind, NotALogError
+from user_conversion.inputs.compression import NONE, LogStream, compression_at
+from user_conversion.inputs.content import Content, NotALogError
 from user_conversion.inputs.convert import Conversion
 from user_conversion.inputs.files import SkippedFile
 from user_conversion.inputs.identity import unfinished_line
+from user_conversion.inputs.json_files import Lines, as_object
 from user_conversion.inputs.lines import LineFile, bytes_between
 from user_conversion.inputs.reading_plan import FileToRead, KnownFile
 from user_conversion.rules.errors import InputError
@@ -44,30 +43,35 @@ def prepare(
     be read, or one of those `named` is not a log.
     """
     conversion = Conversion(log_format, engine_compressions, scratch)
-    inputs = []
+    prepared = Prepared([], [], [])
     for each in to_read:
         try:
-            inputs.append(_add(conversion, each, each.file.path in copied))
+            prepared.inputs.append(_add(prepared, conversion, each, each.file.path in copied))
         except NotALogError as error:
             if each.file.path in named:
                 raise
-            conversion.skipped.append(SkippedFile(error.source, error.reason))
-    return Prepared(conversion.files, inputs, conversion.skipped)
+            prepared.skipped.append(SkippedFile(error.source, error.reason))
+    return prepared
 
 
-def _add(conversion: Conversion, new: FileToRead, is_copied: bool) -> KnownFile:
+def _add(prepared: Prepared, conversion: Conversion, new: FileToRead, is_copied: bool) -> KnownFile:
     path, size = new.file.path, new.file.size
     source = source_name(path)
     if new.known is None and not is_copied:
-        content = conversion.add(path, source)
+        content = conversion.recognise(path, source)
+        for found in conversion.files(path, source, content):
+            if isinstance(found, SkippedFile):
+                prepared.skipped.append(found)
+            else:
+                prepared.files.append(found[0])
     else:
-        content = Content(Kind.LINES, _compression(path))
+        content = Content(Lines(), compression_at(path, source))
         start = _first_new_byte(path, new.known) if new.known else 0
-        is_plain = content.compression == compression.NONE
-        conversion.add_lines(path, source, start, size if is_plain else None)
-    can_grow = content.kind is Kind.LINES and content.compression == compression.NONE
+        end = size if content.compression == NONE else None
+        prepared.files.append(conversion.added_lines(path, source, start, end))
+    can_grow = isinstance(content.kind, Lines) and content.compression == NONE
     unfinished = unfinished_line(path, size) if can_grow else None
-    if unfinished is not None and _is_object(_bytes(path, unfinished, size)):
+    if unfinished is not None and as_object(_bytes(path, unfinished, size)) is not None:
         unfinished = None
     return KnownFile(new.file, new.identity, can_grow, unfinished)
 
@@ -75,11 +79,6 @@ def _add(conversion: Conversion, new: FileToRead, is_copied: bool) -> KnownFile:
 def source_name(path: Path) -> str:
     """What people call a file. Bytes that are not UTF-8 are replaced."""
     return str(path).encode("utf-8", "replace").decode()
-
-
-def _compression(path: Path) -> str:
-    with path.open("rb") as file:
-        return compression.compression_of(file.read(64))
 
 
 def _first_new_byte(path: Path, known: KnownFile) -> int:
@@ -94,13 +93,6 @@ def _first_new_byte(path: Path, known: KnownFile) -> int:
 def _bytes(path: Path, start: int, end: int) -> bytes:
     with LogStream(path) as stream:
         return b"".join(bytes_between(stream, start, end))
-
-
-def _is_object(line: bytes) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 def unfinished_text(known: KnownFile, path: Path) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from user_conversion.inputs.compression import is_compressed
+from user_conversion.inputs.compression import NONE, compression_at
 from user_conversion.inputs.files import InputFile, SkippedFile
 from user_conversion.inputs.identity import Identity
 from user_conversion.rules.log_format import LogFormat
@@ -93,7 +93,7 @@ def _recognise_moved(plan: ReadingPlan, log_format: LogFormat, known: Sequence[K
     new, given = [], set()
     for each in plan.to_read:
         content = _content(each, log_format)
-        if content not in before and has_plain and is_compressed(each.file.path):
+        if content not in before and has_plain and compression_at(each.file.path) != NONE:
             content = Identity.of_content(each.file.path), content[1]
         if content in before:
             given.add(content)

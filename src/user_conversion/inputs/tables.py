@@ -5,47 +5,81 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
-from user_conversion.inputs.compression import LogStream
-from user_conversion.inputs.content import Content, Kind
-from user_conversion.inputs.json_text import DECODER, one_line
+from user_conversion.inputs.compression import read_text
+from user_conversion.inputs.content import Sample, Wanted
+from user_conversion.inputs.json_files import DECODER, one_line
 from user_conversion.rules.errors import InputError
-from user_conversion.rules.log_format import LogFormat, needed_fields
+from user_conversion.rules.log_format import LogFormat
 
 TAB = "\t"
 DELIMITERS = (TAB, ",", ";", "|")
 ROWS_TO_LOOK_AT = 20
 # More is a quotation mark that is never closed.
 LARGEST_CELL = 1 << 24
-CHUNK = 1 << 18
 
 encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def recognise(text: str, log_format: LogFormat, event: str | None) -> Content:
-    """Whether a text is a table with the columns that the log format needs.
+@dataclass(frozen=True)
+class Table:
+    """A file of which each row is a record."""
 
-    A table with other columns is of unknown kind and has a delimiter.
-    """
-    reason, other_delimiter = "neither JSON nor a table", ""
+    delimiter: str
+    name: str = "table"
+
+    def write_lines(self, path: Path, target: Path, source: str, wanted: Wanted) -> None:
+        """See `Kind`. Raises `InputError` if a cell has no end."""
+        csv.field_size_limit(LARGEST_CELL)
+        with (
+            read_text(path, source, newline="") as text,
+            target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as lines,
+        ):
+            reader = csv.reader(text, **_dialect(self.delimiter, wanted.log_format))
+            try:
+                for record in islice(_records(reader, wanted), wanted.limit):
+                    lines.write(record + "\n")
+            except csv.Error as error:
+                raise InputError(
+                    f"'{source}' is not a table at line {reader.line_num:,} ({error}); replace "
+                    "it or exclude it."
+                ) from None
+
+
+def recognise(sample: Sample, wanted: Wanted) -> Table | None:
+    """Whether a file is a table with the columns that are wanted."""
+    if sample.is_binary:
+        return None
     for delimiter in DELIMITERS:
-        rows = _first_rows(text, delimiter, log_format)
-        if log_format.columns:
-            if any(len(row) == len(log_format.columns) for row in rows):
-                return Content(Kind.TABLE, delimiter=delimiter)
-            continue
-        header, *others = rows or [[]]
-        missing = missing_field(header, log_format, event)
-        if not missing:
-            return Content(Kind.TABLE, delimiter=delimiter)
-        if len(header) > 1 and others and len(others[0]) == len(header):
-            reason, other_delimiter = f"a table without a column for {missing}", delimiter
-    if log_format.columns:
-        reason = f"no row of a table with {len(log_format.columns)} columns"
-    return Content(Kind.UNKNOWN, reason=reason, delimiter=other_delimiter)
+        rows = _first_rows(sample.text, delimiter, wanted.log_format)
+        if columns := wanted.log_format.columns:
+            is_table = any(len(row) == len(columns) for row in rows)
+        else:
+            is_table = _is_table(rows) if not wanted.paths else not wanted.missing(rows[0])
+        if is_table:
+            return Table(delimiter)
+    return None
+
+
+def why_not(text: str, wanted: Wanted) -> str:
+    """Why a text is no table with the columns that are wanted."""
+    if columns := wanted.log_format.columns:
+        return f"no row of a table with {len(columns)} columns"
+    for delimiter in reversed(DELIMITERS):
+        rows = _first_rows(text, delimiter, wanted.log_format)
+        if _is_table(rows):
+            return f"a table without a column for {wanted.missing(rows[0])}"
+    return "neither JSON nor a table"
+
+
+def _is_table(rows: list[list[str]]) -> bool:
+    """Whether the first two rows have the same number of cells, more than one."""
+    return len({len(row) for row in rows[:2]}) == 1 and len(rows) > 1 and len(rows[0]) > 1
 
 
 def _first_rows(text: str, delimiter: str, log_format: LogFormat) -> list[list[str]]:
@@ -63,59 +97,35 @@ def _dialect(delimiter: str, log_format: LogFormat) -> dict[str, Any]:
     return {"delimiter": delimiter, "quoting": csv.QUOTE_NONE if is_raw else csv.QUOTE_MINIMAL}
 
 
-def missing_field(columns: Collection[str], log_format: LogFormat, event: str | None) -> str | None:
-    """A field that is needed and has none of its columns, with their names."""
-    for name in needed_fields(log_format, event):
-        wanted = [str(path[0]) for path in log_format.fields[name]]
-        if not any(column in columns for column in wanted):
-            return name if wanted == [name] else f"{name} ({' or '.join(wanted)})"
-    return None
-
-
-def nested_columns(log_format: LogFormat) -> frozenset[str]:
-    """The columns that hold JSON text in which the log format looks for fields."""
-    return frozenset(str(path[0]) for path in log_format.paths if len(path) > 1)
-
-
-def records(stream: LogStream, log_format: LogFormat, delimiter: str) -> Iterator[str]:
+def _records(rows: Iterable[list[str]], wanted: Wanted) -> Iterator[str]:
     """Each row as an object of texts, with null for empty cells.
 
     A row with more or fewer cells than there are columns comes as an array of its cells, a blank
-    one as an empty text. Raises `InputError` if a cell has no end.
+    one as an empty text.
     """
-    csv.field_size_limit(LARGEST_CELL)
-    buffered = io.BufferedReader(stream, CHUNK)
-    text = io.TextIOWrapper(buffered, "utf-8-sig", "surrogateescape", newline="")
-    reader = csv.reader(text, **_dialect(delimiter, log_format))
-    nested = nested_columns(log_format)
-    columns: Sequence[str] | None = log_format.columns
-    try:
-        for row in reader:
-            if columns and row:
-                yield _record(row, columns, nested)
-            elif columns:
-                yield ""
-            elif row:
-                columns = row
-    except csv.Error as error:
-        raise InputError(
-            stream.sentence(f"is not a table at line {reader.line_num:,} ({error})")
-        ) from None
+    columns: Sequence[str] | None = wanted.log_format.columns
+    for row in rows:
+        if columns and row:
+            yield _record(row, columns, wanted)
+        elif columns:
+            yield ""
+        elif row:
+            columns = row
 
 
-def _record(row: list[str], columns: Sequence[str], nested: Collection[str]) -> str:
+def _record(row: list[str], columns: Sequence[str], wanted: Wanted) -> str:
     if len(row) != len(columns):
         return encoded(row)
     cells = {name: cell or None for name, cell in zip(columns, row, strict=True)}
-    parsed = [name for name in nested if is_nested(cells.get(name))]
-    members = [f"{encoded(name)}:{one_line(cells.pop(name) or '')}" for name in parsed]
-    if not members:
+    parsed = [name for name in cells if wanted.is_nested(name) and _is_json(cells[name])]
+    if not parsed:
         return encoded(cells)
+    members = [f"{encoded(name)}:{one_line(cells.pop(name) or '')}" for name in parsed]
     flat = encoded(cells)[1:-1]
     return "{" + ",".join([*members, *([flat] if flat else [])]) + "}"
 
 
-def is_nested(cell: str | None) -> bool:
+def _is_json(cell: str | None) -> bool:
     """Whether a cell is the text of a JSON object or array."""
     if not cell or cell.lstrip()[:1] not in ("{", "["):
         return False

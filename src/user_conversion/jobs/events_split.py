@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from user_conversion.engines import engine_description
+from user_conversion.inputs.compression import NONE
 from user_conversion.inputs.files import Found, SkippedFile, find_files
 from user_conversion.inputs.ledger import Batch, Ledger
 from user_conversion.inputs.preparation import Prepared, prepare, require_logs
@@ -19,7 +20,7 @@ from user_conversion.places.row_counts import count_rows, require_rows
 from user_conversion.rules import datasets
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset
-from user_conversion.rules.errors import InputError, UserConversionError
+from user_conversion.rules.errors import EngineError, InputError
 from user_conversion.rules.events import CLOCK_TOLERANCE
 from user_conversion.rules.log_format import LogFormat
 
@@ -116,12 +117,18 @@ def _missing(files: Sequence[KnownFile]) -> str:
     )
 
 
-def _prepare(run: Context, plan: _Plan, copied: Collection[Path] = ()) -> Prepared:
-    """The lines of the files to read; those `copied` as they were when the run began."""
+def _prepare(
+    run: Context, plan: _Plan, copied: Collection[Path] = (), decompress: bool = False
+) -> Prepared:
+    """The lines of the files to read; those `copied` as they were when the run began.
+
+    Compressed files are left to the engine as far as it reads them, unless told to `decompress`.
+    """
+    compressions = engine_description(run.settings.engine).compressions
     return prepare(
         plan.files.to_read,
         run.settings.events,
-        engine_description(run.settings.engine).compressions,
+        frozenset() if decompress else compressions,
         run.scratch / "inputs",
         plan.found.named,
         copied,
@@ -131,14 +138,19 @@ def _prepare(run: Context, plan: _Plan, copied: Collection[Path] = ()) -> Prepar
 def _read(run: Context, plan: _Plan, prepared: Prepared) -> tuple[Prepared, EventCounts]:
     """Read the events into the engine's tables, and count the lines.
 
-    A file that was written to meanwhile is read from a copy of what it was.
+    If the engine refuses compressed files, they are decompressed for it: Python reads what other
+    tools refuse, such as zeros behind the last gzip member. A file that was written to meanwhile
+    is read from a copy of what it was.
     """
     log_format, latest = run.settings.events, run.started + CLOCK_TOLERANCE
     try:
         counts = run.engine.read_events(prepared.files, log_format, latest)
-    except UserConversionError:
+    except (InputError, EngineError):
         if not _grown(prepared):
-            raise
+            if all(file.compression == NONE for file in prepared.files):
+                raise
+            prepared = _prepare(run, plan, decompress=True)
+            counts = run.engine.read_events(prepared.files, log_format, latest)
     if grown := _grown(prepared):
         prepared = _prepare(run, plan, grown)
         counts = run.engine.read_events(prepared.files, log_format, latest)

@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 
+from user_conversion.places.duckdb_text import first_line
 from user_conversion.rules.datasets import Columns
 from user_conversion.rules.errors import DatasetError
 
@@ -59,7 +60,7 @@ def _footers(
     try:
         return session.execute(sql, [paths]).fetchall()
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0].rstrip(". ")
+        reason = first_line(error)
         raise DatasetError(f"The Parquet {of_what}cannot be read ({reason}); {ADVICE}.") from None
 
 

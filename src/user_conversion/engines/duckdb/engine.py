@@ -15,9 +15,9 @@ from user_conversion.engines.duckdb.lines import LineReader
 from user_conversion.engines.duckdb.session import (
     create_table,
     duckdb_errors,
-    literal,
     open_session,
 )
+from user_conversion.places.duckdb_text import literal
 from user_conversion.places.footers import require_columns
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.datasets import Columns, Dataset

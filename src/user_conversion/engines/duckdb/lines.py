@@ -19,9 +19,7 @@ import duckdb
 from user_conversion.engines.duckdb.read_sql import Kind, parsed_columns, read_sql, typed_form
 from user_conversion.engines.duckdb.session import (
     create_table,
-    first_line,
     insert,
-    is_disk_full,
     memory_limit,
     move_to_disk,
 )
@@ -34,6 +32,7 @@ from user_conversion.inputs.lines import (
     lines_before,
     longest_line,
 )
+from user_conversion.places.duckdb_text import first_line, is_disk_full
 from user_conversion.rules import events
 from user_conversion.rules.counts import EventCounts, Skipped
 from user_conversion.rules.datasets import REJECTED_EVENTS

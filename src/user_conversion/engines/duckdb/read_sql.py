@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,8 +9,8 @@ from enum import IntEnum
 from importlib import resources
 from string import Template
 
-from user_conversion.engines.duckdb.session import literal
 from user_conversion.inputs.lines import LineFile
+from user_conversion.places.duckdb_text import literal, path_literal
 from user_conversion.rules import events
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED, FieldPath, LogFormat
 
@@ -97,7 +96,7 @@ def read_sql(
     return Template(template.read_text("utf-8")).substitute(
         {kind.name: str(int(kind)) for kind in Kind},
         table=table,
-        paths=", ".join(literal(glob.escape(str(file.path))) for file in files),
+        paths=", ".join(path_literal(file.path) for file in files),
         members=fields.members(),
         records=str(not fields.is_whole).lower(),
         compression=files[0].compression,

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import json
-import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from user_conversion.places.duckdb_text import first_line, is_disk_full, literal
 from user_conversion.rules.datasets import Columns
 from user_conversion.rules.errors import DatasetError, EngineError, OutputError
 
@@ -92,11 +89,6 @@ def insert(
         session.execute(f"INSERT INTO {table} SELECT {values}", lists)
 
 
-def literal(text: str) -> str:
-    """A text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 @contextmanager
 def duckdb_errors() -> Iterator[None]:
     """Turn DuckDB's errors into one sentence. A bug in a statement is raised as it is."""
@@ -121,19 +113,3 @@ def duckdb_errors() -> Iterator[None]:
         raise DatasetError(
             f"The Parquet cannot be read ({first_line(error)}); run events-split --full-refresh."
         ) from None
-
-
-def is_disk_full(error: duckdb.Error) -> bool:
-    """Whether DuckDB failed because the disk of the output or of its temporary files is full."""
-    return os.strerror(errno.ENOSPC) in str(error)
-
-
-def first_line(error: duckdb.Error) -> str:
-    """The first line of an error's message.
-
-    An error of a thread that writes has the message inside a JSON object.
-    """
-    text = str(error)
-    if inner := re.search(r'"exception_message":("(?:[^"\\]|\\.)*")', text):
-        text = str(json.loads(inner[1]))
-    return text.partition("\n")[0].rstrip(". ")

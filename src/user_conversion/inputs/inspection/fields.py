@@ -6,9 +6,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
+from user_conversion.rules.events import EPOCH_NUMBER, parse_epoch, parse_timestamp
 from user_conversion.rules.log_format import FieldPath, path_text
 
 DEPTH = 3
@@ -27,8 +29,6 @@ PERSONAL = re.compile(
 )
 TIME_NAME = re.compile(r"time|date|tstamp|(^|[._])(ts|at|t)$|_at$", re.IGNORECASE)
 SHOWN, LONGEST_SHOWN, REPEATED = 8, 30, 5
-# Seconds since 1970, and the same in thousandths, millionths and billionths.
-EARLIEST, LATEST = 10**8, 42 * 10**8
 
 
 @dataclass(frozen=True)
@@ -94,20 +94,10 @@ def _form(name: str, value: Any) -> str:
 
 def instant(value: Any) -> datetime | None:
     """The instant of a text in UTC, or of a number of seconds, milliseconds, ... since 1970."""
-    if isinstance(value, str) and not value.isdecimal():
-        try:
-            time = datetime.fromisoformat(value.replace(" UTC", "Z"))
-        except ValueError:
-            return None
-        return time if time.tzinfo else time.replace(tzinfo=UTC)
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    for unit in (1, 10**3, 10**6, 10**9):
-        if EARLIEST <= number / unit < LATEST:
-            return datetime.fromtimestamp(number / unit, UTC)
-    return None
+    text = str(value)
+    if re.fullmatch(EPOCH_NUMBER, text):
+        return parse_epoch(Decimal(text))
+    return parse_timestamp(text)
 
 
 def time_span(values: Iterable[Any]) -> tuple[datetime, datetime] | None:

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from user_conversion.inputs.inspection.fields import Field
-from user_conversion.inputs.json_text import value_at
+from user_conversion.inputs.inspection.samples import Records
+from user_conversion.rules.errors import SettingsError
+from user_conversion.rules.events import value_at
 from user_conversion.rules.log_format import (
     DEFAULT,
     REQUIRED_FIELDS,
@@ -18,8 +20,6 @@ from user_conversion.rules.log_format import (
     parse_path,
     presets,
 )
-
-Records = list[dict[str, Any]]
 
 # Fields that other tools with the same names for the rest do not write.
 MARKS = {
@@ -65,6 +65,14 @@ def known_formats() -> dict[str, LogFormat]:
     # Of two that fit equally well the first is taken, and Segment's is the common one.
     names = dict.fromkeys((DEFAULT, "segment", *presets()))
     return {name: log_format(name, "\0r", "\0l") for name in names}
+
+
+def own_names(name: str | None) -> Mapping[str, tuple[str, ...]]:
+    """The names that a preset has for the two events; none if they have to be given."""
+    try:
+        return log_format(name).events if name else {}
+    except SettingsError:
+        return {}
 
 
 def preset_of(records: Records, formats: Mapping[str, LogFormat]) -> str | None:

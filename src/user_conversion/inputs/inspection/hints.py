@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from itertools import islice
 
-from user_conversion.inputs.compression import LogStream
 from user_conversion.inputs.inspection import guesses
 from user_conversion.inputs.inspection.fields import fields
-from user_conversion.inputs.inspection.samples import FILES, RECORDS, parsed
+from user_conversion.inputs.inspection.samples import FILES, first_records
 from user_conversion.inputs.lines import LineFile
 from user_conversion.rules.log_format import LogFormat
 
@@ -20,7 +17,7 @@ SHOWN = 8
 
 def advice(files: Sequence[LineFile], log_format: LogFormat) -> str:
     """One sentence with the options to add, by the first records of the first files."""
-    records = [record for file in files[:FILES] for record in _first_records(file)]
+    records = [record for file in files[:FILES] for record in first_records(file)]
     formats = {name: each for name, each in guesses.known_formats().items() if not each.columns}
     preset = guesses.preset_of(records, formats)
     if preset and preset != log_format.name and formats[preset].fields != log_format.fields:
@@ -45,8 +42,3 @@ def _names(names: Counter[str]) -> list[str]:
         *("--registered", registered or "NAME_OF_REGISTRATIONS"),
         *("--app-loaded", app_loaded or "NAME_OF_APP_LOADS"),
     ]
-
-
-def _first_records(file: LineFile) -> guesses.Records:
-    with io.BufferedReader(LogStream(file.path, file.compression, file.source)) as stream:
-        return [record for record in map(parsed, islice(stream, RECORDS)) if record is not None]

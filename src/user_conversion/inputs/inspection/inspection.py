@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from user_conversion.inputs.content import Kind
 from user_conversion.inputs.files import find_files
 from user_conversion.inputs.inspection import guesses
 from user_conversion.inputs.inspection.fields import Field, fields, time_span
-from user_conversion.inputs.inspection.samples import Sample, samples
+from user_conversion.inputs.inspection.samples import Records, Sample, samples
 from user_conversion.rules.log_format import (
     APP_LOADED,
     DEFAULT,
@@ -24,7 +23,6 @@ from user_conversion.rules.log_format import (
     path_text,
 )
 
-FILES = 20
 NAMES = 20
 
 
@@ -67,8 +65,9 @@ class Inspection:
             words += ["--log-format", str(self.log_format)]
         for name, path in self._fields().items():
             words += ["--field", f"{name}={path}"]
+        known = guesses.own_names(self.log_format)
         for option, kind, name in self._names():
-            if name != kind or self.log_format not in (DEFAULT, "kissmetrics"):
+            if name not in known.get(kind, ()):
                 words += [option, name]
         return shlex.join(words)
 
@@ -123,11 +122,11 @@ def inspect(paths: Sequence[str]) -> Inspection:
     at = formats[name].fields if name else guesses.paths_of(guessed)
     names = guesses.event_names(records, at.get("event", ()))
     embedded = next((sample.embedded for sample in looked_at if sample.embedded), None)
-    wrapped = next((s.content.records for s in looked_at if s.content.records), None)
+    list_at = next((sample.list_at for sample in looked_at if sample.list_at), None)
     return Inspection(
         tuple(paths),
         len(found.files),
-        Counter(_kind(sample) for sample in looked_at),
+        Counter(sample.kind for sample in looked_at),
         len(records),
         summary,
         dict(names.most_common(NAMES)),
@@ -135,7 +134,7 @@ def inspect(paths: Sequence[str]) -> Inspection:
         name,
         guessed,
         *guesses.likely_names(names),
-        wrapped,
+        list_at,
         embedded,
     )
 
@@ -148,9 +147,7 @@ def _log_format_name(looked_at: list[Sample], formats: Mapping[str, LogFormat]) 
     return guesses.preset_of([r for sample in looked_at for r in sample.records], candidates)
 
 
-def _guessed(
-    log_format: str | None, records: guesses.Records, summary: list[Field]
-) -> dict[str, str]:
+def _guessed(log_format: str | None, records: Records, summary: list[Field]) -> dict[str, str]:
     """The paths that have to be given beside the log format."""
     if log_format is None:
         return guesses.guessed_fields(summary)
@@ -158,14 +155,6 @@ def _guessed(
     if log_format == DEFAULT and any(user and not str(user).isdecimal() for user in users):
         return {"initiator_id": "initiator_id"}  # which makes the ids text
     return {}
-
-
-def _kind(sample: Sample) -> str:
-    content = sample.content
-    if content.kind is Kind.UNKNOWN:
-        return f"not a log: {content.reason}"
-    packed = "" if content.compression == "none" else f", {content.compression}"
-    return f"{content.kind.value}{packed}"
 
 
 def _quoted(text: str) -> str:

@@ -1,0 +1,221 @@
+"""JSON of every layout: objects on lines, in arrays, one behind the other, in documents."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from user_conversion.inputs.compression import NONE, decompress
+from user_conversion.inputs.content import Kind, Sample, Wanted
+from user_conversion.places.duckdb_text import literal, path_literal
+from user_conversion.rules.events import value_at
+from user_conversion.rules.log_format import FieldPath, needed_fields, path_text
+
+# Numbers stay text: they are not needed, and a very long one is an error in Python.
+DECODER = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
+LINE_ENDS = str.maketrans("\r\n", "  ")
+LINES_TO_LOOK_AT = 100
+# Where the list of a document that is longer than the sample may be closed.
+PLACES_TO_CLOSE = 20
+# What begins like an object, also like one that is not quite JSON.
+OBJECT = re.compile(r"\{\s*(?:[\"'}\w]|$)")
+ARRAY_OF_OBJECTS = re.compile(r"\[\s*\{\s*[\"}]")
+LARGEST_RECORD, LARGEST_DOCUMENT = 1 << 25, (1 << 32) - 1
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A file with an object on each line, which every engine reads."""
+
+    name: str = "newline-delimited JSON"
+
+    def write_lines(self, path: Path, target: Path, source: str, wanted: Wanted) -> None:
+        """See `Kind`."""
+        decompress(path, target, NONE, source)
+
+
+@dataclass(frozen=True)
+class Array:
+    """A file that is one array of records."""
+
+    name: str = "JSON array"
+
+    def write_lines(self, path: Path, target: Path, source: str, wanted: Wanted) -> None:
+        """See `Kind`."""
+        _write("value", "JSON", "array", path, target, source, wanted)
+
+
+@dataclass(frozen=True)
+class Values:
+    """A file of JSON values one behind the other.
+
+    Each is a record, or has a list of records at a path; the empty path is the value itself.
+    """
+
+    records: FieldPath | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call files of this kind."""
+        return "JSON document" if self.records else "JSON objects one behind the other"
+
+    def write_lines(self, path: Path, target: Path, source: str, wanted: Wanted) -> None:
+        """See `Kind`. Raises `InputError` also if there is no list at the path."""
+        value, kind = "value", "JSON"
+        if self.records is not None:
+            there = "value" + "".join(map(_step, self.records))
+            missing = literal(f"no list of records at {path_text(self.records)}")
+            value = f"unnest(CASE WHEN {there} IS NULL THEN error({missing}) ELSE {there} END)"
+            kind = _type_with_list_at(self.records)
+        _write(value, kind, "unstructured", path, target, source, wanted)
+
+
+def _write(
+    value: str, kind: str, layout: str, path: Path, target: Path, source: str, wanted: Wanted
+) -> None:
+    from user_conversion.inputs import duckdb_reader
+
+    # A document is read as a whole, records are not.
+    largest = LARGEST_RECORD
+    if kind != "JSON":
+        largest = min(max(path.stat().st_size + 1, largest), LARGEST_DOCUMENT)
+    query = f"""
+        SELECT coalesce({value}, 'null')
+        FROM read_json(
+            {path_literal(path)}, format = '{layout}', records = false,
+            columns = {{value: {literal(kind)}}}, maximum_object_size = {largest}
+        )
+        LIMIT {wanted.limit or "ALL"}"""
+    duckdb_reader.write_lines(query, target, source)
+
+
+def _step(step: str | int) -> str:
+    return f"[{step + 1}]" if isinstance(step, int) else f".{_quoted(step)}"
+
+
+def _type_with_list_at(path: FieldPath) -> str:
+    """The SQL type of JSON values that have a list at a path."""
+    if not path:
+        return "JSON[]"
+    inner = _type_with_list_at(path[1:])
+    return f"{inner}[]" if isinstance(path[0], int) else f"STRUCT({_quoted(path[0])} {inner})"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def recognise(sample: Sample, wanted: Wanted) -> Kind | None:
+    """Which layout of JSON a file has, if it is JSON; a blank file has lines."""
+    text = sample.text.lstrip()
+    if not text:
+        return Lines()
+    has_lines = _has_object_line(text, sample.is_whole)
+    if wanted.log_format.columns and not has_lines:
+        return None  # cells can begin with a brace
+    found: Kind | None = None
+    if OBJECT.match(text):
+        found = _kind_of_objects(text, sample.is_whole, has_lines, wanted)
+    elif text[0] == "[":
+        found = _kind_of_array(text, has_lines)
+    return found or (Lines() if has_lines else None)
+
+
+def as_object(text: str | bytes) -> dict[str, Any] | None:
+    """The object that a JSON text is, None if it is anything else."""
+    try:
+        value = json.loads(text if isinstance(text, str) else text.decode(), strict=False)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def one_line(text: str) -> str:
+    """JSON text without line ends, which can only be between its tokens."""
+    return text.translate(LINE_ENDS) if "\n" in text or "\r" in text else text
+
+
+def _has_object_line(text: str, is_whole: bool) -> bool:
+    """Whether one of the first lines is an object."""
+    lines = text.split("\n", LINES_TO_LOOK_AT)
+    complete = lines if is_whole and len(lines) <= LINES_TO_LOOK_AT else lines[:-1]
+    return any(as_object(line) is not None for line in complete if line.lstrip()[:1] == "{")
+
+
+def _first_value(text: str) -> tuple[Any, int]:
+    """The first value of a text and its end; (None, 0) if it is broken or cut off."""
+    try:
+        return DECODER.raw_decode(text)
+    except (ValueError, RecursionError):
+        return None, 0
+
+
+def _kind_of_array(text: str, has_lines: bool) -> Kind | None:
+    _, end = _first_value(text)
+    behind = text[end:].lstrip()[:1] if end else None
+    if behind == "":
+        return Array()
+    if behind == "[":
+        return Values(records=())
+    is_array = ARRAY_OF_OBJECTS.match(text) and not (end and has_lines)
+    return Array() if is_array else None
+
+
+def _kind_of_objects(text: str, is_whole: bool, has_lines: bool, wanted: Wanted) -> Kind:
+    first, end = _first_value(text)
+    line, line_end, _ = text.partition("\n")
+    if first is None:
+        is_broken_line = has_lines or (is_whole and not text[len(line) :].strip())
+        if is_broken_line:
+            return Lines()
+        return Values(None if is_whole else _records_of_cut_off(text, wanted))
+    is_only = is_whole and not text[end:].strip()
+    records = _place_of_records(first, wanted, is_only)
+    if records or end > len(line):
+        return Values(records)
+    is_sequence = line[end:].lstrip()[:1] == "{" and (not line_end or _is_sequence(line))
+    return Values() if is_sequence else Lines()
+
+
+def _is_sequence(line: str) -> bool:
+    """Whether a line has JSON values one behind the other and nothing else."""
+    while line := line.lstrip():
+        _, end = _first_value(line)
+        if not end:
+            return False
+        line = line[end:]
+    return True
+
+
+def _records_of_cut_off(text: str, wanted: Wanted) -> FieldPath | None:
+    """Where a document that is longer than a text has its records.
+
+    The text is closed behind what may be the last complete element of a list.
+    """
+    if wanted.log_format.records:
+        return wanted.log_format.records
+    for end in [match.end() for match in re.finditer("}", text)][-PLACES_TO_CLOSE:]:
+        first, _ = _first_value(text[:end] + "]}")
+        if first is not None:
+            return _place_of_records(first, wanted, is_only=True)
+    return None
+
+
+def _place_of_records(first: dict[str, Any], wanted: Wanted, is_only: bool) -> FieldPath | None:
+    """Where a document has its records, None if it is a record itself."""
+    log_format = wanted.log_format
+    if log_format.records:
+        return log_format.records if isinstance(value_at(first, log_format.records), list) else None
+    name = needed_fields(log_format, wanted.event)[0]
+    paths = log_format.fields.get(name, ())
+    if not is_only or any(value_at(first, path) is not None for path in paths):
+        return None
+    lists = [key for key, value in first.items() if _is_list_of_objects(value)]
+    return (lists[0],) if len(lists) == 1 else None
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
