@@ -16,6 +16,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
 from user_conversion.rules.errors import SettingsError
 from user_conversion.rules.weeks import time_zone
 
@@ -71,6 +73,22 @@ def _is_quoted(step: str) -> bool:
     return re.search(r'[."\[\]]', step) is not None
 
 
+class Warehouse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a tool's own loader keeps the events in a warehouse, for `user-conversion sql`.
+
+    `table` is the table's name; with `table_per_event` there is one for each event, named after
+    it. `nested` says what nested fields are: JSON, structs, or columns whose names are joined by
+    an underscore. `parameters` are columns that hold lists of keys and values. `microseconds`
+    says that timestamps are numbers of microseconds since 1970.
+    """
+
+    table: str = "events"
+    table_per_event: bool = False
+    nested: Literal["json", "structs", "columns"] = "json"
+    parameters: tuple[str, ...] = ()
+    microseconds: bool = False
+
+
 @dataclass(frozen=True)
 class LogFormat:
     """What a log calls the two events, and where their fields are.
@@ -101,6 +119,7 @@ class LogFormat:
     unnamed: bool = False
     anonymous: bool = False
     local_numbers: bool = False
+    warehouse: Warehouse = field(default_factory=Warehouse)
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -262,6 +281,7 @@ SHAPE: dict[str, set[str] | None] = {
         *("unnamed", "anonymous", "local_numbers"),
     },
     "files": set(KINDS),
+    "warehouse": set(Warehouse.__struct_fields__),
 }
 
 
@@ -294,7 +314,15 @@ def _from_document(name: str, document: Mapping[str, Any]) -> LogFormat:
         unnamed=bool(settings.get("unnamed", False)),
         anonymous=bool(settings.get("anonymous", False)),
         local_numbers=bool(settings.get("local_numbers", False)),
+        warehouse=_warehouse(name, document.get("warehouse", {})),
     )
+
+
+def _warehouse(name: str, table: Mapping[str, Any]) -> Warehouse:
+    try:
+        return msgspec.convert(table, Warehouse)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"Log format {name}, [warehouse]: {error}.") from None
 
 
 def _check_shape(name: str, document: Mapping[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""The metric as one query that people keep in their warehouse."""

@@ -1,0 +1,113 @@
+"""One query per dialect that computes weekly user conversion where the events already are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib import resources
+
+from user_conversion.metric.warehouse.dialects import Dialect, dialect
+from user_conversion.metric.warehouse.sources import (
+    Since,
+    Source,
+    Sources,
+    check_segment,
+    named_tables,
+)
+from user_conversion.rules.definitions import ANY_LOAD_NEXT_WEEK, SAME_WEEK, Definition
+from user_conversion.rules.errors import SettingsError
+from user_conversion.rules.log_format import KINDS, LogFormat
+from user_conversion.rules.weeks import time_zone
+
+
+def warehouse_query(
+    dialect_name: str,
+    log_format: LogFormat,
+    definition: Definition,
+    timezone: str = "UTC",
+    tables: Sequence[str] = (),
+    since: date | None = None,
+    by: str | None = None,
+) -> str:
+    """The SQL of weekly user conversion, one row per registration week (and segment).
+
+    Columns: registration_week (ISO, 2020-53), segment (with `by`, a field of the registration),
+    total_registered, total_converted (users), conversion_rate (whole percent, rounded half up),
+    is_complete (1 if no later event can change the row, else 0). `tables` is one table of events,
+    or several of the form registered=NAME and app_loaded=NAME. With `since` there are only weeks
+    that begin on or after that day. Raises `SettingsError` for what the dialect cannot express.
+    """
+    check_segment(by)
+    time_zone(timezone)
+    days = Since.on(since) if since else None
+    how = dialect(dialect_name)
+    sources, named = Sources(how, log_format, by, days), named_tables(log_format, tables)
+    by_kind = {kind: sources.of(kind, named) for kind in KINDS}
+    return Query(how, definition, timezone, by_kind, days, by).sql()
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query whose parts are chosen. In a dbt model, `timezone` and `since` are variables."""
+
+    dialect: Dialect
+    definition: Definition
+    timezone: str
+    sources: dict[str, list[Source]]
+    since: Since | None
+    by: str | None
+
+    def sql(self) -> str:
+        """The text of the query."""
+        # Jinja takes as long to import as the rest of the command.
+        import jinja2
+
+        how = self.dialect
+        template = (resources.files(__package__) / "query.sql.jinja").read_text("utf-8")
+        environment = jinja2.Environment(
+            trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        )
+        rendered: str = environment.from_string(template).render(
+            notes=self._notes(),
+            sources=self.sources,
+            by=self.by,
+            first_load_counts=self.definition is not ANY_LOAD_NEXT_WEEK,
+            converts_after=0 if self.definition is SAME_WEEK else 7,
+            last_day=self.definition.window_days - 1,
+            since=self.since and how.date.format(text=self.since.day),
+            now=how.now,
+            tail=how.tail,
+            day=self._local_day,
+            monday=lambda d: how.monday.format(d=d),
+            plus=lambda d, n: how.plus.format(d=d, n=n) if n else d,
+            label=lambda d: how.label.format(d=d),
+            divide=lambda a, b: how.divide.format(a=a, b=b),
+            earlier=lambda a, b: how.earlier.format(a=a, b=b),
+        )
+        return rendered.rstrip("\n") + "\n"
+
+    def _local_day(self, instant: str) -> str:
+        how = self.dialect
+        if self.timezone == "UTC" and how.utc_day:
+            return how.utc_day.format(t=instant)
+        if not how.day:
+            raise SettingsError(f"{how.title} has no time zones: weeks are in UTC, --timezone UTC.")
+        return how.day.format(t=instant, zone=self.timezone)
+
+    def _notes(self) -> list[str]:
+        how = self.dialect
+        tested = "run" if how.run_by_tests else "not run here, only parsed"
+        notes = [
+            f"Weekly user conversion for {how.title} ({tested} by the tests of user-conversion).",
+            f"Definition {self.definition.name}: {self.definition.summary}.",
+            f"Weeks from Monday to Sunday in {self.timezone}. Timestamps without a zone are UTC.",
+            *how.notes,
+            *(how.zone_notes if self.timezone != "UTC" else ()),
+        ]
+        if self.since:
+            notes += [
+                f"Weeks that begin on {self.since.day} or later. Earlier loads are not read.",
+                "Earlier registrations are, as the first one counts, unless each day has a table.",
+            ]
+        return notes
