@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
 from user_conversion.jobs.sample import SampleParameters, write_sample
-from user_conversion.options import LOGS, METRIC, Output, option, own
+from user_conversion.metric.warehouse.dialects import dialects
+from user_conversion.options import LOGS, METRIC, Output, Texts, as_texts, option, own
 from user_conversion.outputs import WRITERS
 from user_conversion.rules.errors import SettingsError, Status
 from user_conversion.rules.job_names import CONVERSION, SPLIT
 from user_conversion.rules.weeks import time_zone
-from user_conversion.settings import Settings, without
+from user_conversion.settings import Settings, only, without
 from user_conversion.sources import PROJECT_FILE, give_values
 from user_conversion.usage import help_page, sentence
 
@@ -193,6 +194,45 @@ def inspect(
         print(found.as_toml(), end="")
     else:
         terminal.show_inspection(terminal.console(), found)
+
+
+@app.command(
+    default_parameter=only(
+        *("log_format", "registered", "app_loaded", "field", "definition", "timezone", "by")
+    )
+)
+def sql(
+    *,
+    settings: Settings = DEFAULTS,
+    dialect: Annotated[str, option("The warehouse's SQL.", choices=dialects())],
+    table: Annotated[
+        Texts,
+        option(
+            "Table of the events, or registered=NAME and app_loaded=NAME; repeatable. "
+            "[default: the log format's, else events]",
+            "NAME",
+        ),
+    ] = (),
+    since: Annotated[
+        date | None, own("Only weeks that begin on this day or later.", "DATE")
+    ] = None,
+    dbt: Annotated[Path | None, own("Write a dbt model into this folder instead.", "DIR")] = None,
+    config: Config = PROJECT_FILE,
+) -> None:
+    """Print the metric as one SQL query for a warehouse."""
+    from user_conversion.jobs.dbt_project import write_dbt
+    from user_conversion.metric.warehouse.dbt import dbt_files
+    from user_conversion.metric.warehouse.query import warehouse_query
+
+    asked = (dialect, settings.events, settings.counted_as, settings.timezone)
+    tables = as_texts("--table", table)
+    if dbt:
+        if since:
+            raise SettingsError("--since is a variable of the dbt model: conversion_since.")
+        for file in write_dbt(dbt, dbt_files(*asked, tables, settings.by)):
+            print(file)
+    else:
+        print(warehouse_query(*asked, tables, since, settings.by), end="")
 
 
 @app.command

@@ -201,6 +201,12 @@ def without(section: str) -> Parameter:
     return Parameter(parse=f"^(?!({'|'.join(names(section))})$)")
 
 
+def only(*wanted: str) -> Parameter:
+    """How a command takes some of the settings."""
+    others = get_type_hints(Settings).keys() - {*wanted}
+    return Parameter(parse=f"^(?!({'|'.join(sorted(others))})$)")
+
+
 def check_paths(*paths: Path | str) -> None:
     """Raise `SettingsError` for URLs and for what cannot be a path."""
     for path in paths:

@@ -1,8 +1,12 @@
-"""The SQL dialects of warehouses: how each writes names, texts and the expressions that differ."""
+"""The SQL dialects of warehouses: how each writes names, texts and the expressions that differ.
+
+A dialect is a file of the folder `dialects/`.
+"""
 
 from __future__ import annotations
 
-from importlib import resources
+import tomllib
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -10,20 +14,38 @@ import msgspec
 from user_conversion.rules.errors import SettingsError
 from user_conversion.rules.log_format import FieldPath, did_you_mean, path_text
 
+FOLDER = Path(__file__).with_name("dialects")
+
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One dialect. Texts in braces are filled in; `dialects.toml` says what they mean.
+    """One dialect.
 
-    `instant` makes an instant of a timestamp column, `microseconds` of a number since 1970; `day`
-    is the local day of an instant, `utc_day` the same in UTC where it is written differently;
-    `exact` makes texts that are equal only if all characters are. `backslash` says how a text
-    with a backslash is written; `tail` ends the query; `notes` are printed above it. Without `day`
-    weeks are in UTC only. `struct` says that `a.b` leads into a column, `wildcard` names the column
-    with the rest of a table's name, `parameter` is a value in a list of keys and values.
+    In the SQL, {c} stands for a column, {t} for an instant, {d} for a date, {n} for a number of
+    days, {zone} for an IANA time zone, {a} and {b} for positive integers, {text} for a date such
+    as 2024-12-30, {path}, {keys} and {brackets} for the way to a JSON value.
+
+    title, run_by_tests: the product's name, and whether the tests run queries on it.
+    dbt_incremental: whether its dbt adapter replaces the rows of a week by default.
+    notes, zone_notes: what a user must know, the latter if weeks are not in UTC.
+    quote, escaped_names, upper_case: how names are quoted; with backslashes as escapes; what is
+        written in lower case is upper case.
+    apostrophe, backslash: how they are written in a string.
+    instant, microseconds: the instant of a timestamp column, of microseconds since 1970.
+    now, day, utc_day: the present instant; the local day of an instant (without it weeks are in
+        UTC only); the UTC day, if it is written in another way.
+    monday, plus, label: of a date, its Monday, a later day, its ISO week.
+    divide, earlier: the quotient as an integer, the smaller of two values.
+    text, exact: a column as a string; as one that is equal only if all characters are.
+    json: the string at a path. json_key, first_index, json_arrays, json_unsafe: a key in {path},
+        the first index of an array, whether there are indices, characters that keys cannot have.
+    struct, parameter, wildcard: whether a.b leads into a struct, the value of a key {key} in a
+        list of keys and values, the column that has what * stands for in a table's name.
+    timestamp, date: literals. tail: the end of the query.
     """
 
     title: str
     run_by_tests: bool = False
+    dbt_incremental: bool = False
     notes: tuple[str, ...] = ()
     zone_notes: tuple[str, ...] = ()
     quote: str = '"'
@@ -99,11 +121,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         )
 
 
-def dialects() -> dict[str, dict[str, Any]]:
-    """What `dialects.toml` says of each dialect, by name."""
-    file = resources.files(__package__) / "dialects.toml"
-    found: dict[str, dict[str, Any]] = msgspec.toml.decode(file.read_bytes())
-    return {name: found.get(own.pop("like", ""), {}) | own for name, own in found.items()}
+def dialects() -> list[str]:
+    """The names of the dialects, in order."""
+    return sorted(file.stem for file in FOLDER.glob("*.toml"))
 
 
 def dialect(name: str) -> Dialect:
@@ -113,4 +133,10 @@ def dialect(name: str) -> Dialect:
         raise SettingsError(
             f"Unknown dialect '{name}'{did_you_mean(name, known)} Choose one of {', '.join(known)}."
         )
-    return msgspec.convert(known[name], Dialect)
+    return msgspec.convert(_snippets(name), Dialect)
+
+
+def _snippets(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8"))
+    like = found.pop("like", None)
+    return _snippets(like) | found if like else found

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from importlib import resources
+from pathlib import Path
+from typing import Any
 
-from user_conversion.metric.warehouse.dialects import Dialect, dialect
+from user_conversion.metric.warehouse.dialects import dialect
 from user_conversion.metric.warehouse.sources import (
     Since,
     Source,
@@ -15,10 +16,19 @@ from user_conversion.metric.warehouse.sources import (
     check_segment,
     named_tables,
 )
-from user_conversion.rules.definitions import ANY_LOAD_NEXT_WEEK, SAME_WEEK, Definition
+from user_conversion.rules.definitions import ANY_LOAD_NEXT_WEEK, NEXT_WEEK, SAME_WEEK, Definition
 from user_conversion.rules.errors import SettingsError
 from user_conversion.rules.log_format import KINDS, LogFormat
 from user_conversion.rules.weeks import time_zone
+
+TEMPLATE = Path(__file__).with_name("query.sql.jinja")
+# By definition: whether any load counts or only the first one, and the days from the Monday of
+# the registration to that of the load.
+CONVERTS = {
+    NEXT_WEEK.name: (False, 7),
+    SAME_WEEK.name: (False, 0),
+    ANY_LOAD_NEXT_WEEK.name: (True, 7),
+}
 
 
 def warehouse_query(
@@ -41,41 +51,34 @@ def warehouse_query(
     check_segment(by)
     time_zone(timezone)
     days = Since.on(since) if since else None
-    how = dialect(dialect_name)
-    sources, named = Sources(how, log_format, by, days), named_tables(log_format, tables)
-    by_kind = {kind: sources.of(kind, named) for kind in KINDS}
-    return Query(how, definition, timezone, by_kind, days, by).sql()
+    sources = Sources(dialect(dialect_name), log_format, by, days)
+    tables_of = named_tables(log_format, tables)
+    by_kind = {kind: sources.of(kind, tables_of) for kind in KINDS}
+    return Query(sources, by_kind, definition, timezone).sql()
 
 
 @dataclass(frozen=True)
 class Query:
-    """A query whose parts are chosen. In a dbt model, `timezone` and `since` are variables."""
+    """A query over the sources of each kind of event."""
 
-    dialect: Dialect
+    written: Sources
+    sources: Mapping[str, Sequence[Source]]
     definition: Definition
     timezone: str
-    sources: dict[str, list[Source]]
-    since: Since | None
-    by: str | None
 
     def sql(self) -> str:
-        """The text of the query."""
-        # Jinja takes as long to import as the rest of the command.
-        import jinja2
-
-        how = self.dialect
-        template = (resources.files(__package__) / "query.sql.jinja").read_text("utf-8")
-        environment = jinja2.Environment(
-            trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-        )
-        rendered: str = environment.from_string(template).render(
+        """The text of the query. Raises `SettingsError` for a zone that cannot be expressed."""
+        how, by, since = self.written.dialect, self.written.by, self.written.since
+        any_load, converts_after = CONVERTS[self.definition.name]
+        return render(
+            TEMPLATE,
             notes=self._notes(),
             sources=self.sources,
-            by=self.by,
-            first_load_counts=self.definition is not ANY_LOAD_NEXT_WEEK,
-            converts_after=0 if self.definition is SAME_WEEK else 7,
+            by=by,
+            any_load_counts=any_load,
+            converts_after=converts_after,
             last_day=self.definition.window_days - 1,
-            since=self.since and how.date.format(text=self.since.day),
+            since=since and how.date.format(text=since.day),
             now=how.now,
             tail=how.tail,
             day=self._local_day,
@@ -85,10 +88,9 @@ class Query:
             divide=lambda a, b: how.divide.format(a=a, b=b),
             earlier=lambda a, b: how.earlier.format(a=a, b=b),
         )
-        return rendered.rstrip("\n") + "\n"
 
     def _local_day(self, instant: str) -> str:
-        how = self.dialect
+        how = self.written.dialect
         if self.timezone == "UTC" and how.utc_day:
             return how.utc_day.format(t=instant)
         if not how.day:
@@ -96,7 +98,7 @@ class Query:
         return how.day.format(t=instant, zone=self.timezone)
 
     def _notes(self) -> list[str]:
-        how = self.dialect
+        how, since = self.written.dialect, self.written.since
         tested = "run" if how.run_by_tests else "not run here, only parsed"
         notes = [
             f"Weekly user conversion for {how.title} ({tested} by the tests of user-conversion).",
@@ -105,9 +107,20 @@ class Query:
             *how.notes,
             *(how.zone_notes if self.timezone != "UTC" else ()),
         ]
-        if self.since:
+        if since:
             notes += [
-                f"Weeks that begin on {self.since.day} or later. Earlier loads are not read.",
+                f"Weeks that begin on {since.day} or later. Earlier loads are not read.",
                 "Earlier registrations are, as the first one counts, unless each day has a table.",
             ]
         return notes
+
+
+def render(template: Path, **values: Any) -> str:
+    """The text of a template."""
+    # Jinja takes as long to import as the rest of the command.
+    import jinja2
+
+    environment = jinja2.Environment(
+        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.from_string(template.read_text("utf-8")).render(values).rstrip("\n") + "\n"

@@ -95,10 +95,11 @@ class Sources:
     by: str | None
     since: Since | None
 
-    def of(self, kind: str, tables: Tables | str, names: str | None = None) -> list[Source]:
-        """The tables with events of a kind. `names` are the events' names, if not the format's."""
+    def of(self, kind: str, tables: Tables | str) -> list[Source]:
+        """The tables with events of a kind."""
         if isinstance(tables, str):
-            return [self._source(kind, tables, [self._is_named(kind, names)])]
+            named = f"{self._exact(self._first('event'))} IN ({self.names(kind)})"
+            return [self._source(kind, tables, [named])]
         return [self._source(kind, table, []) for table in tables[kind]]
 
     def _source(self, kind: str, table: str, conditions: list[str]) -> Source:
@@ -124,12 +125,11 @@ class Sources:
             return self.dialect.name(".".join(steps))
         return ".".join(map(self.dialect.name, steps))
 
-    def _is_named(self, kind: str, names: str | None) -> str:
-        event = self._first("event")
-        known = self.log_format.events[kind]
-        if self.log_format.warehouse.nested == "columns":
-            known = tuple(map(snake_case, known))
-        return f"{self._exact(event)} IN ({names or self._literals(known)})"
+    def names(self, kind: str) -> str:
+        """The names of the events of a kind, as SQL."""
+        names = self.log_format.events[kind]
+        is_snake_case = self.log_format.warehouse.nested == "columns"
+        return self._literals(map(snake_case, names) if is_snake_case else names)
 
     def _instant(self) -> str:
         paths = self.log_format.fields["timestamp"]
