@@ -24,8 +24,9 @@ ALLOWED = {
 HEAVY = {*ALLOWED, "ibis", "sqlglot", "jinja2"}
 # What is imported for a run, but not for a page of help.
 FOR_A_RUN = {
-    *(f"user_conversion.{room}" for room in ("inputs", "places", "metric", "answer", "jobs.run")),
+    *(f"user_conversion.{room}" for room in ("inputs", "places", "answer", "jobs.run")),
     *("user_conversion.engines.duckdb", "user_conversion.engines.spark"),
+    *("user_conversion.metric.compiled", "user_conversion.metric.warehouse.query"),
     *("rich", "bz2", "zstandard"),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
