@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from user_conversion.rules.errors import InputError
@@ -36,11 +35,6 @@ class InputFile:
         except OSError as error:
             raise InputError(f"Cannot read '{path}': {error.strerror}.") from None
         return cls(path, status.st_size, status.st_mtime_ns)
-
-    @property
-    def modified(self) -> datetime:
-        """When it was last written, to the microsecond."""
-        return datetime.fromtimestamp(self.modified_ns // 1000 / 1e6, UTC)
 
     def is_unchanged(self) -> bool:
         """Whether the file still is as it was."""

@@ -73,7 +73,7 @@ def _add(prepared: Prepared, conversion: Conversion, new: FileToRead, is_copied:
     unfinished = unfinished_line(path, size) if can_grow else None
     if unfinished is not None and as_object(_bytes(path, unfinished, size)) is not None:
         unfinished = None
-    return KnownFile(new.file, new.identity, can_grow, unfinished)
+    return KnownFile.of(new.file, new.identity, can_grow, unfinished)
 
 
 def source_name(path: Path) -> str:

@@ -6,29 +6,54 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from user_conversion.inputs.compression import NONE, compression_at
 from user_conversion.inputs.files import InputFile, SkippedFile
 from user_conversion.inputs.identity import Identity
 from user_conversion.rules.log_format import LogFormat
 
 
-@dataclass(frozen=True)
-class KnownFile:
+class KnownFile(msgspec.Struct, frozen=True):
     """A file that was read before, as it was then.
 
-    `can_grow` says that lines can be added to it. If its last line was not finished, the line
-    began at `unfinished_at` and was rejected.
+    `beginning` and `end` are those of its identity. `can_grow` says that lines can be added to it.
+    If its last line was not finished, the line began at `unfinished_at` and was rejected.
     """
 
-    file: InputFile
-    identity: Identity
+    path: Path
+    size: int = msgspec.field(name="bytes")
+    modified_ns: int
+    beginning: str
+    end: str
     can_grow: bool = False
     unfinished_at: int | None = None
+
+    @classmethod
+    def of(
+        cls, file: InputFile, identity: Identity, can_grow: bool, unfinished_at: int | None
+    ) -> KnownFile:
+        """What is remembered of a file that is read."""
+        return cls(
+            *(file.path, file.size, file.modified_ns),
+            *(identity.beginning, identity.end),
+            *(can_grow, unfinished_at),
+        )
+
+    @property
+    def file(self) -> InputFile:
+        """The file as it was found."""
+        return InputFile(self.path, self.size, self.modified_ns)
+
+    @property
+    def identity(self) -> Identity:
+        """Its content."""
+        return Identity(self.size, self.beginning, self.end)
 
     @property
     def next_byte(self) -> int:
         """Where to go on reading if the file has grown."""
-        return self.identity.size if self.unfinished_at is None else self.unfinished_at
+        return self.size if self.unfinished_at is None else self.unfinished_at
 
 
 @dataclass(frozen=True)

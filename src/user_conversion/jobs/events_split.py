@@ -15,7 +15,7 @@ from user_conversion.inputs.reading_plan import KnownFile, ReadingPlan, plan_rea
 from user_conversion.jobs import unfinished
 from user_conversion.jobs.checks import check_lines, check_rows, require_events
 from user_conversion.jobs.context import Context
-from user_conversion.places.layout import folder_of, parquet_files
+from user_conversion.places.layout import LEDGER, folder_of, parquet_files
 from user_conversion.places.row_counts import count_rows, require_rows
 from user_conversion.rules import datasets
 from user_conversion.rules.counts import EventCounts
@@ -171,7 +171,7 @@ def _grown(prepared: Prepared) -> list[Path]:
 
 def _with_batch(run: Context, plan: _Plan, prepared: Prepared, counts: EventCounts) -> Ledger:
     """The ledger with the files of this run."""
-    batch = Batch(run.started.isoformat(), run.engine.name, tuple(prepared.inputs), counts)
+    batch = Batch(run.started, run.engine.name, tuple(prepared.inputs), counts)
     continued = [each.known for each in plan.files.to_read if each.known]
     return plan.ledger.with_batch(batch, continued)
 
@@ -192,7 +192,7 @@ def _stage(
     rows = count_rows({each.name: run.publication.staged(each) for each in written})
     ledger = ledger.with_rows(rows)
     check_rows(written, ledger)
-    ledger.save(run.publication)
+    run.publication.write_json(LEDGER, ledger)
     return ledger
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from user_conversion.answer.record import VERSION, RunRecord
 from user_conversion.outputs import render
@@ -17,7 +18,10 @@ def last_record(output: Path) -> RunRecord:
     """The record of an output folder. Raises `DatasetError` without a readable one."""
     path = output / RUN_RECORD
     try:
-        return RunRecord.of(read_document(path, VERSION))
+        document = read_document(path, dict[str, Any])
+        if document["version"] != VERSION:
+            raise ValueError("it is of another version")
+        return RunRecord.of(document)
     except (FileNotFoundError, NotADirectoryError):
         raise DatasetError(f"No run in '{output}' yet: run user-conversion run first.") from None
     except (OSError, ValueError, TypeError, AttributeError, KeyError):

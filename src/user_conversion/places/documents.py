@@ -1,28 +1,46 @@
-"""JSON documents with a version, checked when they are read."""
+"""JSON documents as types: with a version, and checked when they are read."""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 
-def read_document(path: Path, version: int) -> dict[str, Any]:
-    """The JSON object in a file. Raises `ValueError` if it is not one of this version.
+class Document(msgspec.Struct, frozen=True, kw_only=True, tag_field="version"):
+    """A document. Each type of document has its version as `tag`."""
 
-    A disk that failed may have left the file empty, cut or filled with zeros.
+
+AnyDocument = TypeVar("AnyDocument")
+
+
+def read_document(path: Path, type_: type[AnyDocument]) -> AnyDocument:
+    """The document in a file.
+
+    Raises `OSError` if the file cannot be read, and `ValueError` with the place of the mistake if
+    it is not a document of this type and version. A disk that failed may have left the file empty,
+    cut or filled with zeros.
     """
     try:
         document = json.loads(path.read_bytes())
+        if isinstance(document, dict) and "version" not in document:
+            raise ValueError("it has no version")
+        return msgspec.convert(document, type_, dec_hook=_of_text)
     except RecursionError:
-        raise ValueError(f"'{path}' is nested too deeply") from None
-    if not isinstance(document, dict) or document.get("version") != version:
-        raise ValueError(f"'{path}' is not a document of version {version}")
-    return document
+        raise ValueError("it is nested too deeply") from None
 
 
 def write_document(path: Path, document: Any) -> None:
-    """Write a JSON document for `read_document`, and for people."""
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    # File names that are not UTF-8 have surrogates, which JSON can have as escapes only.
+    """Write a document for `read_document`, and for people."""
+    builtins = msgspec.to_builtins(document, str_keys=True, enc_hook=os.fspath)
+    text = json.dumps(builtins, indent=2, ensure_ascii=False) + "\n"
+    # The surrogates in file names that are not UTF-8 become escapes. msgspec's own JSON has none.
     path.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def _of_text(type_: type, value: Any) -> Any:
+    """A path, which JSON has as text."""
+    return type_(value)

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from user_conversion.places.documents import read_document, write_document
+from user_conversion.places.documents import Document
 
-VERSION = 1
 SINGLE_FILE = "part-0.parquet"
 TOP = "."
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(Document, frozen=True, tag=1):
     """The names of the new files by folder, and the folders to remove.
 
     Folders are relative to the output folder. The files of a folder replace all that is in it,
     except in the output folder itself.
     """
 
-    folders: Mapping[str, list[str]]
+    folders: dict[str, list[str]]
     drops: list[str]
 
     @classmethod
@@ -39,20 +35,7 @@ class Manifest:
                 names == [SINGLE_FILE] and _names_in(output / folder) <= {SINGLE_FILE}
             ):
                 folders[folder] = _rename_apart(staged / folder, names)
-        return cls(folders, sorted(drops))
-
-    @classmethod
-    def load(cls, path: Path) -> Manifest:
-        """The manifest in a file. Raises `ValueError` if it cannot be carried out."""
-        document = read_document(path, VERSION)
-        folders, drops = document.get("folders"), document.get("drops")
-        if not isinstance(folders, dict) or not all(map(_are_texts, [*folders.values(), drops])):
-            raise ValueError(f"'{path}' is not a manifest")
-        return cls(folders, document["drops"])
-
-    def save(self, path: Path) -> None:
-        """Write the manifest to a file."""
-        write_document(path, {"version": VERSION, **asdict(self)})
+        return cls(folders=folders, drops=sorted(drops))
 
 
 def _rename_apart(folder: Path, names: list[str]) -> list[str]:
@@ -66,7 +49,3 @@ def _rename_apart(folder: Path, names: list[str]) -> list[str]:
 
 def _names_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} if folder.exists() else set()
-
-
-def _are_texts(names: Any) -> bool:
-    return isinstance(names, list) and all(isinstance(name, str) for name in names)

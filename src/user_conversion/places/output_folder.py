@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from user_conversion.places.documents import read_document, write_document
 from user_conversion.places.manifest import Manifest
 from user_conversion.places.publication import Publication, output_errors
 from user_conversion.places.roll_forward import require_possible, roll_forward
@@ -91,7 +92,7 @@ class OutputFolder:
             # The run that was killed may not have got to this.
             sync(self.path)
             try:
-                self._finish(Manifest.load(self._manifest))
+                self._finish(read_document(self._manifest, Manifest))
             except (FileNotFoundError, ValueError):
                 # Until a rebuild is committed, the output may be a mix of two runs.
                 if not self._rebuild:
@@ -128,7 +129,7 @@ class OutputFolder:
     def _commit(self, publication: Publication) -> None:
         manifest = Manifest.of(publication.folder, publication.files, publication.drops, self.path)
         begun = self.staging / "publish.json.begun"
-        manifest.save(begun)
+        write_document(begun, manifest)
         sync(self.path)
         begun.rename(self._manifest)
         sync(self.path)
