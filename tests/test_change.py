@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.command import command
+from support.datasets import contents
 from support.logs import app_loaded, registered, write_log
 
 from user_conversion.answer.change import Change, change
@@ -111,10 +112,6 @@ def weekly_log(path: Path, *conversions: int) -> Path:
     days = 7 * (len(conversions) + 1)
     others = [f"{monday + timedelta(days=n)}T13:00:00Z" for n in range(days)] * 9
     return write_log(path, [*lines, *(app_loaded(time, 99_999) for time in others)])
-
-
-def contents(output: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.command import Finished, command, command_line, process
-from support.datasets import read_dataset
+from support.command import assert_refused, command, command_line, process
+from support.datasets import contents, read_dataset
 from support.engines import EngineUnderTest
 from support.logs import app_loaded, registered, write_log
 
@@ -39,16 +39,6 @@ LOG = [
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     return write_log(tmp_path / "log.json", LOG)
-
-
-def assert_one_sentence(done: Finished, status: int, *named: object) -> None:
-    assert done.status == status, (done.out, done.err)
-    assert done.out == ""
-    assert "Traceback" not in done.err
-    assert len(done.err.strip().splitlines()) == 1, done.err
-    assert done.err.rstrip().endswith((".", "!", "?"))
-    for what in named:
-        assert str(what) in done.err
 
 
 # ---------------------------------------------------------------- how it is started
@@ -274,8 +264,7 @@ def test_a_url_is_no_folder(
     before = sorted(tmp_path.rglob("*"))
     options = {"--input": log, "--output": "output"} | {option: url}
     done = command("run", *(word for pair in options.items() for word in pair))
-    assert done.status == 2
-    assert "is a URL" in done.err and len(done.err.splitlines()) == 1
+    assert_refused(done, "is a URL", status=2)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -291,7 +280,7 @@ def test_wrong_usage(log: Path, output: Path, what: str) -> None:
     name, *options = WRONG_USAGE[what]
     inputs = ["--input", log] if name == "run" else []
     done = command(name, *inputs, *(["--output", output] if name != "analyse" else []), *options)
-    assert_one_sentence(done, 2)
+    assert_refused(done, status=2)
     assert not output.exists()
 
 
@@ -303,20 +292,20 @@ def test_an_unknown_zone_is_told_the_nearest_names(log: Path, output: Path) -> N
         ("utc", "UTC"),
     ):
         done = command("run", "--input", log, "--output", output, "--timezone", wrong)
-        assert_one_sentence(done, 2, wrong, near)
+        assert_refused(done, wrong, near, status=2)
 
 
 def test_a_segment_that_was_not_kept(log: Path, output: Path) -> None:
     assert command("events-split", "--input", log, "--output", output).status == 0
     done = command(LONG_NAME, "--output", output, "--by", "campaign")
-    assert_one_sentence(done, 2, "campaign", "--field")
+    assert_refused(done, "campaign", "--field", status=2)
 
 
 # ---------------------------------------------------------------- a run that fails
 
 
 def test_no_events_yet(output: Path) -> None:
-    assert_one_sentence(command(LONG_NAME, "--output", output), 1, output, "events-split")
+    assert_refused(command(LONG_NAME, "--output", output), output, "events-split")
     assert not output.exists()
 
 
@@ -331,36 +320,7 @@ def other_types(path: Path) -> None:
     pq.write_table(table.set_column(at, "initiator_id", pa.array([[1]] * len(table))), path)
 
 
-def another_file_of_another_shape(path: Path) -> None:
-    pq.write_table(pa.table({"x": [1]}), path.with_name("z.parquet"))
-
-
-def no_parquet(path: Path) -> None:
-    path.write_bytes(b"PAR1 but no more")
-
-
-def truncated(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-20])
-
-
-def damaged_inside(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[4:200] = bytes(196)
-    path.write_bytes(content)
-
-
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        *(other_columns, other_types, another_file_of_another_shape),
-        *(no_parquet, truncated, damaged_inside, empty),
-    ],
-    ids=lambda damage: damage.__name__,
-)
+@pytest.mark.parametrize("damage", [other_columns, other_types])
 def test_parquet_of_the_wrong_shape(
     engine: EngineUnderTest, log: Path, output: Path, damage: Any
 ) -> None:
@@ -371,7 +331,7 @@ def test_parquet_of_the_wrong_shape(
     (path,) = folder.iterdir()
     damage(path)
     done = engine.command(LONG_NAME, "--output", output)
-    assert_one_sentence(done, 1, "--full-refresh")
+    assert_refused(done, "--full-refresh")
     assert {path: path.read_bytes() for path in results} == results
     refresh = ["events-split", "--input", log, "--output", output, "--full-refresh"]
     assert command(*refresh).status == 0
@@ -391,11 +351,6 @@ def test_a_failed_run_leaves_the_output_as_it_was(
     }[name]
     assert command(name, *arguments).status == status
     assert contents(output) == before
-
-
-def contents(output: Path) -> dict[Path, bytes]:
-    files = (path for path in output.rglob("*") if path.is_file() and path.name != ".lock")
-    return {path: path.read_bytes() for path in files}
 
 
 # ---------------------------------------------------------------- streams
@@ -489,7 +444,7 @@ def test_a_report_that_cannot_be_written(log: Path, output: Path) -> None:
     assert command("run", "--input", log, "--output", output).status == 0
     target = output / "run.json" / "report.csv"
     done = command("report", "--output", output, "--format", "csv", "--file", target)
-    assert_one_sentence(done, 1, f"'{target}'", "--file")
+    assert_refused(done, f"'{target}'", "--file")
     assert "--output" not in done.err
 
 
@@ -542,4 +497,4 @@ def test_a_sample_can_be_made_and_run(tmp_path: Path, output: Path) -> None:
 def test_a_sample_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = command("sample", "--output", tmp_path / "file" / "sample.json", "--users", 5)
-    assert_one_sentence(done, 1, f"'{tmp_path / 'file' / 'sample.json'}'", "--output")
+    assert_refused(done, f"'{tmp_path / 'file' / 'sample.json'}'", "--output")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from support.command import command
-from support.logs import app_loaded, registered
-from support.outputs import SAMPLE, WORKED_EXAMPLE, page_on, rendered, run
+from support.logs import WORKED_EXAMPLE, app_loaded, registered
+from support.outputs import SAMPLE, page_on, rendered, run
 
 from user_conversion import outputs
 from user_conversion.answer.results import ConversionResult

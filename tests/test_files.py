@@ -11,34 +11,18 @@ from typing import Any
 
 import pytest
 from backports import zstd
-from support.command import Finished, command, process
-from support.datasets import assert_no_litter, read_dataset
+from support.command import assert_refused, command, process
+from support.datasets import assert_no_litter, read_dataset, users
 from support.engines import DUCKDB, EngineUnderTest
-from support.logs import app_loaded, registered, write_log
+from support.logs import TIME, app_loaded, registered, write_log
 
 from user_conversion.inputs.lines import LineFile, count_lines, has_more_lines
 from user_conversion.inputs.preparation import Prepared, prepare
 from user_conversion.jobs import events_split
 
-TIME = "2020-11-02T06:21:14Z"
-
 
 def line(user: int) -> bytes:
     return registered(TIME, user).encode()
-
-
-def users(output: Path) -> list[int]:
-    return sorted(row.initiator_id for row in read_dataset(output, "user_registration"))
-
-
-def assert_refused(done: Finished, *named: object) -> None:
-    """One sentence, with what is at fault in it, and no traceback."""
-    assert done.status == 1, (done.out, done.err)
-    assert "Traceback" not in done.err
-    assert done.err.startswith("user-conversion: ")
-    assert len(done.err.strip().splitlines()) == 1, done.err
-    for what in named:
-        assert str(what) in done.err
 
 
 # ---------------------------------------------------------------- forms and names

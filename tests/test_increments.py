@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import oracle
-from support.command import command
-from support.datasets import CONTRACT, assert_no_litter, read_dataset, row_counts
+from support.command import assert_refused, command
+from support.datasets import assert_no_litter, everything, read_dataset, users
 from support.engines import DUCKDB, EngineUnderTest
-from support.logs import app_loaded, registered, scratch_folder, write_log
+from support.logs import app_loaded, line, registered, scratch_folder, write_log
 from support.strategies import RUN_STARTED, file_splits, raw_logs
-
-
-def everything(output: Path) -> dict[str, Counter[tuple[Any, ...]]]:
-    return {name: row_counts(output, name) for name in CONTRACT}
-
-
-def users(output: Path) -> list[int]:
-    return sorted(row.initiator_id for row in read_dataset(output, "user_registration"))
-
-
-def line(user: int, time: str = "2020-11-02T06:21:14Z") -> str:
-    return registered(time, user)
-
 
 # ---------------------------------------------------------------- any history
 
@@ -174,10 +159,7 @@ def test_a_removed_file_is_refused(tmp_path: Path, output: Path) -> None:
     write_log(first, [line(0)])
     not_named = command("events-split", "--input", second, "--output", output)
     for done in (gone, not_named):
-        assert done.status == 1
-        assert len(done.err.splitlines()) == 1
-        assert str(first) in done.err
-        assert "--full-refresh" in done.err
+        assert_refused(done, first, "--full-refresh")
     assert users(output) == [0, 1]
     refresh = ["events-split", "--input", second, "--output", output, "--full-refresh"]
     assert command(*refresh).status == 0
@@ -239,9 +221,7 @@ def test_a_ledger_that_cannot_be_read(tmp_path: Path, output: Path, content: str
     assert command("events-split", *options).status == 0
     (output / "ledger.json").write_text(content)
     done = command("run", *options)
-    assert done.status == 1
-    assert len(done.err.splitlines()) == 1
-    assert "--full-refresh" in done.err
+    assert_refused(done, "--full-refresh")
     assert command("run", *options, "--full-refresh").status == 0
     assert users(output) == [1]
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import bad_input_table
+from support.logs import WORKED_EXAMPLE
 from support.oracle import (
     DEFAULT,
     DEFINITIONS,
@@ -44,16 +45,6 @@ from support.strategies import (
     styles,
     truncated_lines,
 )
-
-WORKED_EXAMPLE = b"""\
-{"event":"registered","timestamp":"2020-11-02T06:21:14Z","initiator_id":1}
-{"event":"registered","timestamp":"2020-11-02T07:00:14Z","initiator_id":2}
-{"event":"registered","timestamp":"2020-11-03T07:00:14Z","initiator_id":3}
-{"event":"app_loaded","timestamp":"2020-11-03T06:24:42Z","initiator_id":1}
-{"event":"app_loaded","timestamp":"2020-11-11T10:13:42Z","initiator_id":2}
-{"event":"app_loaded","timestamp":"2020-11-12T11:08:42Z","initiator_id":2}
-{"event":"app_loaded","timestamp":"2020-11-17T11:08:42Z","initiator_id":3}
-"""
 
 
 def registered(
@@ -177,7 +168,7 @@ def test_split_lines() -> None:
     ("definition", "who"), [("next-week", 2), ("same-week", 1), ("any-load-next-week", 2)]
 )
 def test_worked_example(definition: Definition, who: int) -> None:
-    events, counts = read(split_lines(WORKED_EXAMPLE), RUN_STARTED)
+    events, counts = read([line.encode() for line in WORKED_EXAMPLE], RUN_STARTED)
     assert counts == {"registered": 3, "app_loaded": 4}
     conversion = measure(events, definition=definition)
     assert converted_ids(conversion) == {who}
@@ -191,7 +182,7 @@ def test_worked_example(definition: Definition, who: int) -> None:
 
 
 def test_worked_example_cohorts_and_gaps() -> None:
-    conversion = measure(read(split_lines(WORKED_EXAMPLE), RUN_STARTED)[0])
+    conversion = measure(read([line.encode() for line in WORKED_EXAMPLE], RUN_STARTED)[0])
     # The week of offset 2 ends on Sunday 2020-11-22, after the last event.
     assert conversion.cohorts == (Cohort("2020-45", 3, (1, 1, None), 0),)
     # Seven events on five days are too few to miss any.

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from support.command import command
-from support.logs import app_loaded, registered
-from support.outputs import SAMPLE, WORKED_EXAMPLE, Page, page_on, rendered, run
+from support.logs import WORKED_EXAMPLE, app_loaded, registered
+from support.outputs import SAMPLE, Page, page_on, rendered, run
 
 from user_conversion.outputs.page import charts
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.command import Finished, command, command_line, process
-from support.datasets import assert_no_litter, read_dataset
+from support.command import assert_refused, command, command_line, process
+from support.datasets import assert_no_litter, read_dataset, users
 from support.engines import EngineUnderTest
-from support.logs import app_loaded, registered, write_log
+from support.logs import TIME, app_loaded, line, registered, write_log
 from support.outputs import rendered
 from support.publishing import (
     FAULT,
@@ -33,25 +33,6 @@ from support.publishing import (
 from user_conversion.places import output_folder, roll_forward
 from user_conversion.places.output_folder import OutputFolder
 from user_conversion.rules.errors import OutputError
-
-TIME = "2020-11-02T06:21:14Z"
-
-
-def line(user: int) -> str:
-    return registered(TIME, user)
-
-
-def users(output: Path) -> list[int]:
-    return sorted(row.initiator_id for row in read_dataset(output, "user_registration"))
-
-
-def assert_refused(done: Finished, *named: object) -> None:
-    assert done.status == 1, (done.out, done.err)
-    assert done.err.startswith("user-conversion: ")
-    assert len(done.err.splitlines()) == 1, done.err
-    for what in named:
-        assert str(what) in done.err
-
 
 # ---------------------------------------------------------------- a failure at every single step
 

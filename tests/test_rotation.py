@@ -11,15 +11,11 @@ from random import Random
 from typing import Any
 
 import pytest
-from support.datasets import CONTRACT, read_dataset, row_counts
+from support.datasets import everything, read_dataset
 from support.engines import DUCKDB
 from support.logs import app_loaded, registered, write_log
 
 FIRST_NIGHT = datetime(2020, 11, 2, tzinfo=UTC)
-
-
-def everything(output: Path) -> dict[str, Counter[tuple[Any, ...]]]:
-    return {name: row_counts(output, name) for name in CONTRACT}
 
 
 def without_sources(rows: dict[str, Counter[tuple[Any, ...]]]) -> dict[str, Any]:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from support.command import Finished, command
-from support.datasets import CONTRACT, assert_no_litter, read_dataset, row_counts
-from support.logs import app_loaded, registered, write_log
+from support.command import Finished, assert_refused, command
+from support.datasets import assert_no_litter, everything, read_dataset
+from support.logs import TIME, app_loaded, registered, write_log
 
-TIME = "2020-11-02T06:21:14Z"
 Mount = Callable[..., None]
+REFUSED = "is a mount point, a link, or on another file system"
 
 
 @pytest.fixture
@@ -44,15 +42,6 @@ def run(logs: Path, output: Path) -> Finished:
     return command("run", "--input", logs, "--output", output)
 
 
-def published(output: Path) -> dict[str, Counter[tuple[Any, ...]]]:
-    return {name: row_counts(output, name) for name in CONTRACT}
-
-
-def assert_refused(done: Finished, folder: Path) -> None:
-    assert (done.status, done.out, len(done.err.splitlines())) == (1, "", 1)
-    assert f"'{folder}' is a mount point, a link, or on another file system" in done.err
-
-
 @pytest.mark.parametrize("kind", ["another volume", "the same volume"])
 @pytest.mark.parametrize(
     "place",
@@ -70,7 +59,7 @@ def test_mount_inside_the_output_is_refused(
     else:
         (tmp_path / "beside").mkdir()
         mount("--bind", tmp_path / "beside", target=output / place)
-    assert_refused(run(logs, output), output / place)
+    assert_refused(run(logs, output), output / place, REFUSED)
     assert not (output / "ledger.json").exists()
     assert not list(output.rglob("*.parquet"))
     assert not (output / ".staging").exists()
@@ -80,7 +69,7 @@ def test_link_to_another_folder_is_refused(logs: Path, output: Path, tmp_path: P
     (tmp_path / "elsewhere").mkdir()
     output.mkdir()
     (output / "user_conversion").symlink_to(tmp_path / "elsewhere")
-    assert_refused(run(logs, output), output / "user_conversion")
+    assert_refused(run(logs, output), output / "user_conversion", REFUSED)
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
@@ -89,7 +78,7 @@ def test_lower_layer_of_an_overlay_is_refused(
 ) -> None:
     """As in a container whose image has an output."""
     assert run(logs, output).status == 0
-    before = published(output)
+    before = everything(output)
     layers = tmp_path / "layers"
     mount("-t", "tmpfs", "tmpfs", target=layers)
     for name in ("upper", "work"):
@@ -98,8 +87,8 @@ def test_lower_layer_of_an_overlay_is_refused(
     layered = layers / "all"
     mount("-t", "overlay", "overlay", "-o", f"redirect_dir=off,{layout}", target=layered)
     write_log(logs.parent / "b.json", [registered(TIME, 2)])
-    assert_refused(run(logs.parent, layered), layered / "user_registration")
-    assert published(layered) == before
+    assert_refused(run(logs.parent, layered), layered / "user_registration", REFUSED)
+    assert everything(layered) == before
 
 
 def test_output_that_is_a_mount_is_published_to(logs: Path, output: Path, mount: Mount) -> None:

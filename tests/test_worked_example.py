@@ -8,22 +8,12 @@ from pathlib import Path
 import pytest
 from support.datasets import read_dataset
 from support.engines import EngineUnderTest
-from support.logs import app_loaded, registered, write_log
-
-LOG = [
-    registered("2020-11-02T06:21:14Z", 1),
-    registered("2020-11-02T07:00:14Z", 2),
-    registered("2020-11-03T07:00:14Z", 3),
-    app_loaded("2020-11-03T06:24:42Z", 1),
-    app_loaded("2020-11-11T10:13:42Z", 2),
-    app_loaded("2020-11-12T11:08:42Z", 2),
-    app_loaded("2020-11-17T11:08:42Z", 3),
-]
+from support.logs import WORKED_EXAMPLE, write_log
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    return write_log(tmp_path / "dataset.json", LOG)
+    return write_log(tmp_path / "dataset.json", WORKED_EXAMPLE)
 
 
 @pytest.mark.parametrize(

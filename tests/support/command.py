@@ -30,6 +30,16 @@ class Finished:
         return json.loads(self.out)
 
 
+def assert_refused(done: Finished, *named: object, status: int = 1) -> None:
+    """Nothing on standard output, and one sentence that names what is at fault."""
+    assert (done.status, done.out) == (status, ""), (done.out, done.err)
+    (sentence,) = done.err.splitlines()
+    assert sentence.startswith("user-conversion: ")
+    assert sentence.endswith((".", "!", "?"))
+    for what in named:
+        assert str(what) in sentence
+
+
 def command(*arguments: object) -> Finished:
     """Run `user-conversion` in this process."""
     out, err, status = io.StringIO(), io.StringIO(), 0

@@ -60,6 +60,22 @@ def read_dataset(output: Path, name: str, *attributes: str) -> list[Row]:
     return [Row(**row) for row in _rows(output, name, attributes)]
 
 
+def users(output: Path) -> list[int]:
+    """The ids of all published registrations, in order."""
+    return sorted(row.initiator_id for row in read_dataset(output, "user_registration"))
+
+
+def everything(output: Path) -> dict[str, Counter[tuple[Any, ...]]]:
+    """All datasets as multisets of rows."""
+    return {name: row_counts(output, name) for name in CONTRACT}
+
+
+def contents(output: Path) -> dict[Path, bytes]:
+    """Every file but the lock, to the byte."""
+    files = (path for path in output.rglob("*") if path.is_file() and path.name != ".lock")
+    return {path: path.read_bytes() for path in files}
+
+
 def row_counts(
     output: Path, name: str, *attributes: str, ids: pa.DataType = ID
 ) -> Counter[tuple[Any, ...]]:

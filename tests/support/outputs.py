@@ -7,22 +7,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from support.command import Finished, command
-from support.logs import app_loaded, registered, write_log
+from support.logs import write_log
 from user_conversion import outputs
 from user_conversion.jobs.report import last_record
 
 SAMPLE = Path(__file__).parents[2] / "data-input" / "dataset.json"
-
-# The worked example of the brief: three users, one converted.
-WORKED_EXAMPLE = [
-    registered("2020-11-02T06:21:14Z", 1, "invite"),
-    registered("2020-11-02T07:00:14Z", 2, "invite"),
-    registered("2020-11-03T07:00:14Z", 3),
-    app_loaded("2020-11-03T06:24:42Z", 1),
-    app_loaded("2020-11-11T10:13:42Z", 2),
-    app_loaded("2020-11-12T11:08:42Z", 2),
-    app_loaded("2020-11-17T11:08:42Z", 3),
-]
 
 
 class Page(HTMLParser):
