@@ -2,45 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
 import pytest
 from support.oracle import APP_LOADED, DEFINITIONS, REGISTERED, WEEK, Event, measure
 from support.strategies import AROUND_A_BORDER
-from support.warehouses import WAREHOUSES, ZONES, Rows, Warehouse
+from support.warehouses import WAREHOUSES, ZONES, Rows, Warehouse, spark
 
 from user_conversion.metric.warehouse.query import warehouse_query
 from user_conversion.rules.definitions import definition
-from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.log_format import LogFormat, log_format
 
-COLUMNS = ("event", "timestamp", "initiator_id", "channel")
+# One process starts the servers.
+pytestmark = pytest.mark.xdist_group("warehouses")
+
+COLUMNS = {"event": str, "timestamp": datetime, "initiator_id": int, "channel": str}
+TEXT_IDS = COLUMNS | {"initiator_id": str}
 # Mondays around the turn of a year, a leap day, and changes of clocks.
 MONDAYS = [
-    date(year, month, day)
-    for year, month, day in (
-        *((2015, 12, 28), (2018, 12, 24), (2020, 12, 28), (2024, 12, 30), (2009, 12, 28)),
-        *((2020, 2, 24), (2020, 3, 23), (2020, 10, 19), (2020, 11, 2)),
-    )
+    *(date(2009, 12, 28), date(2015, 12, 28), date(2018, 12, 24), date(2020, 12, 28)),
+    *(date(2024, 12, 30), date(2020, 2, 24), date(2020, 3, 23), date(2020, 10, 19)),
 ]
+# Quotes of every kind, escapes, statements, comments, reserved words.
+ODD = (
+    "it's",
+    "C:\\new",
+    "\\' OR 1 = 1 --",
+    "'; DROP TABLE events; --",
+    "`select`",
+    "$x{{y}}",
+    "Zoë",
+)
 
 
-@pytest.fixture(params=WAREHOUSES, scope="module")
+@pytest.fixture(
+    params=[*WAREHOUSES, pytest.param("spark", marks=pytest.mark.spark)], scope="module"
+)
 def warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
-    with WAREHOUSES[request.param]() as opened:
-        yield opened
+    if request.param == "spark":
+        opened = spark(request.getfixturevalue("spark_session"))
+    else:
+        opened = WAREHOUSES[request.param]()
+    with opened as found:
+        yield found
 
 
-def query(
-    warehouse: Warehouse, definition_name: str = "next-week", zone: str = "UTC", **more: Any
-) -> str:
+def query(warehouse: Warehouse, name: str = "next-week", zone: str = "UTC", **more: Any) -> str:
     form = more.pop("log_format", LogFormat())
-    return warehouse_query(warehouse.dialect, form, definition(definition_name), zone, **more)
+    return warehouse_query(warehouse.dialect, form, definition(name), zone, **more)
 
 
-def expected(events: list[Event], definition_name: Any, zone: str) -> Rows:
+def rows_of(events: Iterable[Event]) -> list[tuple[object, ...]]:
+    return [(event.kind, event.time, event.initiator_id, event.channel) for event in events]
+
+
+def expected(events: Sequence[Event], definition_name: Any, zone: str) -> Rows:
     """The rows of the query; gaps are not seen there."""
     return [
         (
@@ -63,7 +83,7 @@ def random_log(random: Random) -> list[Event]:
             random.choice((REGISTERED, APP_LOADED)),
             monday
             + random.choice((0, 0, 1, 1, 2, 3)) * WEEK
-            + random.choice((0, 0, -5.75, -1, 7, 8)) * WEEK / 168
+            + random.choice((0, 0, -5.75, -1, 7, 8)) * timedelta(hours=1)
             + random.choice(AROUND_A_BORDER),
             random.choice(users),
             random.choice((None, "ads", "Ads", "invite")),
@@ -77,9 +97,133 @@ def test_random_logs_are_judged_as_the_definition_says(warehouse: Warehouse) -> 
     zones = ZONES if warehouse.has_zones else ZONES[:1]
     queries = {zone: [query(warehouse, name, zone) for name in DEFINITIONS] for zone in zones}
     script, wanted = [], []
-    for number in range(200):
+    for number in range(warehouse.logs):
         events, zone = random_log(random), zones[number % len(zones)]
-        script += [*warehouse.table("events", COLUMNS, events), *queries[zone]]
+        script += [*warehouse.table("events", COLUMNS, rows_of(events)), *queries[zone]]
         wanted += [expected(events, name, zone) for name in DEFINITIONS]
     for number, (rows, right) in enumerate(zip(warehouse.run(script), wanted, strict=True)):
         assert rows == right, f"log {number // 3}"
+
+
+WORKED_EXAMPLE = [
+    ("registered", "2020-11-02T06:21:14Z", 1, "ads"),
+    ("registered", "2020-11-02T07:00:14Z", 2, None),
+    ("registered", "2020-11-03T07:00:14Z", 3, "ads"),
+    ("app_loaded", "2020-11-03T06:24:42Z", 1, None),
+    ("app_loaded", "2020-11-11T10:13:42Z", 2, None),
+    ("app_loaded", "2020-11-12T11:08:42Z", 2, None),
+    ("app_loaded", "2020-11-17T11:08:42Z", 3, None),
+]
+
+
+def example(*more: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    return [
+        (event, datetime.fromisoformat(time), *others)
+        for event, time, *others in (*WORKED_EXAMPLE, *more)
+    ]
+
+
+def test_segments_are_those_of_the_registration(warehouse: Warehouse) -> None:
+    # The second registration of 3 is a duplicate; of two at one moment the first text is used.
+    rows = example(
+        ("registered", "2020-11-10T00:00:00Z", 3, "mail"),
+        *(("registered", "2020-11-09T00:00:00Z", 4, channel) for channel in (None, "b", "a")),
+    )
+    script = [*warehouse.table("events", COLUMNS, rows), query(warehouse, by="channel")]
+    assert set(warehouse.run(script)[0]) == {
+        ("2020-45", "ads", "2", "0", "0", "1"),
+        ("2020-45", None, "1", "1", "100", "1"),
+        ("2020-46", "a", "1", "0", "0", "0"),
+    }
+
+
+def test_since_leaves_out_weeks_and_changes_no_other(warehouse: Warehouse) -> None:
+    random = Random(7)
+    since = date(2020, 11, 9)
+    events = [
+        Event(
+            random.choice((REGISTERED, APP_LOADED)),
+            datetime(2020, 11, 1, tzinfo=UTC) + random.randint(0, 30 * 24) * timedelta(hours=1),
+            random.randint(1, 40),
+        )
+        for _ in range(200)
+    ]
+    script = warehouse.table("events", COLUMNS, rows_of(events))
+    for name in DEFINITIONS:
+        script += [query(warehouse, name), query(warehouse, name, since=since)]
+    found = warehouse.run(script)
+    for every, some in zip(found[::2], found[1::2], strict=True):
+        assert 0 < len(some) < len(every)
+        assert some == [row for row in every if row[0] >= "2020-46"]  # type: ignore[operator]
+
+
+def test_an_event_of_the_future_does_not_complete_a_week(warehouse: Warehouse) -> None:
+    now = datetime.now(UTC)
+    rows = [("registered", now, 1, None), ("app_loaded", now + 60 * timedelta(days=1), 1, None)]
+    script = [*warehouse.table("events", COLUMNS, rows), query(warehouse, "same-week")]
+    assert [row[4] for row in warehouse.run(script)[0]] == ["0"]
+
+
+def test_two_tables_have_no_column_of_names(warehouse: Warehouse) -> None:
+    columns = {"at": datetime, "who": int}
+    script = [
+        *warehouse.table("signups", columns, [r[1:3] for r in example() if r[0] == "registered"]),
+        *warehouse.table("loads", columns, [r[1:3] for r in example() if r[0] != "registered"]),
+        query(
+            warehouse,
+            log_format=log_format(fields={"timestamp": "at", "initiator_id": "who"}),
+            tables=["registered=signups", "app_loaded=loads"],
+        ),
+    ]
+    # The latest load is on the Tuesday after the window.
+    assert warehouse.run(script) == [[("2020-45", "3", "1", "33", "1")]]
+
+
+def test_texts_are_equal_only_if_all_characters_are(warehouse: Warehouse) -> None:
+    """Whatever the server's collation is. Texts that stand for no user are left out."""
+    nobody = ("", "null", "NULL", "None", "undefined", "nan", "\\N", None)
+    nobody += ("00000000-0000-0000-0000-000000000000",)
+    users = ("ann", "Ann", "ANN", "none", "Zoë", "Zoe", "it's", "C:\\new")
+    time = datetime(2020, 11, 2, tzinfo=UTC)
+    rows = [("registered", time, user, None) for user in (*users, *nobody)]
+    rows += [("Registered", time, "other", None), ("app_loaded", time + WEEK, "Ann", None)]
+    script = warehouse.table("events", TEXT_IDS, rows)
+    script += [query(warehouse, log_format=LogFormat(ids="text"))]
+    assert warehouse.run(script) == [[("2020-45", str(len(users)), "1", "13", "0")]]
+
+
+def test_names_and_values_are_quoted(warehouse: Warehouse) -> None:
+    """Nothing in a log format, a table's name or a field can end a text or a name."""
+    time = datetime(2020, 11, 2, tzinfo=UTC)
+    fields = {"event": "order", "timestamp": "from", "initiator_id": "it's; \\ `id`"}
+    columns = {"order": str, "from": datetime, "it's; \\ `id`": int, "group by": str, "sel\\'": str}
+    form = log_format(None, ODD, "app_loaded", fields | {"plan": '"group by"'})
+    names = [(odd, time, number, odd, "'\\") for number, odd in enumerate(ODD)]
+    others = [(odd, time, 100 + number, odd, "no") for number, odd in enumerate(ODD)]
+    conditions = {REGISTERED: {("sel\\'",): ("'\\",)}}
+    form = LogFormat("odd", "integer", form.events, form.fields, conditions)
+    table = "ta'ble; \\ --"
+    script = warehouse.table(table, columns, [*names, *others])
+    script += [query(warehouse, log_format=form, tables=[table], by="plan")]
+    found = warehouse.run(script)[0]
+    assert Counter(row[1] for row in found) == Counter(ODD)
+    assert {row[2:] for row in found} == {("1", "0", "0", "0")}
+
+
+def test_fields_inside_json_are_read(warehouse: Warehouse) -> None:
+    time = datetime(2020, 11, 2, tzinfo=UTC)
+    payload = '{"user": {"$id": "u1", "it\'s": [null, {"from": "ads"}]}, "app": {"name": "shop"}}'
+    other = payload.replace("shop", "blog").replace("u1", "u2")
+    fields = {"initiator_id": "payload.user.$id", "channel": "payload.user.it's[1].from"}
+    if warehouse.dialect == "spark":
+        payload, other = (text.replace("it's", "its") for text in (payload, other))
+        fields["channel"] = fields["channel"].replace("'", "")
+    form = log_format(None, (), (), fields)
+    where = {REGISTERED: {("payload", "app", "name"): ("shop", "store")}}
+    form = LogFormat("json", "text", form.events, form.fields, where)
+    columns = {"event": str, "timestamp": datetime, "payload": str}
+    rows = [("registered", time, text) for text in (payload, other)]
+    rows += [("app_loaded", time + WEEK, payload)]
+    script = [*warehouse.table("events", columns, rows)]
+    script += [query(warehouse, log_format=form, by="channel")]
+    assert warehouse.run(script) == [[("2020-45", "ads", "1", "1", "100", "0")]]

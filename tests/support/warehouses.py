@@ -12,16 +12,15 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.oracle import Event
 from support.processes import wait_until
 
 Rows = list[tuple[str | None, ...]]
@@ -31,36 +30,49 @@ END = "end of an answer"
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A dialect of `user-conversion sql`, the types of its columns, and how it runs a script."""
+    """A dialect of `user-conversion sql`, and how it runs a script and writes a table.
+
+    `types` are those of columns of texts, times and ids.
+    """
 
     dialect: str
     run: Callable[[Sequence[str]], list[Rows]]
-    types: tuple[str, str, str] = ("TEXT", "TIMESTAMP", "BIGINT")
+    types: Mapping[type, str] = field(
+        default_factory=lambda: {str: "TEXT", datetime: "TIMESTAMP", int: "BIGINT"}
+    )
     time: str = "'{:%Y-%m-%d %H:%M:%S.%f}'"
+    quote: str = '"'
+    backslash: str = "\\"
+    apostrophe: str = "''"
     table_end: str = ""
+    logs: int = 200
 
     @property
     def has_zones(self) -> bool:
         return self.dialect != "sqlite"
 
-    def table(self, name: str, columns: Sequence[str], events: Iterable[Event]) -> list[str]:
-        """Statements that make a table of events: their kind, time, id and channel."""
-        text, time, number = self.types
-        pairs = zip(columns, (text, time, number, text), strict=True)
-        rows = ", ".join(
-            f"('{event.kind}', {self.time.format(event.time.astimezone(UTC))}, "
-            f"{event.initiator_id}, {quoted(event.channel)})"
-            for event in events
-        )
+    def table(
+        self, name: str, columns: Mapping[str, type], rows: Iterable[Sequence[object]]
+    ) -> list[str]:
+        """Statements that make a table."""
+        pairs = [f"{self.name(each)} {self.types[kind]}" for each, kind in columns.items()]
+        values = (f"({', '.join(map(self.value, row))})" for row in rows)
         return [
-            f"DROP TABLE IF EXISTS {name}",
-            f"CREATE TABLE {name} ({', '.join(map(' '.join, pairs))}){self.table_end}",
-            f"INSERT INTO {name} VALUES {rows}",
+            f"DROP TABLE IF EXISTS {self.name(name)}",
+            f"CREATE TABLE {self.name(name)} ({', '.join(pairs)}){self.table_end}",
+            f"INSERT INTO {self.name(name)} VALUES {', '.join(values)}",
         ]
 
+    def name(self, name: str) -> str:
+        escaped = name.replace("\\", self.backslash) if self.dialect == "clickhouse" else name
+        return self.quote + escaped.replace(self.quote, self.quote * 2) + self.quote
 
-def quoted(text: str | None) -> str:
-    return "NULL" if text is None else "'" + text.replace("'", "''") + "'"
+    def value(self, value: object) -> str:
+        if isinstance(value, datetime):
+            return self.time.format(value.astimezone(UTC))
+        if isinstance(value, str):
+            return "'" + value.replace("\\", self.backslash).replace("'", self.apostrophe) + "'"
+        return "NULL" if value is None else str(value)
 
 
 def is_query(statement: str) -> bool:
@@ -113,8 +125,8 @@ def sqlite_library() -> Iterator[Warehouse]:
     yield Warehouse(
         "sqlite",
         lambda script: answers(script, connection.execute),
-        ("TEXT", "TEXT", "INTEGER"),
-        "'{:%Y-%m-%dT%H:%M:%S.%fZ}'",
+        {str: "TEXT", datetime: "TEXT", int: "INTEGER"},
+        time="'{:%Y-%m-%dT%H:%M:%S.%fZ}'",
     )
     connection.close()
 
@@ -134,7 +146,9 @@ def clickhouse_library() -> Iterator[Warehouse]:
     yield Warehouse(
         "clickhouse",
         lambda script: answers(script, execute),
-        ("Nullable(String)", "DateTime64(6, 'UTC')", "Int64"),
+        {str: "Nullable(String)", datetime: "DateTime64(6, 'UTC')", int: "Int64"},
+        quote="`",
+        backslash=r"\\",
         table_end=" ENGINE = Memory",
     )
     session.close()
@@ -191,7 +205,14 @@ def mariadb_server() -> Iterator[Warehouse]:
         quietly(*as_user, install, *data, *options)
         words = [server, *data, f"--socket={folder}/socket", "--skip-networking"]
         words += [f"--pid-file={folder}/pid", "--default-time-zone=-05:00"]
-        sql = [client, "--no-defaults", f"--socket={folder}/socket", "--user=root", "--batch"]
+        sql = [
+            client,
+            "--no-defaults",
+            f"--socket={folder}/socket",
+            "--user=root",
+            "--batch",
+            "--raw",
+        ]
         sql += ["--skip-column-names", "--default-character-set=utf8mb4"]
         with running([*as_user, *words], [*sql, "--execute=SELECT 1"]):
             for zone in ZONES:
@@ -203,7 +224,9 @@ def mariadb_server() -> Iterator[Warehouse]:
                 lambda script: by_client(
                     script, [*sql, "test"], delimiter="\t", quoting=csv.QUOTE_NONE
                 ),
-                ("VARCHAR(200)", "DATETIME(6)", "BIGINT"),
+                {str: "VARCHAR(200)", datetime: "DATETIME(6)", int: "BIGINT"},
+                quote="`",
+                backslash=r"\\",
             )
 
 
@@ -223,6 +246,39 @@ def running(server: Sequence[str], ping: Sequence[str]) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(60)
+
+
+class SparkViews(Warehouse):
+    """Spark keeps the tables in memory, as views."""
+
+    def table(
+        self, name: str, columns: Mapping[str, type], rows: Iterable[Sequence[object]]
+    ) -> list[str]:
+        named = ", ".join(map(self.name, columns))
+        cast = (
+            f"CAST({self.name(each)} AS {self.types[kind]}) AS {self.name(each)}"
+            for each, kind in columns.items()
+        )
+        values = ", ".join(f"({', '.join(map(self.value, row))})" for row in rows)
+        view = f"SELECT {', '.join(cast)} FROM VALUES {values} AS t({named})"
+        return [f"CREATE OR REPLACE TEMP VIEW {self.name(name)} AS {view}"]
+
+
+@contextmanager
+def spark(session: Any) -> Iterator[Warehouse]:
+    zone = session.conf.get("spark.sql.session.timeZone")
+    session.conf.set("spark.sql.session.timeZone", "America/New_York")
+    yield SparkViews(
+        "spark",
+        lambda script: answers(script, lambda sql: session.sql(sql).collect()),
+        {str: "STRING", datetime: "TIMESTAMP", int: "BIGINT"},
+        time="TIMESTAMP '{:%Y-%m-%d %H:%M:%S.%f}Z'",
+        quote="`",
+        backslash=r"\\",
+        apostrophe=r"\'",
+        logs=4,
+    )
+    session.conf.set("spark.sql.session.timeZone", zone)
 
 
 WAREHOUSES = {

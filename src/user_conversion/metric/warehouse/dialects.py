@@ -36,8 +36,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     monday, plus, label: of a date, its Monday, a later day, its ISO week.
     divide, earlier: the quotient as an integer, the smaller of two values.
     text, exact: a column as a string; as one that is equal only if all characters are.
-    json: the string at a path. json_key, first_index, json_arrays, json_unsafe: a key in {path},
-        the first index of an array, whether there are indices, characters that keys cannot have.
+    json: the string at a path. json_key, first_index, json_indices, json_unsafe: a key in {path},
+        the first index of an array, how indices are written, characters that keys cannot have.
     struct, parameter, wildcard: whether a.b leads into a struct, the value of a key {key} in a
         list of keys and values, the column that has what * stands for in a table's name.
     timestamp, date: literals. tail: the end of the query.
@@ -68,7 +68,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     json: str
     json_key: str = '."{}"'
     json_unsafe: str = "\\"
-    json_arrays: bool = True
+    json_indices: Literal["number", "text", "none"] = "number"
     first_index: int = 0
     struct: bool = False
     parameter: str | None = None
@@ -102,7 +102,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         keys = [step for step in steps if isinstance(step, str)]
         is_path = "{path}" in self.json
         if (is_path and {*"".join(keys)} & {*self.json_unsafe}) or (
-            len(keys) < len(steps) and not self.json_arrays
+            len(keys) < len(steps) and self.json_indices == "none"
         ):
             raise SettingsError(
                 f"{self.title} cannot read the path {path_text(steps)} of a JSON column: make a "
@@ -110,7 +110,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             )
         path = (f"[{s}]" if isinstance(s, int) else self.json_key.format(s) for s in steps)
         written = [
-            str(step + self.first_index) if isinstance(step, int) else self.literal(step)
+            str(step + self.first_index)
+            if isinstance(step, int) and self.json_indices == "number"
+            else self.literal(str(step))
             for step in steps
         ]
         return self.json.format(

@@ -50,6 +50,11 @@ def warehouse_query(
     """
     check_segment(by)
     time_zone(timezone)
+    if log_format.timezone != "UTC":
+        raise SettingsError(
+            f"The query reads timestamps without a zone as UTC, the log format as "
+            f"{log_format.timezone}: make a view with times in UTC."
+        )
     days = Since.on(since) if since else None
     sources = Sources(dialect(dialect_name), log_format, by, days)
     tables_of = named_tables(log_format, tables)

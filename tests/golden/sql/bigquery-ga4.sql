@@ -1,0 +1,113 @@
+-- Weekly user conversion for BigQuery (not run here, only parsed by the tests of user-conversion).
+-- Definition same-week: first load in the registration week itself.
+-- Weeks from Monday to Sunday in Europe/Berlin. Timestamps without a zone are UTC.
+-- Weeks that begin on 2024-12-30 or later. Earlier loads are not read.
+-- Earlier registrations are, as the first one counts, unless each day has a table.
+WITH registered_events AS (
+  SELECT
+    CAST(e.`user_id` AS STRING) AS user_id,
+    TIMESTAMP_MICROS(e.`event_timestamp`) AS happened_at,
+    DATE(TIMESTAMP_MICROS(e.`event_timestamp`), 'Europe/Berlin') AS local_day,
+    (
+      SELECT COALESCE(p.value.string_value, CAST(p.value.int_value AS STRING))
+      FROM UNNEST(e.`event_params`) AS p
+      WHERE p.key = 'plan'
+    ) AS segment
+  FROM `my-project.analytics_123456.events_*` AS e
+  WHERE e.`event_name` IN ('sign_up')
+    AND CAST(e.`user_id` AS STRING) NOT IN ('', 'null', 'NULL', 'None', 'undefined', 'nan', '\\N', '00000000-0000-0000-0000-000000000000')
+    AND _TABLE_SUFFIX NOT LIKE 'intraday%'
+    AND _TABLE_SUFFIX >= '20241228'
+),
+
+app_loaded_events AS (
+  SELECT
+    CAST(e.`user_id` AS STRING) AS user_id,
+    TIMESTAMP_MICROS(e.`event_timestamp`) AS happened_at,
+    DATE(TIMESTAMP_MICROS(e.`event_timestamp`), 'Europe/Berlin') AS local_day
+  FROM `my-project.analytics_123456.events_*` AS e
+  WHERE e.`event_name` IN ('session_start')
+    AND CAST(e.`user_id` AS STRING) NOT IN ('', 'null', 'NULL', 'None', 'undefined', 'nan', '\\N', '00000000-0000-0000-0000-000000000000')
+    AND _TABLE_SUFFIX NOT LIKE 'intraday%'
+    AND _TABLE_SUFFIX >= '20241228'
+),
+
+-- One row per registered user: the earliest registration, and the Monday of its week.
+registrations AS (
+  SELECT
+    user_id,
+    MIN(happened_at) AS registered_at,
+    DATE_TRUNC(MIN(local_day), ISOWEEK) AS week_start
+  FROM registered_events
+  GROUP BY user_id
+),
+
+-- One row per registered user: the segment of that registration.
+segments AS (
+  SELECT
+    registrations.user_id AS user_id,
+    MIN(registered_events.segment) AS segment
+  FROM registrations
+  INNER JOIN registered_events
+    ON registered_events.user_id = registrations.user_id
+    AND registered_events.happened_at = registrations.registered_at
+  GROUP BY registrations.user_id
+),
+
+-- One row per registered user who came back: the Monday of the week of the first load.
+first_loads AS (
+  SELECT
+    registrations.user_id AS user_id,
+    registrations.week_start AS week_start,
+    DATE_TRUNC(MIN(app_loaded_events.local_day), ISOWEEK) AS first_load_week_start
+  FROM registrations
+  INNER JOIN app_loaded_events ON app_loaded_events.user_id = registrations.user_id
+  WHERE app_loaded_events.happened_at >= registrations.registered_at
+  GROUP BY registrations.user_id, registrations.week_start
+),
+
+-- One row per converted user.
+converted_users AS (
+  SELECT user_id
+  FROM first_loads
+  WHERE first_load_week_start = week_start
+),
+
+-- One row per registration week and segment.
+weeks AS (
+  SELECT
+    registrations.week_start AS week_start,
+    segments.segment AS segment,
+    COUNT(*) AS total_registered,
+    COUNT(converted_users.user_id) AS total_converted
+  FROM registrations
+  INNER JOIN segments ON segments.user_id = registrations.user_id
+  LEFT JOIN converted_users ON converted_users.user_id = registrations.user_id
+  GROUP BY registrations.week_start, segments.segment
+),
+
+days AS (
+  SELECT local_day FROM registered_events
+  UNION ALL
+  SELECT local_day FROM app_loaded_events
+),
+
+-- One row: the day of the latest event, which may not be over. If that is in the future, today.
+latest AS (
+  SELECT LEAST(MAX(local_day), DATE(CURRENT_TIMESTAMP(), 'Europe/Berlin')) AS local_day
+  FROM days
+)
+
+SELECT
+  FORMAT_DATE('%G-%V', weeks.week_start) AS registration_week,
+  weeks.segment AS segment,
+  weeks.total_registered AS total_registered,
+  weeks.total_converted AS total_converted,
+  -- Whole percent, rounded half up.
+  DIV(200 * weeks.total_converted + weeks.total_registered, 2 * weeks.total_registered) AS conversion_rate,
+  -- 1 if the last day on which a user can convert is over. Missing days in the log are not noticed.
+  CASE WHEN DATE_ADD(weeks.week_start, INTERVAL 6 DAY) < latest.local_day THEN 1 ELSE 0 END AS is_complete
+FROM weeks
+CROSS JOIN latest
+WHERE weeks.week_start >= DATE '2024-12-30'
+ORDER BY weeks.week_start, weeks.segment

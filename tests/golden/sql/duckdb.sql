@@ -1,0 +1,102 @@
+-- Weekly user conversion for DuckDB (run by the tests of user-conversion).
+-- Definition next-week: first load in the calendar week directly after the registration week.
+-- Weeks from Monday to Sunday in Europe/Berlin. Timestamps without a zone are UTC.
+WITH registered_events AS (
+  SELECT
+    JSON_EXTRACT_STRING(e."payload", '$."user"."id"') AS user_id,
+    TO_TIMESTAMP(EPOCH_US(e."timestamp") / 1000000.0) AS happened_at,
+    CAST(TO_TIMESTAMP(EPOCH_US(e."timestamp") / 1000000.0) AT TIME ZONE 'Europe/Berlin' AS DATE) AS local_day,
+    JSON_EXTRACT_STRING(e."payload", '$."source"') AS segment
+  FROM "events" AS e
+  WHERE e."event" IN ('registered')
+    AND JSON_EXTRACT_STRING(e."payload", '$."user"."id"') NOT IN ('', 'null', 'NULL', 'None', 'undefined', 'nan', '\N', '00000000-0000-0000-0000-000000000000')
+),
+
+app_loaded_events AS (
+  SELECT
+    JSON_EXTRACT_STRING(e."payload", '$."user"."id"') AS user_id,
+    TO_TIMESTAMP(EPOCH_US(e."timestamp") / 1000000.0) AS happened_at,
+    CAST(TO_TIMESTAMP(EPOCH_US(e."timestamp") / 1000000.0) AT TIME ZONE 'Europe/Berlin' AS DATE) AS local_day
+  FROM "events" AS e
+  WHERE e."event" IN ('app_loaded')
+    AND JSON_EXTRACT_STRING(e."payload", '$."user"."id"') NOT IN ('', 'null', 'NULL', 'None', 'undefined', 'nan', '\N', '00000000-0000-0000-0000-000000000000')
+),
+
+-- One row per registered user: the earliest registration, and the Monday of its week.
+registrations AS (
+  SELECT
+    user_id,
+    MIN(happened_at) AS registered_at,
+    CAST(DATE_TRUNC('week', MIN(local_day)) AS DATE) AS week_start
+  FROM registered_events
+  GROUP BY user_id
+),
+
+-- One row per registered user: the segment of that registration.
+segments AS (
+  SELECT
+    registrations.user_id AS user_id,
+    MIN(registered_events.segment) AS segment
+  FROM registrations
+  INNER JOIN registered_events
+    ON registered_events.user_id = registrations.user_id
+    AND registered_events.happened_at = registrations.registered_at
+  GROUP BY registrations.user_id
+),
+
+-- One row per registered user who came back: the Monday of the week of the first load.
+first_loads AS (
+  SELECT
+    registrations.user_id AS user_id,
+    registrations.week_start AS week_start,
+    CAST(DATE_TRUNC('week', MIN(app_loaded_events.local_day)) AS DATE) AS first_load_week_start
+  FROM registrations
+  INNER JOIN app_loaded_events ON app_loaded_events.user_id = registrations.user_id
+  WHERE app_loaded_events.happened_at >= registrations.registered_at
+  GROUP BY registrations.user_id, registrations.week_start
+),
+
+-- One row per converted user.
+converted_users AS (
+  SELECT user_id
+  FROM first_loads
+  WHERE first_load_week_start = week_start + 7
+),
+
+-- One row per registration week and segment.
+weeks AS (
+  SELECT
+    registrations.week_start AS week_start,
+    segments.segment AS segment,
+    COUNT(*) AS total_registered,
+    COUNT(converted_users.user_id) AS total_converted
+  FROM registrations
+  INNER JOIN segments ON segments.user_id = registrations.user_id
+  LEFT JOIN converted_users ON converted_users.user_id = registrations.user_id
+  GROUP BY registrations.week_start, segments.segment
+),
+
+days AS (
+  SELECT local_day FROM registered_events
+  UNION ALL
+  SELECT local_day FROM app_loaded_events
+),
+
+-- One row: the day of the latest event, which may not be over. If that is in the future, today.
+latest AS (
+  SELECT LEAST(MAX(local_day), CAST(CURRENT_TIMESTAMP AT TIME ZONE 'Europe/Berlin' AS DATE)) AS local_day
+  FROM days
+)
+
+SELECT
+  STRFTIME(weeks.week_start, '%G-%V') AS registration_week,
+  weeks.segment AS segment,
+  weeks.total_registered AS total_registered,
+  weeks.total_converted AS total_converted,
+  -- Whole percent, rounded half up.
+  (200 * weeks.total_converted + weeks.total_registered) // (2 * weeks.total_registered) AS conversion_rate,
+  -- 1 if the last day on which a user can convert is over. Missing days in the log are not noticed.
+  CASE WHEN weeks.week_start + 13 < latest.local_day THEN 1 ELSE 0 END AS is_complete
+FROM weeks
+CROSS JOIN latest
+ORDER BY weeks.week_start, weeks.segment
