@@ -32,7 +32,6 @@ from user_conversion.inputs.lines import (
     count_lines,
     has_more_lines,
     line_batches,
-    longest_line,
 )
 from user_conversion.inputs.preparation import require_logs
 from user_conversion.rules.errors import InputError, OutputError
@@ -605,7 +604,6 @@ def test_lines_of_a_file(tmp_path: Path, compress: Any) -> None:
         filled = sum(1 for line in read if line)
         more = [n for n in range(filled + 2) if has_more_lines(line_file(path), n)]
         assert more == list(range(filled))
-        assert longest_line(line_file(path)) == max(map(len, content.split(b"\n")))
 
 
 def test_members_and_frames_and_padding(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_portions_give_the_same_files(
 
 @pytest.mark.parametrize("size", ["3", "2 apples", "80%"])
 def test_impossible_memory_limit_is_wrong_usage(tmp_path: Path, log: Path, size: str) -> None:
-    done = command("run", "--input", log, "--output", tmp_path / "o", "--memory-limit", size)
+    done = command("run", "--input", log, "--output", tmp_path / "o", f"--memory-limit={size}")
     assert (done.status, done.out) == (2, "")
     assert "--memory-limit" in done.err and "2GiB" in done.err
 

@@ -1,13 +1,14 @@
-"""The protocol of an engine, and what an engine can do, as data."""
+"""What an engine is: its description as data, its methods, and what engines share."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.datasets import Columns, Dataset
@@ -21,16 +22,17 @@ if TYPE_CHECKING:
 class EngineDescription:
     """What an engine is called, where its class is, and what it can do.
 
-    `home` is `module:Class`. `compressions` are those of lines that it reads itself; other files
-    are decompressed first. `line_numbers` says whether rejected lines have their number.
-    `options` are the settings that only this engine has, each with the advice for users of others.
+    `home` is `module:Class`; `dialect` is the compiled SQL of the metric that it runs.
+    `compressions` are those of lines that it reads itself; other files are decompressed first.
+    `line_numbers` says whether rejected lines have their number. `options` are the settings that
+    only this engine has, each with the advice for users of other engines.
     """
 
     name: str
     home: str
     dialect: str
-    compressions: frozenset[str]
-    line_numbers: bool
+    compressions: frozenset[str] = frozenset()
+    line_numbers: bool = True
     options: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -48,12 +50,31 @@ class EngineOptions:
     verbose: bool = False
 
 
-class Engine(AbstractContextManager["Engine"], Protocol):
+class Engine(ABC):
     """Named tables and SQL over them. Instants are in UTC, whatever the machine's zone."""
 
-    name: str
-    dialect: str
+    quotation_mark: ClassVar[str] = '"'
 
+    @abstractmethod
+    def __init__(self, options: EngineOptions, scratch: Path | None = None) -> None:
+        """Start the engine; it keeps temporary files in the folder `scratch`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop the engine."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @abstractmethod
     def versions(self) -> dict[str, str]:
         """The versions of the software that computes, by name."""
 
@@ -63,10 +84,16 @@ class Engine(AbstractContextManager["Engine"], Protocol):
         """Read event logs into three tables, and count the lines.
 
         `new_user_registration` and `new_app_loaded` have the columns of the datasets, with
-        `time` in UTC; `new_rejected_events` has one row per rejected line. They stay until the
-        engine is closed. Events later than `latest` are rejected. Raises `InputError`.
+        `time` in UTC; `new_rejected_events` has one row per rejected line. They exist until the
+        engine is closed or reads again. Events later than `latest` are rejected. This method
+        parses line by line in Python; engines override it with something faster. Raises
+        `InputError`.
         """
+        from user_conversion.engines.lines import read_files
 
+        return read_files(self, files, log_format, latest)
+
+    @abstractmethod
     def read_parquet(self, table: str, columns: Columns, files: Sequence[Path]) -> None:
         """Name the rows of Parquet files as a table.
 
@@ -74,26 +101,34 @@ class Engine(AbstractContextManager["Engine"], Protocol):
         these columns.
         """
 
+    @abstractmethod
     def create_table(self, table: str, columns: Columns, rows: Iterable[Sequence[Any]]) -> None:
-        """Create a small table from rows in memory."""
+        """Create a small table from rows in memory, or replace it."""
 
+    @abstractmethod
     def materialize(self, table: str, sql: str) -> None:
         """Compute a query once and keep its result as a table."""
 
+    @abstractmethod
     def create_view(self, table: str, sql: str) -> None:
         """Name a query, to be computed where it is used."""
 
+    @abstractmethod
     def rows(self, sql: str) -> list[dict[str, Any]]:
         """The rows of a query with a small result. Timestamps have no zone and are in UTC."""
 
+    @abstractmethod
     def write(self, sql: str, dataset: Dataset, folder: Path) -> None:
         """Write a query's rows as Parquet files of a dataset, by partition, below a new folder.
 
         The query has the dataset's columns and, last, its partition column.
         """
 
-    def quoted(self, column: str) -> str:
-        """A column's name as an SQL identifier."""
-
+    @abstractmethod
     def struct(self, values: Mapping[str, str]) -> str:
         """An SQL expression for a struct of expressions by field name."""
+
+    def quoted(self, column: str) -> str:
+        """A column's name as an SQL identifier."""
+        mark = self.quotation_mark
+        return f"{mark}{column.replace(mark, mark * 2)}{mark}"

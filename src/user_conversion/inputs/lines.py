@@ -84,18 +84,6 @@ def lines_before(file: LineFile) -> int:
         return sum(chunk.count(b"\n") for chunk in bytes_between(stream, 0, start))
 
 
-def longest_line(file: LineFile) -> int:
-    """The length in bytes of the longest line."""
-    longest = 0
-    length = 0
-    for chunk in chunks(file):
-        first, *rest = chunk.split(b"\n")
-        length += len(first)
-        for part in rest:
-            longest, length = max(longest, length), len(part)
-    return max(longest, length)
-
-
 def line_batches(file: LineFile) -> Iterator[list[bytes]]:
     """The lines of a file in order, without their line feeds, many at a time."""
     parts: list[bytes] = []

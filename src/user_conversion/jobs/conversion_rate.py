@@ -21,6 +21,7 @@ from user_conversion.answer.results import (
     WeekResult,
     cohort_triangle,
 )
+from user_conversion.engines import engine_description
 from user_conversion.inputs.ledger import Ledger
 from user_conversion.jobs import forecasts
 from user_conversion.jobs.context import Context
@@ -82,6 +83,7 @@ class _Job:
         self.started = run.started
         self.publication = run.publication
         self.engine = run.engine
+        self.dialect = engine_description(run.settings.engine).dialect
         self.ledger = ledger
         self.just_split = just_split
         self.zone = time_zone(self.settings.timezone)
@@ -128,7 +130,7 @@ class _Job:
         return self.engine.rows(self._sql(statement))
 
     def _sql(self, statement: str) -> str:
-        return metric_sql(self.engine.dialect, statement)
+        return metric_sql(self.dialect, statement)
 
     def _read_events(self) -> int:
         """Name the events up to `--as-of` as tables; return the number of later events."""

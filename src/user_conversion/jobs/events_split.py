@@ -171,7 +171,7 @@ def _grown(prepared: Prepared) -> list[Path]:
 
 def _with_batch(run: Context, plan: _Plan, prepared: Prepared, counts: EventCounts) -> Ledger:
     """The ledger with the files of this run."""
-    batch = Batch(run.started, run.engine.name, tuple(prepared.inputs), counts)
+    batch = Batch(run.started, run.settings.engine, tuple(prepared.inputs), counts)
     continued = [each.known for each in plan.files.to_read if each.known]
     return plan.ledger.with_batch(batch, continued)
 

@@ -15,9 +15,8 @@ import duckdb
 
 from user_conversion.places.duckdb_text import first_line
 from user_conversion.rules.datasets import Columns
-from user_conversion.rules.errors import DatasetError
+from user_conversion.rules.errors import REBUILD, DatasetError
 
-ADVICE = "run events-split --full-refresh"
 TYPES = {"TIMESTAMP WITH TIME ZONE": "timestamp", "VARCHAR": "string"}
 SCHEMAS = """
     SELECT name, duckdb_type, min(file_name), count(*)
@@ -61,10 +60,10 @@ def _footers(
         return session.execute(sql, [paths]).fetchall()
     except duckdb.Error as error:
         reason = first_line(error)
-        raise DatasetError(f"The Parquet {of_what}cannot be read ({reason}); {ADVICE}.") from None
+        raise DatasetError(f"The Parquet {of_what}cannot be read ({reason}); {REBUILD}.") from None
 
 
 def _wrong(table: str, name: str, wanted: str, there: str) -> DatasetError:
     return DatasetError(
-        f"The Parquet of {table} must have a column {name} ({wanted}) but has {there}; {ADVICE}."
+        f"The Parquet of {table} must have a column {name} ({wanted}) but has {there}; {REBUILD}."
     )

@@ -9,7 +9,7 @@ from user_conversion.places.footers import row_counts
 from user_conversion.places.layout import parquet_files
 from user_conversion.places.publication import Publication
 from user_conversion.rules.datasets import Dataset
-from user_conversion.rules.errors import DatasetError
+from user_conversion.rules.errors import REBUILD, DatasetError
 
 # The number of rows by the name of the dataset and the value of the partition column, which is ""
 # in a dataset without partitions.
@@ -46,5 +46,5 @@ def require_rows(datasets: Iterable[Dataset], publication: Publication, publishe
                 raise DatasetError(
                     f"The dataset {name}{where} in '{publication.output}' has "
                     f"{there.get(value, 0):,} rows, but {right.get(value, 0):,} were published; "
-                    "rebuild with events-split --full-refresh."
+                    f"{REBUILD}."
                 )

@@ -23,6 +23,10 @@ class Status(IntEnum):
     INTERRUPTED = 130, "interrupted (Ctrl-C or SIGTERM); the previous output is unchanged"
 
 
+# What to do about published files that are damaged or not those of this version.
+REBUILD = "run events-split --full-refresh"
+
+
 class UserConversionError(Exception):
     """The run failed; the message says why and what to do about it."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from user_conversion.engines.base import EngineOptions
-from user_conversion.engines.duckdb.lines import LineReader
-from user_conversion.engines.duckdb.session import (
-    create_table,
-    duckdb_errors,
-    open_session,
-)
-from user_conversion.places.duckdb_text import literal
+from user_conversion.engines.base import Engine, EngineOptions
+from user_conversion.engines.duckdb.lines import LineReader, make_room
+from user_conversion.engines.duckdb.read_sql import has_columns
+from user_conversion.engines.duckdb.session import create_table, duckdb_errors, open_session
+from user_conversion.engines.lines import NewTables
+from user_conversion.places.duckdb_text import literal, path_literal
 from user_conversion.places.footers import require_columns
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.datasets import Columns, Dataset
@@ -30,21 +27,16 @@ ROWS_WRITTEN_AT_ONCE = 2_000_000
 PARQUET = "FORMAT parquet, COMPRESSION snappy"
 
 
-class DuckDBEngine:
+class DuckDBEngine(Engine):
     """See `base.Engine`."""
-
-    name = "duckdb"
-    dialect = "duckdb"
 
     def __init__(self, options: EngineOptions, scratch: Path | None = None) -> None:
         with duckdb_errors():
             self._connection = open_session(options.memory_limit, scratch)
         self._scratch = scratch
 
-    def __enter__(self) -> DuckDBEngine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """See `Engine.close`."""
         self._connection.close()
 
     def versions(self) -> dict[str, str]:
@@ -55,9 +47,14 @@ class DuckDBEngine:
         self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
     ) -> EventCounts:
         """See `Engine.read_events`."""
-        reader = LineReader(self._connection, log_format, latest, self._scratch)
         with duckdb_errors():
-            return reader.read(files)
+            make_room(self._connection, files, self._scratch)
+            if not has_columns(log_format):
+                return super().read_events(files, log_format, latest)
+            new = NewTables(self, log_format)
+            counts = LineReader(self._connection, log_format, latest).read(files, new)
+            new.publish()
+        return counts
 
     def read_parquet(self, table: str, columns: Columns, files: Sequence[Path]) -> None:
         """See `Engine.read_parquet`."""
@@ -65,7 +62,7 @@ class DuckDBEngine:
             create_table(self._connection, table, columns)
             return
         require_columns(table, columns, files, self._connection)
-        paths = ", ".join(literal(glob.escape(str(file))) for file in files)
+        paths = ", ".join(path_literal(file) for file in files)
         selected = ", ".join(_loaded(name, kind) for name, kind in columns.items())
         self.create_view(
             table, f"SELECT {selected} FROM read_parquet([{paths}], hive_partitioning = false)"
@@ -125,10 +122,6 @@ class DuckDBEngine:
                 first, last = min(each[2] for each in taken), max(each[3] for each in taken)
                 portion += f" AND {instant} BETWEEN '{first}' AND '{last}'"
             yield portion
-
-    def quoted(self, column: str) -> str:
-        """See `Engine.quoted`."""
-        return f'"{column}"'
 
     def struct(self, values: Mapping[str, str]) -> str:
         """See `Engine.struct`."""

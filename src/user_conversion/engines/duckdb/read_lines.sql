@@ -8,7 +8,7 @@ WITH records AS (
         [$paths],
         columns = {$members},
         format = 'newline_delimited',
-        records = '$records',
+        records = 'true',
         compression = '$compression',
         ignore_errors = true,
         hive_partitioning = false,

@@ -14,6 +14,8 @@ from user_conversion.places.duckdb_text import literal, path_literal
 from user_conversion.rules import events
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED, FieldPath, LogFormat
 
+# DuckDB buffers twice as many bytes in each thread. Larger lines fail the run.
+LARGEST_LINE = 32 << 20
 # If the first timestamp has one of these forms, DuckDB parses them while it parses the JSON, which
 # takes half the time. Lines with another form are then unclear.
 TYPED_FORMS = {
@@ -43,7 +45,7 @@ def typed_form(sample: bytes, log_format: LogFormat) -> str | None:
     (path, *more) = log_format.fields["timestamp"]
     # A member that is read as a timestamp has no text for another field.
     is_shared = _first_keys(log_format).count(str(path[0])) > 1
-    if more or len(path) > 1 or is_shared or _has_similar_keys(log_format):
+    if more or len(path) > 1 or is_shared:
         return None
     key = re.escape(str(path[0]).encode())
     first = re.search(rb'"' + key + rb'"\s*:\s*"([^"]*)"', sample)
@@ -58,22 +60,10 @@ def _first_keys(log_format: LogFormat) -> list[str]:
     return [str(path[0]) for path in paths]
 
 
-def _has_similar_keys(log_format: LogFormat) -> bool:
-    """Whether two keys differ only in case, so that they cannot be columns of one table."""
+def has_columns(log_format: LogFormat) -> bool:
+    """Whether all keys can be columns of one table: no two differ only in case."""
     keys = {*_first_keys(log_format)}
-    return len({key.lower() for key in keys}) < len(keys)
-
-
-def parsed_columns(log_format: LogFormat) -> dict[str, str]:
-    """The columns of a table of parsed lines; attributes by number, as they may have any name."""
-    attributes = {f"attribute_{n}": "string" for n, _ in enumerate(log_format.attributes)}
-    return {
-        "kind": "UTINYINT",
-        "time": "timestamp",
-        "initiator_id": log_format.id_type,
-        "device_type": "string",
-        **attributes,
-    }
+    return len({key.lower() for key in keys}) == len(keys)
 
 
 def read_sql(
@@ -82,11 +72,10 @@ def read_sql(
     log_format: LogFormat,
     latest: datetime,
     form: str | None,
-    largest_line: int,
 ) -> str:
     """The statement that reads files of one compression and one kind of event into a table.
 
-    `form` is that of `typed_form`; lines may have up to `largest_line` bytes.
+    `form` is that of `typed_form`.
     """
     fields = _Fields(log_format, form)
     known = files[0].event
@@ -98,9 +87,8 @@ def read_sql(
         table=table,
         paths=", ".join(path_literal(file.path) for file in files),
         members=fields.members(),
-        records=str(not fields.is_whole).lower(),
         compression=files[0].compression,
-        largest_line=largest_line,
+        largest_line=LARGEST_LINE,
         timestamp_format=f", timestampformat = '{form}'" if form else "",
         event=(
             f"CASE WHEN {fields.is_object()} THEN {literal(known)} END"
@@ -141,8 +129,7 @@ def _initiator_id(log_format: LogFormat) -> str:
 class _Fields:
     """SQL expressions for the fields of a log format.
 
-    A member of the record is read as text, or as JSON if a path goes into it. If keys differ only
-    in case, the record `is_whole`: it is read as one JSON value, which takes twice as long.
+    A member of the record is read as text, or as JSON if a path goes into it.
     """
 
     def __init__(self, log_format: LogFormat, form: str | None) -> None:
@@ -150,12 +137,9 @@ class _Fields:
         self._form = form
         self._keys = list(dict.fromkeys(_first_keys(log_format)))
         self._nested = {path[0] for path in log_format.paths if len(path) > 1}
-        self.is_whole = _has_similar_keys(log_format)
 
     def members(self) -> str:
         """The members of a record and their types."""
-        if self.is_whole:
-            return "record: 'JSON'"
         types = {key: "JSON" if key in self._nested else "VARCHAR" for key in self._keys}
         if self._form:
             types[str(self._format.fields["timestamp"][0][0])] = "TIMESTAMP"
@@ -163,8 +147,6 @@ class _Fields:
 
     def is_object(self) -> str:
         """Whether any member was read."""
-        if self.is_whole:
-            return "coalesce(json_type(record) = 'OBJECT', false)"
         return "(" + " OR ".join(f"{_quoted(key)} IS NOT NULL" for key in self._keys) + ")"
 
     def text(self, name: str) -> str:
@@ -227,8 +209,8 @@ class _Fields:
         END"""
 
     def _at(self, path: FieldPath) -> str:
-        column, steps = ("record", path) if self.is_whole else (str(path[0]), path[1:])
-        if not self.is_whole and column not in self._nested:
+        column, steps = str(path[0]), path[1:]
+        if column not in self._nested:
             return _quoted(column)
         keys = (f"[{step}]" if isinstance(step, int) else f'."{step}"' for step in steps)
         return f"json_extract_string({_quoted(column)}, {literal('$' + ''.join(keys))})"

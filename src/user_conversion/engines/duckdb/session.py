@@ -9,9 +9,10 @@ from typing import Any
 
 import duckdb
 
+from user_conversion.engines.duckdb.read_sql import LARGEST_LINE
 from user_conversion.places.duckdb_text import first_line, is_disk_full, literal
 from user_conversion.rules.datasets import Columns
-from user_conversion.rules.errors import DatasetError, EngineError, OutputError
+from user_conversion.rules.errors import REBUILD, EngineError, OutputError
 
 SETTINGS = {
     "TimeZone": "UTC",
@@ -39,6 +40,10 @@ def open_session(limit: str | None, scratch: Path | None) -> duckdb.DuckDBPyConn
         for name, value in PROGRESS.items():
             session.execute(f"SET {name} = {literal(value)}")
     session.execute(f"SET memory_limit = {literal(limit or _default_limit(session))}")
+    # Each thread that reads a log has buffers for lines of the largest size.
+    (threads,) = session.execute("SELECT current_setting('threads')").fetchone() or (1,)
+    most = memory_limit(session) // (4 * LARGEST_LINE)
+    session.execute(f"SET threads = {max(1, min(threads, most))}")
     if scratch:
         session.execute(f"SET temp_directory = {literal(str(scratch))}")
     return session
@@ -94,6 +99,11 @@ def duckdb_errors() -> Iterator[None]:
     """Turn DuckDB's errors into one sentence. A bug in a statement is raised as it is."""
     try:
         yield
+    except RuntimeError as error:
+        # So DuckDB answers Ctrl-C.
+        if "interrupted" not in str(error):
+            raise
+        raise KeyboardInterrupt from None
     except duckdb.OutOfMemoryException as error:
         reason = first_line(error).removeprefix("Out of Memory Error: ")
         raise EngineError(
@@ -105,11 +115,8 @@ def duckdb_errors() -> Iterator[None]:
         raise OutputError(f"Reading or writing failed: {first_line(error)}{advice}.") from None
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):
         raise
-    except (duckdb.InternalError, duckdb.FatalException) as error:
-        raise EngineError(
-            f"DuckDB failed ({first_line(error)}); please report this as a bug."
-        ) from None
     except duckdb.Error as error:
-        raise DatasetError(
-            f"The Parquet cannot be read ({first_line(error)}); run events-split --full-refresh."
+        raise EngineError(
+            f"DuckDB failed ({first_line(error)}): if a published file is damaged, {REBUILD}, "
+            "else please report this as a bug."
         ) from None

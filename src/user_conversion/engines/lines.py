@@ -1,0 +1,118 @@
+"""Reads lines in Python, one by one, by `events.read_line`: right by construction, and slow.
+
+This is how an engine reads event logs unless it has a faster way.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import chain, islice
+from typing import Any
+
+from user_conversion.engines.base import Engine
+from user_conversion.inputs.lines import LineFile, count_lines, line_batches, lines_before
+from user_conversion.rules.counts import EventCounts
+from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset, event_datasets
+from user_conversion.rules.events import Event, read_line
+from user_conversion.rules.log_format import KINDS, LogFormat
+from user_conversion.rules.rejected import Rejected, kept_text
+
+LINES_AT_ONCE = 50_000
+
+# A file, the number of a line in it, and the line.
+NumberedLine = tuple[LineFile, int, bytes]
+
+
+def read_files(
+    engine: Engine, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
+) -> EventCounts:
+    """See `Engine.read_events`."""
+    tables = NewTables(engine, log_format)
+    verdicts = tables.add_lines(numbered_lines(files), latest)
+    tables.publish()
+    return EventCounts.of(sum(count_lines(files)), verdicts)
+
+
+def numbered_lines(files: Iterable[LineFile]) -> Iterator[NumberedLine]:
+    """All lines of files, numbered from 1 in each."""
+    for file in files:
+        for number, line in enumerate(chain.from_iterable(line_batches(file)), 1):
+            yield file, number, line
+
+
+class NewTables:
+    """The tables of `Engine.read_events`, each the union of parts.
+
+    `events` has the dataset of each kind of event.
+    """
+
+    def __init__(self, engine: Engine, log_format: LogFormat) -> None:
+        self._engine = engine
+        self._format = log_format
+        datasets = event_datasets(log_format.attributes, log_format.id_type)
+        self.events = dict(zip(KINDS, datasets, strict=True))
+        self._parts: dict[str, list[str]] = defaultdict(list)
+
+    def add(self, dataset: Dataset, query: str) -> None:
+        """Add the rows of a query with the columns of the dataset."""
+        self._parts[dataset.name].append(query)
+
+    def add_parsed(self, kind: str, event: str, lines: str) -> None:
+        """Add the events of a kind from parsed lines.
+
+        `event` is an expression for the event, `lines` is a FROM clause. The attributes are in
+        the columns attribute_0, attribute_1, …, because their names may be those of other columns.
+        """
+        columns = {name: f"attribute_{n}" for n, name in enumerate(self._format.attributes)}
+        columns["event"] = event
+        selected = (
+            f"{columns.get(name, name)} AS {self._engine.quoted(name)}"
+            for name in self.events[kind].columns
+        )
+        self.add(self.events[kind], f"SELECT {', '.join(selected)} FROM {lines}")
+
+    def add_lines(self, lines: Iterable[NumberedLine], latest: datetime) -> Counter[str]:
+        """Parse lines and add their rows; return the number of lines by verdict."""
+        verdicts: Counter[str] = Counter()
+        left = iter(lines)
+        while batch := list(islice(left, LINES_AT_ONCE)):
+            rows = defaultdict(list)
+            for line in batch:
+                verdict, row = self._parse(line, latest)
+                verdicts[verdict] += 1
+                if row:
+                    rows[verdict if verdict in KINDS else None].append(row)
+            for kind, some in rows.items():
+                self._add_rows(self.events[kind] if kind else REJECTED_EVENTS, some)
+        return verdicts
+
+    def publish(self) -> None:
+        """Make the tables."""
+        for dataset in (*self.events.values(), REJECTED_EVENTS):
+            if not self._parts[dataset.name]:
+                self._add_rows(dataset, [])
+            union = " UNION ALL ".join(self._parts[dataset.name])
+            self._engine.create_view(f"new_{dataset.name}", union)
+
+    def _add_rows(self, dataset: Dataset, rows: Sequence[Sequence[Any]]) -> None:
+        table = f"new_{dataset.name}_{len(self._parts[dataset.name])}"
+        self._engine.create_table(table, dataset.columns, rows)
+        self.add(dataset, f"SELECT * FROM {table}")
+
+    def _parse(
+        self, numbered: NumberedLine, latest: datetime
+    ) -> tuple[str, tuple[Any, ...] | None]:
+        """The verdict on a line, and the row to keep of an event or a rejected line."""
+        file, number, line = numbered
+        try:
+            event = read_line(line, self._format, latest, file.event)
+        except Rejected as error:
+            number += lines_before(file)
+            return error.reason, (file.source, number, str(error.reason), kept_text(line))
+        if not isinstance(event, Event):
+            return event, None
+        _, _, _, *fields = self.events[event.event].columns
+        values = (event.event, event.time.replace(tzinfo=None), event.initiator_id)
+        return event.event, (*values, *(event.fields[name] for name in fields))
