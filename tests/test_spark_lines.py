@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from support.engines import COSTS, EngineUnderTest
 from support.strategies import RUN_STARTED, texts
 
+from user_conversion.engines import EngineOptions
 from user_conversion.rules.events import CLOCK_TOLERANCE, EARLIEST, Event, read_line
 from user_conversion.rules.log_format import APP_LOADED, KINDS, REGISTERED, LogFormat, parse_path
 from user_conversion.rules.rejected import CUT_MARK, RAW_LIMIT, Rejected, kept_text
-from user_conversion.settings import Settings
 
 pytestmark = pytest.mark.spark
 pytest.importorskip("pyspark")
@@ -33,7 +33,7 @@ def session(spark_session: Any, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """A session with the settings of the engine."""
     from user_conversion.engines.spark.session import open_session
 
-    session, stop = open_session(Settings(engine="spark"), tmp_path_factory.mktemp("scratch"))
+    session, stop = open_session(EngineOptions(), tmp_path_factory.mktemp("scratch"))
     yield session
     stop()
 

@@ -7,7 +7,7 @@ executors see at the same path.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from functools import reduce
@@ -15,49 +15,39 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from user_conversion.engines.base import EngineOptions
+from user_conversion.engines.base import Engine, EngineOptions
+from user_conversion.engines.lines import NewTables
 from user_conversion.engines.spark.errors import translated
-from user_conversion.engines.spark.files import linked, move, pattern, require_readable, uri
-from user_conversion.engines.spark.java import WRITE_OPTIONS, free_files
+from user_conversion.engines.spark.files import (
+    WRITE_OPTIONS,
+    linked,
+    move,
+    pattern,
+    require_readable,
+    uri,
+)
 from user_conversion.engines.spark.session import open_session
 from user_conversion.inputs.lines import LineFile
 from user_conversion.places.footers import require_columns
 from user_conversion.rules.counts import EventCounts
-from user_conversion.rules.datasets import Columns, Dataset
-from user_conversion.rules.errors import EngineError, OutputError, UserConversionError
-from user_conversion.rules.log_format import APP_LOADED, REGISTERED, LogFormat
+from user_conversion.rules.datasets import REJECTED_EVENTS, Columns, Dataset
+from user_conversion.rules.errors import EngineError, UserConversionError
+from user_conversion.rules.log_format import KINDS, LogFormat
 
 
-class SparkEngine:
-    """See `base.Engine`. What is special to Spark on Java can be overridden."""
+class SparkEngine(Engine):
+    """See `base.Engine`."""
 
-    name = "spark"
-    dialect = "spark"
-    write_options: Mapping[str, str] = WRITE_OPTIONS
-    uri = staticmethod(uri)
-    pattern = staticmethod(pattern)
+    quotation_mark = "`"
 
     def __init__(self, options: EngineOptions, scratch: Path | None = None) -> None:
         self._stack = ExitStack()
         self._scratch = scratch or Path(self._stack.enter_context(TemporaryDirectory()))
-        self._spark, stop = self.open_session(options)
+        self._spark, stop = open_session(options, self._scratch)
         self._stack.callback(stop)
 
-    def open_session(self, options: EngineOptions) -> tuple[Any, Callable[[], None]]:
-        """A session with temporary tables of its own, and a function that ends it."""
-        return open_session(options, self._scratch)
-
-    def translated(self, error: Exception) -> UserConversionError:
-        """An error of Spark's in one sentence."""
-        ours = translated(error, self._scratch)
-        if isinstance(ours, OutputError):
-            free_files(self._spark)
-        return ours
-
-    def __enter__(self) -> SparkEngine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """See `Engine.close`."""
         with suppress(EngineError), self._errors():
             self._stack.close()
 
@@ -66,12 +56,12 @@ class SparkEngine:
         """Errors of Spark as ours."""
         try:
             yield
-        except ConnectionError as error:
-            raise self.translated(error) from None
-        except (UserConversionError, OSError):
+        except UserConversionError:
             raise
         except Exception as error:
-            raise self.translated(error) from None
+            if isinstance(error, OSError) and not isinstance(error, ConnectionError):
+                raise
+            raise translated(error, self._scratch) from None
 
     def versions(self) -> dict[str, str]:
         """See `Engine.versions`."""
@@ -113,31 +103,22 @@ class SparkEngine:
         text = self._spark.read.option("lineSep", "\n")
         lines = reduce(
             lambda some, more: some.union(more),
-            (text.text(self.pattern(path)) for path in folder.iterdir()),
+            (text.text(pattern(path)) for path in folder.iterdir()),
         )
         if any(file.event for file in files):
             return lines.join(self._spark.table("sources").select("file", "file_kind"), "file")
         return lines.selectExpr("*", "CAST(NULL AS STRING) AS file_kind")
 
     def _name_new_tables(self, log_format: LogFormat) -> None:
-        attributes = ", ".join(
-            f"attribute_{number} AS {self.quoted(name)}"
-            for number, name in enumerate(log_format.attributes)
-        )
-        for table, event, columns in (
-            ("new_user_registration", REGISTERED, attributes),
-            ("new_app_loaded", APP_LOADED, "device_type"),
-        ):
-            self.create_view(
-                table,
-                f"SELECT verdict AS event, time, initiator_id, {columns} FROM parsed_lines "
-                f"WHERE verdict = '{event}'",
-            )
-        self.create_view(
-            "new_rejected_events",
+        new = NewTables(self, log_format)
+        for kind in KINDS:
+            new.add_parsed(kind, "verdict", f"parsed_lines WHERE verdict = '{kind}'")
+        new.add(
+            REJECTED_EVENTS,
             "SELECT source, CAST(NULL AS BIGINT) AS line_number, verdict AS reason, raw "
             "FROM parsed_lines JOIN sources USING (file)",
         )
+        new.publish()
 
     def read_parquet(self, table: str, columns: Columns, files: Sequence[Path]) -> None:
         """See `Engine.read_parquet`."""
@@ -147,7 +128,7 @@ class SparkEngine:
         require_columns(table, columns, files)
         with self._errors():
             schema = ", ".join(f"{self.quoted(name)} {kind}" for name, kind in columns.items())
-            rows = self._spark.read.schema(schema).parquet(*map(self.pattern, files))
+            rows = self._spark.read.schema(schema).parquet(*map(pattern, files))
             rows.createOrReplaceTempView(table)
 
     def create_table(self, table: str, columns: Columns, rows: Iterable[Sequence[Any]]) -> None:
@@ -169,12 +150,12 @@ class SparkEngine:
         """
         kept = self._scratch / f"{table}-{secrets.token_hex(4)}"
         self._write(rows, kept)
-        again = self._spark.read.schema(rows.schema).parquet(self.pattern(kept))
+        again = self._spark.read.schema(rows.schema).parquet(pattern(kept))
         again.createOrReplaceTempView(table)
 
     def _write(self, rows: Any, folder: Path, *partition: str) -> None:
-        writer = rows.write.options(**self.write_options).partitionBy(*partition)
-        writer.parquet(self.uri(folder), compression="snappy")
+        writer = rows.write.options(**WRITE_OPTIONS).partitionBy(*partition)
+        writer.parquet(uri(folder), compression="snappy")
 
     def create_view(self, table: str, sql: str) -> None:
         """See `Engine.create_view`."""
@@ -205,10 +186,6 @@ class SparkEngine:
             rows = self._spark.sql(f"SELECT /*+ REBALANCE{by} */ {columns} FROM ({sql})")
             self._write(rows, written, *partition)
         move(written, folder)
-
-    def quoted(self, column: str) -> str:
-        """See `Engine.quoted`."""
-        return f"`{column}`"
 
     def struct(self, values: Mapping[str, str]) -> str:
         """See `Engine.struct`."""

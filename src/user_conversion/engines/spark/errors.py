@@ -3,50 +3,62 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from user_conversion.rules.errors import DatasetError, EngineError, OutputError, UserConversionError
+from user_conversion.rules.errors import (
+    REBUILD,
+    DatasetError,
+    EngineError,
+    OutputError,
+    UserConversionError,
+)
 
-# In the stack trace if Spark was reading Parquet, not writing it.
-READS_PARQUET = re.compile(r"Parquet(?:File|Record)Reader|Parquet column cannot be converted")
+
+@dataclass(frozen=True)
+class _Known:
+    """A kind of error: what is in its text, and the sentence about it."""
+
+    pattern: str
+    kind: type[UserConversionError]
+    sentence: str
+
+
+# The first whose pattern is found is what happened.
+KNOWN = (
+    _Known(
+        "No space left on device",
+        OutputError,
+        "Cannot write '{scratch}' or Spark's own temporary files: no space left on device; free "
+        "some space.",
+    ),
+    _Known(
+        # Behind the first are Python's errors if Java is gone.
+        r"OutOfMemoryError|^(Py4JError|Py4JNetworkError|Connection\w*Error|BrokenPipeError):",
+        EngineError,
+        "Spark ran out of memory or was killed: give it more, e.g. --conf spark.driver.memory=4g, "
+        "and on a cluster spark.executor.memory.",
+    ),
+    _Known(
+        "StatusCode.UNAVAILABLE",
+        EngineError,
+        "Spark Connect's server is gone or cannot be reached ({cause}): check that it is running.",
+    ),
+    _Known(
+        # In the stack trace if Spark was reading Parquet, not writing it.
+        "Parquet(File|Record)Reader|Parquet column cannot be converted",
+        DatasetError,
+        f"The Parquet cannot be read ({{cause}}); {REBUILD}.",
+    ),
+    _Known("", EngineError, "Spark failed: {cause}."),
+)
 
 
 def translated(error: Exception, scratch: Path) -> UserConversionError:
     """An error of Spark's as one of ours; `scratch` is the folder that Spark writes to."""
-    cause, text = root_cause(error), str(error)
-    if "No space left on device" in text:
-        return OutputError(
-            f"Cannot write '{scratch}' or Spark's own temporary files: no space left on device; "
-            "free some space."
-        )
-    if "OutOfMemoryError" in text or _is_java_gone(error):
-        return EngineError(
-            "Spark ran out of memory or was killed: give it more, e.g. --conf "
-            "spark.driver.memory=4g, and on a cluster spark.executor.memory."
-        )
-    if is_server_gone(text):
-        return EngineError(
-            f"Spark Connect's server is gone or cannot be reached ({cause}): "
-            "check that it is running."
-        )
-    if READS_PARQUET.search(text):
-        return DatasetError(
-            f"The Parquet cannot be read ({cause}); run events-split --full-refresh."
-        )
-    return EngineError(f"Spark failed: {cause}.")
-
-
-def is_server_gone(text: str) -> bool:
-    """Whether an error's text says that a server of Spark Connect does not answer."""
-    return "StatusCode.UNAVAILABLE" in text
-
-
-def _is_java_gone(error: Exception) -> bool:
-    from py4j.protocol import Py4JError, Py4JJavaError
-
-    if isinstance(error, Py4JJavaError):
-        return False
-    return isinstance(error, ConnectionError | Py4JError)
+    text = f"{type(error).__name__}: {error}"
+    known = next(each for each in KNOWN if re.search(each.pattern, text))
+    return known.kind(known.sentence.format(cause=root_cause(error), scratch=scratch))
 
 
 def root_cause(error: Exception) -> str:

@@ -10,6 +10,14 @@ from pathlib import Path
 from user_conversion.inputs.files import InputFile
 from user_conversion.inputs.lines import LineFile, count_lines
 
+# Options of Spark's writers for Hadoop's file systems.
+WRITE_OPTIONS = {
+    "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    # Hadoop's usual local file system puts a checksum file beside each file, and starts a process,
+    # chmod, for each of them: most of the time that hundreds of small files take.
+    "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+    "fs.file.impl.disable.cache": "true",
+}
 ENDINGS = {"none": ".json", "gzip": ".json.gz"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -11,13 +12,32 @@ from pathlib import Path
 from typing import Any
 
 from user_conversion.engines.base import EngineOptions
-from user_conversion.engines.spark import java
 from user_conversion.engines.spark.connect import connected
+from user_conversion.engines.spark.environment import environment
+from user_conversion.engines.spark.errors import root_cause
+from user_conversion.engines.spark.java import variables
+from user_conversion.engines.spark.masters import require_reachable
 from user_conversion.rules.errors import EngineError
 
-# Settings that make it faster, unless the user has set them.
+INSTALL = "pip install 'pyspark>=3.5.2,<5'"
+# Settings that the results depend on; they override the user's.
+REQUIRED = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.parquet.compression.codec": "snappy",
+    "spark.sql.files.ignoreCorruptFiles": "false",
+    "spark.sql.files.ignoreMissingFiles": "false",
+    "spark.sql.parser.escapedStringLiterals": "false",
+    # A line that is no JSON is rejected as a whole, even if the parser could skip the damage.
+    "spark.sql.json.enablePartialResults": "false",
+    # Keys of JSON objects may differ in case only.
+    "spark.sql.caseSensitive": "true",
+    # Spark 4: text of JSON numbers and of bytes that are not UTF-8 as in Spark 3.
+    "spark.sql.json.enableExactStringParsing": "false",
+    "spark.sql.legacy.codingErrorAction": "true",
+}
+# Settings that make it faster, unless `--conf` says otherwise.
 TUNING = {
-    "spark.sql.adaptive.enabled": "true",
     # Hundreds of day partitions are listed by the driver, not by a job of hundreds of tasks.
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
     # A day of events is a small file; many of them make one task.
@@ -30,64 +50,85 @@ def open_session(options: EngineOptions, scratch: Path) -> tuple[Any, Callable[[
 
     Raises `EngineError` if Spark is not installed, does not start or cannot be reached.
     """
+    _require_pyspark()
     if not options.verbose:
+        # `errors.translated` reports broken connections in one sentence.
         logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)
-        logging.getLogger().addFilter(_is_not_py4j)
+        logging.getLogger().addFilter(lambda record: "py4j" not in record.pathname)
         warnings.filterwarnings("ignore", module=r"pyspark\.")
     with ExitStack() as stack:
-        session, properties = _session(options, scratch, stack)
-        _configure(session, properties)
+        session = _session(options, scratch, stack)
+        _configure(session, options.properties)
         return session, stack.pop_all().close
 
 
-def _session(
-    options: EngineOptions, scratch: Path, stack: ExitStack
-) -> tuple[Any, Mapping[str, str]]:
-    """A session, and the properties that it does not have yet. The stack ends what was begun."""
-    if _is_remote(options):
-        url = options.master or os.environ["SPARK_REMOTE"]
-        return stack.enter_context(connected(url)), options.properties
-    existing = java.active_context()
-    if existing is not None:
-        _require_same_master(options.master, existing.master)
-        return _builder().getOrCreate().newSession(), options.properties
-    session = java.start(options, scratch)
-    stack.callback(session.stop)
-    return session, {}
-
-
-def _is_not_py4j(record: logging.LogRecord) -> bool:
-    # `errors.translated` reports broken connections in one sentence.
-    return "py4j" not in record.pathname
-
-
-def _is_remote(options: EngineOptions) -> bool:
-    if options.master:
-        return options.master.startswith("sc://")
-    return "SPARK_REMOTE" in os.environ
-
-
-def _builder() -> Any:
-    from pyspark.sql import SparkSession
-
-    return SparkSession.builder
-
-
-def _require_same_master(wanted: str | None, there: str) -> None:
-    if wanted not in (None, there):
+def _require_pyspark() -> None:
+    try:
+        import pyspark
+    except ImportError:
+        raise EngineError(f"Spark is not installed: {INSTALL}.") from None
+    if pyspark.__version__.startswith("3.") and sys.version_info >= (3, 12):
         raise EngineError(
-            f"A Spark session on {there} is running here already: leave --master {wanted} out, or "
-            "stop that session first."
+            f"Spark {pyspark.__version__} needs Python 3.11, and this is Python "
+            f"{sys.version_info[0]}.{sys.version_info[1]}: pip install 'pyspark>=4,<5'."
         )
 
 
-def _configure(session: Any, properties: Mapping[str, str]) -> None:
-    """Set what the results need, what the user asked for, and what makes it fast."""
-    for key, value in TUNING.items():
-        if not _is_set(session, key):
-            session.conf.set(key, value)
+def _session(options: EngineOptions, scratch: Path, stack: ExitStack) -> Any:
+    """A session; the stack ends what was begun."""
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    url = options.master or os.environ.get("SPARK_REMOTE", "")
+    if url.startswith("sc://"):
+        return stack.enter_context(connected(url))
+    # There is no public way to ask for it without starting one.
+    existing = SparkContext._active_spark_context
+    if existing is None:
+        session = _start(options, scratch)
+        stack.callback(session.stop)
+        return session
+    if options.master not in (None, existing.master):
+        raise EngineError(
+            f"A Spark session on {existing.master} is running here already: leave --master "
+            f"{options.master} out, or stop that session first."
+        )
+    return SparkSession.builder.getOrCreate().newSession()
+
+
+def _start(options: EngineOptions, scratch: Path) -> Any:
+    import pyspark
+    from pyspark.sql import SparkSession
+
+    require_reachable(options.master or "")
+    properties = {"spark.app.name": "user-conversion", **options.properties}
+    if options.master:
+        properties["spark.master"] = options.master
+    builder = SparkSession.builder
     for key, value in properties.items():
-        if key not in java.REQUIRED and session.conf.get(key, "") != value:
+        builder = builder.config(key, value)
+    try:
+        with environment(variables(options, scratch)):
+            session = builder.getOrCreate()
+    except EngineError:
+        raise
+    except Exception as error:
+        raise EngineError(
+            f"Spark {pyspark.__version__} did not start ({root_cause(error)}): Spark's log above "
+            "says why. Spark 3.5 needs Java 8, 11 or 17, Spark 4 Java 17 or 21; JAVA_HOME chooses "
+            "one."
+        ) from None
+    if not options.verbose:
+        session.sparkContext.setLogLevel("OFF")
+    return session
+
+
+def _configure(session: Any, properties: Mapping[str, str]) -> None:
+    """Set what makes it faster, what the user asked for, and what the results need."""
+    for key, value in TUNING.items():
+        session.conf.set(key, value)
+    for key, value in properties.items():
+        if key not in REQUIRED and session.conf.get(key, "") != value:
             try:
                 session.conf.set(key, value)
             except Exception:
@@ -95,10 +136,5 @@ def _configure(session: Any, properties: Mapping[str, str]) -> None:
                     f"--conf {key}={value}: cannot be changed in a session that is running; "
                     "set it where the session is started."
                 ) from None
-    for key, value in java.REQUIRED.items():
+    for key, value in REQUIRED.items():
         session.conf.set(key, value)
-
-
-def _is_set(session: Any, key: str) -> bool:
-    conf = java.configuration(session)
-    return conf is not None and conf.contains(key)
