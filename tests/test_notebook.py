@@ -112,4 +112,4 @@ def test_spark_agrees_or_says_what_to_install(
     if importlib.util.find_spec("pyspark"):
         assert [found] == shown(cells[-1])
     else:
-        assert "pip install 'user-conversion[spark]'" in found
+        assert "pip install 'pyspark>=3.5.2,<5'" in found
