@@ -30,7 +30,6 @@ from user_conversion.inputs.lines import (
     LineFile,
     beginning,
     count_lines,
-    has_more_lines,
     line_batches,
 )
 from user_conversion.inputs.preparation import require_logs
@@ -601,9 +600,6 @@ def test_lines_of_a_file(tmp_path: Path, compress: Any) -> None:
         read = [line for batch in line_batches(line_file(path)) for line in batch]
         assert read == content.removesuffix(b"\n").split(b"\n")[:number]
         assert beginning(line_file(path)) == content[: 1 << 16]
-        filled = sum(1 for line in read if line)
-        more = [n for n in range(filled + 2) if has_more_lines(line_file(path), n)]
-        assert more == list(range(filled))
 
 
 def test_members_and_frames_and_padding(tmp_path: Path) -> None:

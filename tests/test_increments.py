@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import oracle
 from support.command import assert_refused, command
-from support.datasets import assert_no_litter, everything, read_dataset, users
+from support.datasets import assert_no_litter, everything, read_dataset, row_counts, users
 from support.engines import DUCKDB, EngineUnderTest
 from support.logs import app_loaded, line, registered, scratch_folder, write_log
 from support.strategies import RUN_STARTED, file_splits, raw_logs
@@ -148,22 +147,36 @@ def test_nothing_new_says_so(tmp_path: Path, output: Path) -> None:
     assert command(*options, "--format", "json").json()["files_read"] == 0
 
 
-def test_a_removed_file_is_refused(tmp_path: Path, output: Path) -> None:
+def test_a_file_that_is_gone_keeps_its_events(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
     logs = tmp_path / "logs"
-    first, second = (
-        write_log(logs / name, [line(n)]) for n, name in enumerate(("a.json", "b.json"))
-    )
+    first = write_log(logs / "a.json", [line(0)])
+    write_log(logs / "b.json", [line(1)])
+    engine.split(output, logs)
+    first.unlink()
+    write_log(logs / "c.json", [line(2)])
+    split = engine.split(output, logs)
+    assert (split.gone, split.total.registered) == (1, 3)
+    assert users(output) == [0, 1, 2]
+
+
+def test_a_rebuild_needs_all_files(tmp_path: Path, output: Path) -> None:
+    """Another log format reads everything again, so events of a file that is gone would be lost."""
+    logs = tmp_path / "logs"
+    first = write_log(logs / "a.json", [line(0)])
+    write_log(logs / "b.json", [line(1)])
     DUCKDB.split(output, logs)
     first.unlink()
-    gone = command("events-split", "--input", logs, "--output", output)
-    write_log(first, [line(0)])
-    not_named = command("events-split", "--input", second, "--output", output)
-    for done in (gone, not_named):
-        assert_refused(done, first, "--full-refresh")
+    options = ["events-split", "--input", logs, "--output", output, "--field", "plan=plan"]
+    done = command(*options)
+    assert done.status == 1
+    assert len(done.err.splitlines()) == 1
+    assert str(first) in done.err and "--full-refresh" in done.err
     assert users(output) == [0, 1]
-    refresh = ["events-split", "--input", second, "--output", output, "--full-refresh"]
-    assert command(*refresh).status == 0
-    assert users(output) == [1]
+    assert command(*options, "--full-refresh").status == 0
+    (row,) = row_counts(output, "user_registration", "plan")
+    assert row[2] == 1
 
 
 def test_a_file_has_one_identity(
@@ -200,16 +213,13 @@ def test_the_ledger_can_be_read_by_people(tmp_path: Path, output: Path) -> None:
     text = (output / "ledger.json").read_text(encoding="utf-8")
     assert str(second) in text  # not as an escape
     assert len(text.splitlines()) > 20
-    one, two = json.loads(text)["batches"]
-    assert [file["path"] for file in one["files"]] == [str(first)]
-    assert [file["bytes"] for file in one["files"]] == [first.stat().st_size]
+    one, two = json.loads(text)["files"]
+    assert (one["path"], one["size"]) == (str(first), first.stat().st_size)
     assert (one["counts"]["lines"], one["counts"]["registered"]) == (3, 1)
-    assert (one["counts"]["blank"], one["counts"]["rejected_by_reason"]) == (
-        1,
-        {"missing_event": 1},
-    )
-    assert [file["path"] for file in two["files"]] == [str(second)]
-    assert date.fromisoformat(one["read_at"][:10])
+    assert one["counts"]["blank"] == 1
+    assert one["counts"]["rejected_by_reason"] == {"missing_event": 1}
+    assert one["days"] == ["2020-11-02"]
+    assert two["path"] == str(second)
 
 
 @pytest.mark.parametrize(

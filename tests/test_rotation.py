@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 from support.datasets import everything, read_dataset
-from support.engines import DUCKDB
+from support.engines import DUCKDB, EngineUnderTest
 from support.logs import app_loaded, registered, write_log
+
+from user_conversion.engines.duckdb.lines import LineReader
 
 FIRST_NIGHT = datetime(2020, 11, 2, tzinfo=UTC)
 
@@ -95,14 +97,44 @@ def test_same_content_under_two_names_is_read_once_and_named(tmp_path: Path, out
     assert len(read_dataset(output, "user_registration")) == 1
 
 
-def test_replaced_file_is_refused(tmp_path: Path, output: Path) -> None:
-    log = write_log(tmp_path / "log.json", [registered("2020-11-02T12:00:00Z", 1)])
-    DUCKDB.split(output, log)
-    write_log(log, [registered("2020-11-03T12:00:00Z", 2), "{}"])
-    done = DUCKDB.command("events-split", "--input", log, "--output", output)
-    assert done.status == 1
-    assert str(log) in done.err and "--full-refresh" in done.err
-    assert [row.initiator_id for row in read_dataset(output, "user_registration")] == [1]
+def test_a_file_delivered_again_replaces_what_it_delivered(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    """Its days are made anew: the second of them has events of another file, too."""
+    logs = tmp_path / "logs"
+    first = [
+        registered("2020-11-02T12:00:00Z", 1),
+        registered("2020-11-03T12:00:00Z", 2),
+        "no event",
+    ]
+    log = write_log(logs / "first.json", first)
+    write_log(logs / "second.json", [registered("2020-11-03T13:00:00Z", 3), "nor this"])
+    engine.split(output, logs)
+    write_log(log, [registered("2020-11-03T12:00:00Z", 4), registered("2020-11-04T12:00:00Z", 5)])
+    split = engine.split(output, logs)
+    assert split.replaced == (str(log),)
+    rows = read_dataset(output, "user_registration")
+    assert sorted((row.derived_tstamp_day, row.initiator_id) for row in rows) == [
+        ("2020-11-03", 3),
+        ("2020-11-03", 4),
+        ("2020-11-04", 5),
+    ]
+    assert [row.raw for row in read_dataset(output, "rejected_events")] == ["nor this"]
+    assert (split.total.lines, split.total.registered, split.total.rejected) == (4, 3, 1)
+
+
+def test_a_day_that_cannot_be_made_anew_is_refused(tmp_path: Path, output: Path) -> None:
+    logs = tmp_path / "logs"
+    log = write_log(logs / "first.json", [registered("2020-11-02T12:00:00Z", 1)])
+    gone = write_log(logs / "second.json", [registered("2020-11-02T13:00:00Z", 2)])
+    DUCKDB.split(output, logs)
+    gone.unlink()
+    write_log(log, [registered("2020-11-02T12:00:00Z", 3)])
+    done = DUCKDB.command("events-split", "--input", logs, "--output", output)
+    assert (done.status, len(done.err.splitlines())) == (1, 1)
+    assert all(text in done.err for text in (str(log), str(gone), "--full-refresh"))
+    rows = read_dataset(output, "user_registration")
+    assert [row.initiator_id for row in rows] == [1, 2]
 
 
 def test_log_to_which_only_bad_lines_were_added_is_read(tmp_path: Path, output: Path) -> None:
@@ -143,20 +175,19 @@ def test_event_of_the_future_stays_rejected_until_a_rebuild(tmp_path: Path, outp
 def test_nightly_run_over_a_growing_log_reads_what_is_new(
     tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from user_conversion.inputs import lines as inputs_lines
-
     log = write_log(
         tmp_path / "log.json", [registered("2020-11-02T12:00:00Z", n) for n in range(50_000)]
     )
     DUCKDB.split(output, log)
     with log.open("a") as file:
         file.write(registered("2020-11-03T12:00:00Z", 50_000) + "\n")
-    counted: list[int] = []
-    count = inputs_lines.count_lines
+    parsed: list[int] = []
+    read = LineReader.read
     monkeypatch.setattr(
-        "user_conversion.engines.duckdb.lines.count_lines",
-        lambda files: counted.extend(file.size for file in files) or count(files),
+        LineReader,
+        "read",
+        lambda self, files: parsed.extend(file.size for file in files) or read(self, files),
     )
     result = DUCKDB.split(output, log)
     assert (result.read.lines, result.total.lines) == (1, 50_001)
-    assert sum(counted) < 1_000
+    assert 0 < sum(parsed) < 1_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -35,11 +36,22 @@ app = App(
 )
 
 DEFAULTS, SAMPLE = Settings(), SampleParameters()
+STANDARD_INPUT = "/dev/stdin"
 Config = Annotated[
     Path,
     option("Project file: a TOML file whose keys are the options.", "FILE"),
 ]
+# What follows the options is input, too: a shell expands --input logs/* to several words.
+InputPath = Annotated[str, own("An input.", "PATH", show=False)]
 Format = Annotated[Literal["table", "json"], option("How to print the result.")]
+
+
+def with_inputs(settings: Settings, paths: Sequence[str]) -> Settings:
+    """The settings with more inputs; the default is no input then."""
+    if not paths:
+        return settings
+    given = settings.inputs if settings.input is not DEFAULTS.input else ()
+    return replace(settings, input=(*paths, *given))
 
 
 def main(words: Sequence[str]) -> Status:
@@ -47,6 +59,8 @@ def main(words: Sequence[str]) -> Status:
     if not words or {"-h", "--help"} & {*words}:
         print(help_page(app, words))
         return Status.DONE if words else Status.USAGE
+    # A lone hyphen would be taken for an option without a name.
+    words = [STANDARD_INPUT if word == "-" else word for word in words]
     try:
         return app(words) or Status.DONE
     except CycloptsError as error:
@@ -55,7 +69,7 @@ def main(words: Sequence[str]) -> Status:
 
 @app.command
 def run(
-    *,
+    *paths: InputPath,
     settings: Settings = DEFAULTS,
     no_report: Annotated[bool, option("Do not write the report at the end.")] = False,
     format: Format = "table",  # noqa: A002
@@ -65,6 +79,7 @@ def run(
     from user_conversion.jobs.run import run_jobs
     from user_conversion.places.layout import PAGE
 
+    settings = with_inputs(settings, paths)
     done = run_jobs("run", settings, report=not no_report)
     page = None if no_report else settings.folder / PAGE
     _print(done.record, format, split=done.split, page=page)
@@ -72,7 +87,7 @@ def run(
 
 @app.command(default_parameter=without(METRIC))
 def events_split(
-    *,
+    *paths: InputPath,
     settings: Settings = DEFAULTS,
     format: Format = "table",  # noqa: A002
     config: Config = PROJECT_FILE,
@@ -82,9 +97,9 @@ def events_split(
     from user_conversion.outputs import terminal
     from user_conversion.outputs.tables import json_text
 
-    split = run_jobs(SPLIT, settings, [SPLIT]).split
+    split = run_jobs(SPLIT, with_inputs(settings, paths), [SPLIT]).split
     assert split
-    terminal.show_skipped(split.skipped)
+    terminal.show_files(split)
     if format == "json":
         document = {
             "events": split.total.as_json(),
@@ -143,7 +158,7 @@ def _print(record: Any, format: str, split: Any = None, page: Path | None = None
     from user_conversion.outputs import terminal
 
     if split is not None:
-        terminal.show_skipped(split.skipped)
+        terminal.show_files(split)
     if format == "json":
         write(record, "json", None)
         return

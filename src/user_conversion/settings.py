@@ -53,6 +53,14 @@ class Settings:
         ),
     ] = "data-input"
     output: Output = "data-output"
+    exclude: Annotated[
+        Texts,
+        option(
+            "Leave out files and folders whose name, or path below the input, matches; repeatable.",
+            "GLOB",
+            LOGS,
+        ),
+    ] = ()
     log_format: Annotated[
         LogFormatSource,
         option("What events and fields are called: a preset or a TOML file.", "NAME|FILE", LOGS),
@@ -148,6 +156,11 @@ class Settings:
         return tuple(map(str, [self.input] if single else self.input))  # type: ignore[arg-type]
 
     @property
+    def excluded(self) -> tuple[str, ...]:
+        """What is left out."""
+        return (self.exclude,) if isinstance(self.exclude, str) else tuple(self.exclude)
+
+    @property
     def folder(self) -> Path:
         """The output folder."""
         return Path(self.output)
@@ -181,6 +194,7 @@ class Settings:
         }
         if job == SPLIT:
             recorded["input"] = list(self.inputs)
+            recorded["exclude"] = list(self.excluded)
             for name in ("log_format", "registered", "app_loaded", "field"):
                 del recorded[name]
             recorded["log_format"] = self.events.as_json()

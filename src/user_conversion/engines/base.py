@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from user_conversion.rules.counts import EventCounts
+from user_conversion.rules.counts import LineCount
 from user_conversion.rules.datasets import Columns, Dataset
 from user_conversion.rules.log_format import LogFormat
 
@@ -80,8 +80,8 @@ class Engine(ABC):
 
     def read_events(
         self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
-    ) -> EventCounts:
-        """Read event logs into three tables, and count the lines.
+    ) -> list[LineCount]:
+        """Read event logs into three tables, and count the lines by what they are.
 
         `new_user_registration` and `new_app_loaded` have the columns of the datasets, with
         `time` in UTC; `new_rejected_events` has one row per rejected line. They exist until the

@@ -6,14 +6,14 @@ This is how an engine reads event logs unless it has a faster way.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from itertools import chain, islice
 from typing import Any
 
 from user_conversion.engines.base import Engine
-from user_conversion.inputs.lines import LineFile, count_lines, line_batches, lines_before
-from user_conversion.rules.counts import EventCounts
+from user_conversion.inputs.lines import LineFile, line_batches, lines_before
+from user_conversion.rules.counts import LineCount
 from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset, event_datasets
 from user_conversion.rules.events import Event, read_line
 from user_conversion.rules.log_format import KINDS, LogFormat
@@ -21,25 +21,32 @@ from user_conversion.rules.rejected import Rejected, kept_text
 
 LINES_AT_ONCE = 50_000
 
-# A file, the number of a line in it, and the line.
-NumberedLine = tuple[LineFile, int, bytes]
+# The place of a file among those that are read, the file, the number of a line in it, the line.
+NumberedLine = tuple[int, LineFile, int, bytes]
+# The place of a file, a verdict, and the UTC day of an event.
+Key = tuple[int, str, date | None]
 
 
 def read_files(
     engine: Engine, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
-) -> EventCounts:
+) -> list[LineCount]:
     """See `Engine.read_events`."""
     tables = NewTables(engine, log_format)
-    verdicts = tables.add_lines(numbered_lines(files), latest)
+    counts = tables.add_lines(_numbered_lines(files), latest)
     tables.publish()
-    return EventCounts.of(sum(count_lines(files)), verdicts)
+    return line_counts(counts)
 
 
-def numbered_lines(files: Iterable[LineFile]) -> Iterator[NumberedLine]:
+def _numbered_lines(files: Iterable[LineFile]) -> Iterator[NumberedLine]:
     """All lines of files, numbered from 1 in each."""
-    for file in files:
+    for place, file in enumerate(files):
         for number, line in enumerate(chain.from_iterable(line_batches(file)), 1):
-            yield file, number, line
+            yield place, file, number, line
+
+
+def line_counts(counts: Mapping[Key, int]) -> list[LineCount]:
+    """Counted lines as what `Engine.read_events` returns."""
+    return [LineCount(*key, lines) for key, lines in counts.items() if lines]
 
 
 class NewTables:
@@ -73,20 +80,21 @@ class NewTables:
         )
         self.add(self.events[kind], f"SELECT {', '.join(selected)} FROM {lines}")
 
-    def add_lines(self, lines: Iterable[NumberedLine], latest: datetime) -> Counter[str]:
-        """Parse lines and add their rows; return the number of lines by verdict."""
-        verdicts: Counter[str] = Counter()
+    def add_lines(self, lines: Iterable[NumberedLine], latest: datetime) -> Counter[Key]:
+        """Parse lines and add their rows; count them by file, verdict and day."""
+        counts: Counter[Key] = Counter()
         left = iter(lines)
         while batch := list(islice(left, LINES_AT_ONCE)):
             rows = defaultdict(list)
             for line in batch:
                 verdict, row = self._parse(line, latest)
-                verdicts[verdict] += 1
+                day = row[1].date() if row and verdict in KINDS else None
+                counts[line[0], verdict, day] += 1
                 if row:
                     rows[verdict if verdict in KINDS else None].append(row)
             for kind, some in rows.items():
                 self._add_rows(self.events[kind] if kind else REJECTED_EVENTS, some)
-        return verdicts
+        return counts
 
     def publish(self) -> None:
         """Make the tables."""
@@ -105,7 +113,7 @@ class NewTables:
         self, numbered: NumberedLine, latest: datetime
     ) -> tuple[str, tuple[Any, ...] | None]:
         """The verdict on a line, and the row to keep of an event or a rejected line."""
-        file, number, line = numbered
+        _, file, number, line = numbered
         try:
             event = read_line(line, self._format, latest, file.event)
         except Rejected as error:

@@ -4,37 +4,47 @@ from __future__ import annotations
 
 import glob
 import os
+import shutil
 import stat
+import sys
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from user_conversion.rules.errors import InputError
 
 # Hadoop and Spark do not read files and folders with such names either.
 HIDDEN = ("_", ".")
+# What a file system keeps for itself; only root may read it.
+LOST_AND_FOUND = "lost+found"
+STANDARD_INPUT = "-"
+STREAM = "/dev/stdin"
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file of raw events as it was when the run began."""
+    """A file of raw events as it was when the run began; `name` is what people call it."""
 
     path: Path
     size: int
     modified_ns: int
+    name: str = field(default="", compare=False)
 
     @classmethod
     def at(cls, path: Path) -> InputFile:
-        """The file at a path; raises `InputError` if it cannot be read."""
+        """The file at a path. Raises `InputError` if there is none that can be read twice."""
         try:
             status = path.stat()
-            if not stat.S_ISREG(status.st_mode):
-                # A pipe can be read only once, and a log is read several times.
-                raise InputError(f"'{path}' is not a regular file; write the events to one first.")
-            path.open("rb").close()
         except OSError as error:
             raise InputError(f"Cannot read '{path}': {error.strerror}.") from None
-        return cls(path, status.st_size, status.st_mtime_ns)
+        if not stat.S_ISREG(status.st_mode):
+            # A pipe can be read only once, and a log is read several times.
+            raise InputError(
+                f"'{path}' is not a regular file; write the events to one first, or pipe them "
+                "into --input -."
+            )
+        return cls(path, status.st_size, status.st_mtime_ns, str(path))
 
     def is_unchanged(self) -> bool:
         """Whether the file still is as it was."""
@@ -52,48 +62,42 @@ class SkippedFile:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Found:
     """The files that `--input` names, each once, in order of their paths.
 
     `named` has those that were named themselves and not only found in a folder.
     """
 
-    files: list[InputFile]
-    skipped: list[SkippedFile]
-    named: frozenset[Path]
-
-    def only(self, files: list[InputFile]) -> Found:
-        """The same with fewer files."""
-        return replace(self, files=files)
+    files: list[InputFile] = field(default_factory=list)
+    skipped: list[SkippedFile] = field(default_factory=list)
+    named: set[Path] = field(default_factory=set)
 
 
-def find_files(inputs: Sequence[str], apart_from: Collection[Path] = ()) -> Found:
+def find_files(
+    inputs: Sequence[str], apart_from: Collection[Path] = (), exclude: Sequence[str] = ()
+) -> Found:
     """The files, the files in folders (recursively) and the matches of globs.
 
-    `apart_from` has files that are never read, and folders that are not looked into. Raises
-    `InputError` if a path does not exist or there is no file.
+    `apart_from` has files that are never read, and folders that are not looked into; `exclude` has
+    globs of names, or of paths below the input, that are left out. Raises `InputError` if a path
+    does not exist or there is no file.
     """
-    named, in_folders = set(), set()
-    excluded = {path.resolve() for path in apart_from}
-    for path in (path for text in inputs for path in _matches(text)):
-        if path.is_dir():
-            in_folders |= {file.resolve() for file in _walk(path, excluded)}
-        else:
-            named.add(path.resolve())
-    named -= excluded
-    in_folders -= excluded | named
-    special = {path for path in in_folders if _is_special(path)}
-    found = sorted(named | (in_folders - special))
-    if not found:
+    search = _Search({path.resolve() for path in apart_from}, exclude)
+    for text in inputs:
+        for path in _matches(text):
+            search.add(path)
+    if not search.files:
+        left_out = f" or match {', '.join(map(repr, exclude))}" if exclude else ""
+        skipped = (f" '{each.path}' is {each.reason}." for each in search.skipped.values())
         raise InputError(
-            f"No files in {', '.join(map(repr, inputs))}; names that begin with '_' or '.' are "
-            "ignored."
+            f"No files in {', '.join(map(repr, inputs))}; names that begin with '_' or '.'"
+            f"{left_out} are ignored.{next(skipped, '')}"
         )
     return Found(
-        [InputFile.at(path) for path in found],
-        [SkippedFile(str(path), "not a regular file") for path in sorted(special)],
-        frozenset(named),
+        [search.files[path] for path in sorted(search.files)],
+        sorted(search.skipped.values(), key=lambda each: each.path),
+        search.named,
     )
 
 
@@ -102,8 +106,104 @@ def is_hidden(name: str) -> bool:
     return name.startswith(HIDDEN)
 
 
-def _is_special(path: Path) -> bool:
-    return path.exists() and not path.is_file()
+def is_standard_input(text: str) -> bool:
+    """Whether an input is what is piped into the command."""
+    return text in (STANDARD_INPUT, STREAM)
+
+
+def spooled(stream_folder: Path) -> InputFile:
+    """Standard input as a file in a folder: a log is read several times."""
+    if sys.stdin is None:
+        raise InputError("Cannot read standard input: it is closed.")
+    stream_folder.mkdir(parents=True, exist_ok=True)
+    path = stream_folder / "standard-input"
+    with path.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    status = path.stat()
+    return InputFile(path.resolve(), status.st_size, status.st_mtime_ns, STANDARD_INPUT)
+
+
+class _Search:
+    """Collects files by their real path, so that each is found once whatever leads to it."""
+
+    def __init__(self, apart_from: Collection[Path], exclude: Sequence[str]) -> None:
+        self.files: dict[Path, InputFile] = {}
+        self.skipped: dict[str, SkippedFile] = {}
+        self.named: set[Path] = set()
+        self._seen = {str(path) for path in apart_from}
+        self._exclude = exclude
+
+    def add(self, path: Path) -> None:
+        """Add what an input names: a file, or all files in a folder."""
+        try:
+            real = path.resolve(strict=True)
+        except (OSError, RuntimeError):  # Python before 3.13 raises the latter for circles
+            raise InputError(
+                f"Cannot read '{path}': it is a link that leads to itself or nowhere."
+            ) from None
+        if self._is_excluded(path.name, path.name):
+            return
+        if real.is_dir():
+            self._seen.discard(str(real))  # it was asked for
+            self._walk(str(real), "")
+        else:
+            self.files[real] = InputFile.at(real)
+            self.named.add(real)
+
+    def _walk(self, folder: str, below: str) -> None:
+        # Links may lead to the same folder in many ways, and in circles.
+        if folder in self._seen:
+            return
+        self._seen.add(folder)
+        for entry in _entries(folder):
+            name = below + entry.name
+            if is_hidden(entry.name) or self._is_excluded(entry.name, name):
+                continue
+            if entry.name == LOST_AND_FOUND:
+                self._skip(entry.path, "a folder of the file system")
+            elif entry.is_symlink():
+                self._follow(entry.path, name)
+            elif entry.is_dir():
+                self._walk(entry.path, f"{name}/")
+            else:
+                self._add_file(entry.path, entry.stat())
+
+    def _follow(self, link: str, name: str) -> None:
+        try:
+            real = Path(link).resolve(strict=True)
+        except (OSError, RuntimeError):
+            self._skip(link, "a link that leads to itself or nowhere")
+            return
+        if real.is_dir():
+            self._walk(str(real), f"{name}/")
+        elif str(real) not in self._seen:
+            self._add_file(str(real), real.stat())
+
+    def _add_file(self, path: str, status: os.stat_result) -> None:
+        if path in self._seen:
+            return
+        if stat.S_ISREG(status.st_mode):
+            file = InputFile(Path(path), status.st_size, status.st_mtime_ns, path)
+            self.files.setdefault(file.path, file)
+        else:
+            self._skip(path, "not a regular file")
+
+    def _skip(self, path: str, reason: str) -> None:
+        self.skipped[path] = SkippedFile(path, reason)
+
+    def _is_excluded(self, name: str, path: str) -> bool:
+        return any(fnmatchcase(each, glob) for glob in self._exclude for each in (name, path))
+
+
+def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise InputError(
+            f"Cannot read '{error.filename}': {error.strerror}; leave it out with --exclude, or "
+            "ask for the permission."
+        ) from None
 
 
 def _matches(text: str) -> list[Path]:
@@ -116,20 +216,3 @@ def _matches(text: str) -> list[Path]:
     if not matches:
         raise InputError(f"Nothing matches '{text}'.")
     return matches
-
-
-def _walk(folder: Path, excluded: Collection[Path]) -> Iterator[Path]:
-    # Links may lead to the same folder in many ways, and in circles.
-    seen = {folder.resolve(), *excluded}
-    try:
-        for parent, folders, names in os.walk(folder, followlinks=True, onerror=_fail):
-            new = {Path(parent, name).resolve(): name for name in folders if not is_hidden(name)}
-            folders[:] = [name for real, name in new.items() if real not in seen]
-            seen |= new.keys()
-            yield from (Path(parent, name) for name in names if not is_hidden(name))
-    except OSError as error:
-        raise InputError(f"Cannot read '{error.filename}': {error.strerror}.") from None
-
-
-def _fail(error: OSError) -> None:
-    raise error

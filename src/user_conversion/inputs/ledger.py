@@ -1,12 +1,11 @@
-"""The ledger: which input files were read into the output folder, and how their lines counted.
+"""The ledger: which input files were read into the output, and how their lines were counted.
 
-It is `ledger.json` in the output folder, with one entry per batch of files read together.
+It is `ledger.json` in the output folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +21,22 @@ from user_conversion.rules.log_format import LogFormat, attributes_of
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Files that were read together, and how their lines were counted."""
+    """A run that read files; `read_at` is when it began."""
 
-    read_at: datetime
+    read_at: str
     engine: str
-    files: tuple[KnownFile, ...]
-    counts: EventCounts
 
 
-class Ledger(Document, frozen=True, tag=3):
-    """All batches behind the published events, and the log format they were read with.
+class Ledger(Document, frozen=True, tag=4):
+    """All files behind the published events, and the log format they were read with.
 
     `rows` are the published rows by dataset and partition.
     """
 
-    log_format: Mapping[str, Any]
-    rows: Rows = msgspec.field(default_factory=dict)
+    log_format: dict[str, Any]
     batches: tuple[Batch, ...] = ()
+    files: tuple[KnownFile, ...] = ()
+    rows: Rows = msgspec.field(default_factory=dict)
 
     @classmethod
     def new(cls, log_format: LogFormat) -> Ledger:
@@ -47,15 +45,12 @@ class Ledger(Document, frozen=True, tag=3):
 
     @classmethod
     def load(cls, output: Path) -> Ledger | None:
-        """The ledger of an output folder, None if nothing was published there.
-
-        Raises `DatasetError` if it cannot be read.
-        """
+        """The ledger of an output folder, None if nothing was published there."""
         path = output / LEDGER
-        if not path.exists():
-            return None
         try:
             return read_document(path, cls)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except (OSError, ValueError) as error:
             raise DatasetError(
                 f"'{path}' is not a ledger of this version ({error}); rebuild with --full-refresh."
@@ -63,8 +58,8 @@ class Ledger(Document, frozen=True, tag=3):
 
     @property
     def counts(self) -> EventCounts:
-        """The lines of all batches."""
-        return sum((batch.counts for batch in self.batches), EventCounts())
+        """The lines of all files."""
+        return sum((each.counts for each in self.files), EventCounts())
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -76,25 +71,16 @@ class Ledger(Document, frozen=True, tag=3):
         """The type of the column initiator_id."""
         return "bigint" if self.log_format["ids"] == "integer" else "string"
 
-    @property
-    def files(self) -> list[KnownFile]:
-        """Every file that was read."""
-        return [file for batch in self.batches for file in batch.files]
+    def with_files(self, batch: Batch, files: Sequence[KnownFile]) -> Ledger:
+        """The ledger after one more run, with all files behind the events."""
+        return msgspec.structs.replace(self, batches=(*self.batches, batch), files=tuple(files))
 
-    def with_batch(self, batch: Batch, continued: Collection[KnownFile] = ()) -> Ledger:
-        """The ledger with one more batch, which has more of the files that are `continued`."""
-        before = tuple(
-            msgspec.structs.replace(
-                each, files=tuple(file for file in each.files if file not in continued)
-            )
-            for each in self.batches
-        )
-        return msgspec.structs.replace(self, batches=(*before, batch))
-
-    def with_rows(self, written: Rows) -> Ledger:
-        """The ledger after some partitions were written."""
-        names = self.rows.keys() | written.keys()
-        rows = {name: {**self.rows.get(name, {}), **written.get(name, {})} for name in names}
-        return msgspec.structs.replace(
-            self, rows={name: dict(sorted(rows[name].items())) for name in sorted(rows)}
-        )
+    def with_rows(self, written: Rows, dropped: Mapping[str, Collection[str]]) -> Ledger:
+        """The ledger after some partitions were written, and others dropped."""
+        names = sorted(self.rows.keys() | written.keys())
+        rows = {}
+        for name in names:
+            stay = self.rows.get(name, {}).keys() - set(dropped.get(name, ()))
+            kept = {value: self.rows[name][value] for value in stay}
+            rows[name] = dict(sorted({**kept, **written.get(name, {})}.items()))
+        return msgspec.structs.replace(self, rows=rows)

@@ -9,7 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from user_conversion.inputs.compression import CHUNK, LogStream
-from user_conversion.rules.events import WHITESPACE
 
 SAMPLE = 1 << 16
 LINE_FEED = ord("\n")
@@ -20,8 +19,9 @@ class LineFile:
     """A file of newline-delimited JSON, one record a line.
 
     `path` is what the engine reads, `source` what people call the file, `event` the kind of event
-    that every record is, None if the records say it, `size` the bytes at `path`. If earlier lines
-    of the source were read before, `begins_at` is the file and the byte where these lines begin.
+    that every record is, None if the records say it, `size` the bytes at `path`, `lines` how many
+    lines they are. If earlier lines of the source were read before, `begins_at` is the file and the
+    byte where these lines begin. `origin` is the place of its input among those that are read.
     """
 
     path: Path
@@ -30,6 +30,8 @@ class LineFile:
     event: str | None
     size: int
     begins_at: tuple[Path, int] | None = None
+    lines: int = 0
+    origin: int = 0
 
 
 def chunks(file: LineFile) -> Iterator[bytes]:
@@ -96,12 +98,3 @@ def line_batches(file: LineFile) -> Iterator[list[bytes]]:
             parts = [begun]
     if last := b"".join(parts):
         yield [last]
-
-
-def has_more_lines(file: LineFile, number: int) -> bool:
-    """Whether a file has more than so many lines that are not blank; it reads no further."""
-    for batch in line_batches(file):
-        number -= sum(1 for line in batch if line.strip(WHITESPACE))
-        if number < 0:
-            return True
-    return False

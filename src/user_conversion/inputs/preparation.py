@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from user_conversion.inputs.compression import NONE, LogStream, compression_at
-from user_conversion.inputs.content import Content, NotALogError
+from user_conversion.inputs.content import NotALogError
 from user_conversion.inputs.convert import Conversion
-from user_conversion.inputs.files import SkippedFile
-from user_conversion.inputs.identity import unfinished_line
+from user_conversion.inputs.files import InputFile, SkippedFile
+from user_conversion.inputs.fingerprint import fingerprint
 from user_conversion.inputs.json_files import Lines, as_object
-from user_conversion.inputs.lines import LineFile, bytes_between
+from user_conversion.inputs.lines import LineFile, bytes_between, count_lines
 from user_conversion.inputs.reading_plan import FileToRead, KnownFile
 from user_conversion.rules.errors import InputError
 from user_conversion.rules.log_format import LogFormat
@@ -22,10 +22,14 @@ EXAMPLES = 3
 
 @dataclass(frozen=True)
 class Prepared:
-    """The lines to read in order, the files they come from, and the files that are not logs."""
+    """The lines to read in order, the inputs they come from, and the files that are not logs.
+
+    `inputs` are as they will be known, with nothing counted yet; `plan` has them as found.
+    """
 
     files: list[LineFile]
     inputs: list[KnownFile]
+    plan: list[FileToRead]
     skipped: list[SkippedFile]
 
 
@@ -43,10 +47,10 @@ def prepare(
     be read, or one of those `named` is not a log.
     """
     conversion = Conversion(log_format, engine_compressions, scratch)
-    prepared = Prepared([], [], [])
+    prepared = Prepared([], [], [], [])
     for each in to_read:
         try:
-            prepared.inputs.append(_add(prepared, conversion, each, each.file.path in copied))
+            _add(prepared, conversion, each, each.file.path in copied)
         except NotALogError as error:
             if each.file.path in named:
                 raise
@@ -54,51 +58,97 @@ def prepare(
     return prepared
 
 
-def _add(prepared: Prepared, conversion: Conversion, new: FileToRead, is_copied: bool) -> KnownFile:
-    path, size = new.file.path, new.file.size
-    source = source_name(path)
+def _add(prepared: Prepared, conversion: Conversion, new: FileToRead, is_copied: bool) -> None:
+    path, source = new.file.path, source_name(new.file)
+    origin, can_grow = len(prepared.inputs), True
     if new.known is None and not is_copied:
         content = conversion.recognise(path, source)
+        can_grow = isinstance(content.kind, Lines)
         for found in conversion.files(path, source, content):
             if isinstance(found, SkippedFile):
                 prepared.skipped.append(found)
             else:
-                prepared.files.append(found[0])
+                prepared.files.append(_counted(found[0], new, origin))
     else:
-        content = Content(Lines(), compression_at(path, source))
-        start = _first_new_byte(path, new.known) if new.known else 0
-        end = size if content.compression == NONE else None
-        prepared.files.append(conversion.added_lines(path, source, start, end))
-    can_grow = isinstance(content.kind, Lines) and content.compression == NONE
-    unfinished = unfinished_line(path, size) if can_grow else None
-    if unfinished is not None and as_object(_bytes(path, unfinished, size)) is not None:
-        unfinished = None
-    return KnownFile.of(new.file, new.identity, can_grow, unfinished)
+        end = new.file.size if compression_at(path, source) == NONE else None
+        lines = conversion.added_lines(path, source, new.start, end)
+        prepared.files.append(_counted(lines, new, origin))
+    prepared.inputs.append(_known(new, can_grow))
+    prepared.plan.append(new)
 
 
-def source_name(path: Path) -> str:
+def _counted(file: LineFile, new: FileToRead, origin: int) -> LineFile:
+    """The lines of a file with their number, which is counted if the file is converted."""
+    is_itself = file.path.resolve() == new.file.path
+    lines = new.lines if is_itself else count_lines([file])[0]
+    return replace(file, lines=lines, origin=origin)
+
+
+def _known(new: FileToRead, can_grow: bool) -> KnownFile:
+    content, print_ = new.fingerprint.content, new.fingerprint
+    unfinished = None
+    if can_grow and not print_.ends_in_line:
+        last = content_between(new.file.path, print_.last_line_at, content.size)
+        unfinished = None if as_object(last) is not None else print_.last_line_at
+    return KnownFile(
+        path=new.file.name,
+        size=new.file.size,
+        modified_ns=new.file.modified_ns,
+        sources=(source_name(new.file),),
+        content=content,
+        event=new.event,
+        can_grow=can_grow,
+        ends_in_line=print_.ends_in_line,
+        unfinished_at=unfinished,
+    )
+
+
+def prepare_again(
+    known: Sequence[KnownFile],
+    log_format: LogFormat,
+    engine_compressions: frozenset[str],
+    scratch: Path,
+) -> list[LineFile]:
+    """What was read of some files before, as newline-delimited JSON."""
+    conversion = Conversion(log_format, engine_compressions, scratch)
+    files = [file for each in known for file in _read_before(conversion, each)]
+    return [replace(file, lines=count_lines([file])[0]) for file in files]
+
+
+def _read_before(conversion: Conversion, known: KnownFile) -> Iterator[LineFile]:
+    path, source = Path(known.path), known.sources[-1]
+    if known.can_grow:
+        yield conversion.added_lines(path, source, 0, known.next_byte)
+        return
+    for found in conversion.files(path, source, conversion.recognise(path, source)):
+        if not isinstance(found, SkippedFile):
+            yield found[0]
+
+
+def source_name(file: InputFile) -> str:
     """What people call a file. Bytes that are not UTF-8 are replaced."""
-    return str(path).encode("utf-8", "replace").decode()
+    return file.name.encode("utf-8", "replace").decode()
 
 
-def _first_new_byte(path: Path, known: KnownFile) -> int:
-    """Where the lines begin that were not read before."""
-    at = known.next_byte
-    around = _bytes(path, at - 1, at + 1) if at else b""
-    # If the last line was read without its line end, that is not one more, blank, line.
-    has_line_end_now = around[1:] == b"\n" != around[:1]
-    return at + 1 if has_line_end_now else at
-
-
-def _bytes(path: Path, start: int, end: int) -> bytes:
+def content_between(path: Path, start: int, end: int) -> bytes:
+    """Some bytes of a file's content."""
     with LogStream(path) as stream:
         return b"".join(bytes_between(stream, start, end))
 
 
-def unfinished_text(known: KnownFile, path: Path) -> bytes:
-    """The unfinished last line of a file as it was read; `path` is where the file is now."""
-    assert known.unfinished_at is not None
-    return _bytes(path, known.unfinished_at, known.identity.size)
+def grown_files(prepared: Prepared) -> list[Path]:
+    """The files to which lines were added since they were found.
+
+    Raises `InputError` for other changes: lines can be added only to newline-delimited JSON that is
+    not compressed.
+    """
+    pairs = zip(prepared.plan, prepared.inputs, strict=True)
+    changed = [(new.file.path, known) for new, known in pairs if not new.file.is_unchanged()]
+    for path, known in changed:
+        is_plain = known.can_grow and compression_at(path) == NONE
+        if not is_plain or fingerprint(path, known.size).content != known.content:
+            raise InputError(f"'{path}' changed while it was read; run again.")
+    return [path for path, _ in changed]
 
 
 def require_logs(prepared: Prepared) -> None:

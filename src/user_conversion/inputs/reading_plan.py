@@ -1,145 +1,226 @@
-"""Which of the input files are new, by their content, and from where they have to be read."""
+"""Which of the input files are new, by their content, and from where they have to be read.
+
+A file of the same path, size and time of change is not opened. Of others the whole content is
+compared: what is known is not read again, wherever it is now. A content that begins with a known
+one which is nowhere else has grown. A file with another content that is at the path of a known one
+which is nowhere else replaces it. Known files that are not found are gone; their events stay.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import msgspec
 
-from user_conversion.inputs.compression import NONE, compression_at
-from user_conversion.inputs.files import InputFile, SkippedFile
-from user_conversion.inputs.identity import Identity
+from user_conversion.inputs.files import STANDARD_INPUT, InputFile, SkippedFile
+from user_conversion.inputs.fingerprint import (
+    BEGINNING,
+    Content,
+    Fingerprint,
+    beginning_of,
+    fingerprint,
+    hash_of,
+)
+from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.log_format import LogFormat
 
 
-class KnownFile(msgspec.Struct, frozen=True):
-    """A file that was read before, as it was then.
+class KnownFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that was read: where it was seen last, and what came of it.
 
-    `beginning` and `end` are those of its identity. `can_grow` says that lines can be added to it.
-    If its last line was not finished, the line began at `unfinished_at` and was rejected.
+    `sources` are its names when its lines were read, which rejected lines have. `event` is the kind
+    of event that the log format says it holds. If lines can be added, it `can_grow`; if its last
+    line was not finished, that line began at `unfinished_at` and was rejected. `days` are the UTC
+    days of its events. `read_at` is the run that read it last.
     """
 
-    path: Path
-    size: int = msgspec.field(name="bytes")
+    path: str
+    size: int
     modified_ns: int
-    beginning: str
-    end: str
+    sources: tuple[str, ...]
+    read_at: str = ""
+    content: Content
+    event: str | None = None
     can_grow: bool = False
+    ends_in_line: bool = True
     unfinished_at: int | None = None
-
-    @classmethod
-    def of(
-        cls, file: InputFile, identity: Identity, can_grow: bool, unfinished_at: int | None
-    ) -> KnownFile:
-        """What is remembered of a file that is read."""
-        return cls(
-            *(file.path, file.size, file.modified_ns),
-            *(identity.beginning, identity.end),
-            *(can_grow, unfinished_at),
-        )
+    counts: EventCounts = msgspec.field(default_factory=EventCounts)
+    days: tuple[date, ...] = ()
 
     @property
     def file(self) -> InputFile:
-        """The file as it was found."""
-        return InputFile(self.path, self.size, self.modified_ns)
-
-    @property
-    def identity(self) -> Identity:
-        """Its content."""
-        return Identity(self.size, self.beginning, self.end)
+        """The file as it was seen last."""
+        return InputFile(Path(self.path), self.size, self.modified_ns)
 
     @property
     def next_byte(self) -> int:
-        """Where to go on reading if the file has grown."""
-        return self.size if self.unfinished_at is None else self.unfinished_at
+        """Where the lines begin that were not accepted."""
+        return self.content.size if self.unfinished_at is None else self.unfinished_at
+
+    def at(self, file: InputFile) -> KnownFile:
+        """The same content where it is now."""
+        return msgspec.structs.replace(
+            self, path=file.name, size=file.size, modified_ns=file.modified_ns
+        )
 
 
 @dataclass(frozen=True)
 class FileToRead:
-    """A file with content that was not read before; what `known` had of it was."""
+    """A file with content that was not read before.
+
+    What `known` had of it was read. It `replaces` the file that was at its path before.
+    """
 
     file: InputFile
-    identity: Identity
+    fingerprint: Fingerprint
+    event: str | None
     known: KnownFile | None = None
+    replaces: KnownFile | None = None
+
+    @property
+    def start(self) -> int:
+        """The byte of the content from which it is read."""
+        if self.known is None:
+            return 0
+        # If the last line was read without its line end, that is not one more, blank, line.
+        ended_since = not self.known.ends_in_line and self.known.unfinished_at is None
+        return self.known.next_byte + ended_since
+
+    @property
+    def lines(self) -> int:
+        """The number of lines to read."""
+        before = self.fingerprint.marks[self.start].line_feeds if self.start else 0
+        return self.fingerprint.lines - before
 
 
 @dataclass
 class ReadingPlan:
-    """The files to read, those whose content another file has, and those that are missing.
+    """The files to read, those whose content another file has, and what became of known files.
 
-    `grown` is a file of a kind that has to be read again as a whole because it grew.
+    `present` are the known files that are still there, where they are now; `gone` are not.
     """
 
     to_read: list[FileToRead] = field(default_factory=list)
     skipped: list[SkippedFile] = field(default_factory=list)
-    missing: list[KnownFile] = field(default_factory=list)
-    grown: Path | None = None
+    present: list[KnownFile] = field(default_factory=list)
+    gone: list[KnownFile] = field(default_factory=list)
+
+
+# A content, and the kind of event that the log format says a file of this name has.
+_Key = tuple[Content, str | None]
 
 
 def plan_reading(
     files: Iterable[InputFile], log_format: LogFormat, known: Sequence[KnownFile] = ()
 ) -> ReadingPlan:
-    """Compare files with those that were read before.
-
-    A file of the same path, size and time is taken to be unchanged; of others the content is
-    compared. Raises `InputError` if a file cannot be read.
-    """
-    unchanged = {each.file for each in known}
+    """Compare files with those that were read before. Raises `InputError` if one is unreadable."""
+    before = _Known(known)
     plan = ReadingPlan()
-    found: dict[_Content, Path] = {}
-    for file in files:
-        if file not in unchanged:
-            identity = Identity.of(file.path, file.size)
-            content = identity, log_format.kind_of_file(file.path)
-            if content in found and file.size:
-                reason = f"same content as '{found[content]}'"
-                plan.skipped.append(SkippedFile(str(file.path), reason))
-            else:
-                plan.to_read.append(FileToRead(file, identity))
-            found.setdefault(content, file.path)
-        unchanged.discard(file)
-    plan.missing = [each for each in known if each.file in unchanged]
-    _recognise_moved(plan, log_format, known)
-    _recognise_grown(plan)
-    plan.missing = [each for each in plan.missing if each.identity.size]
+    new: list[FileToRead] = []
+    found: dict[_Key, InputFile] = {}
+    # What did not change stays what it was, even if another file has its content, too.
+    for file in [file for file in files if not before.is_unchanged(file)]:
+        event = log_format.kind_of_file(file.path)
+        print_ = fingerprint(file.path, file.size, before.places_in(file))
+        key = print_.content, event
+        if before.is_known(key, file):
+            continue
+        if key in found and print_.content.size:
+            reason = f"same content as '{found[key].name}'"
+            plan.skipped.append(SkippedFile(file.name, reason))
+            continue
+        found[key] = file
+        new.append(FileToRead(file, print_, event))
+    grown = [before.continued(each) for each in new]
+    plan.to_read = [before.replaced(each) for each in grown]
+    plan.present, plan.gone = before.present, before.gone
     return plan
 
 
-# A content, and the kind of event that the log format says a file of this name has.
-_Content = tuple[Identity, str | None]
+class _Known:
+    """The files that were read before; each is found once, as one thing."""
+
+    def __init__(self, known: Sequence[KnownFile]) -> None:
+        self._left = dict(enumerate(known))
+        self._files = {each.file: number for number, each in self._left.items()}
+        self._contents = {(each.content, each.event): n for n, each in self._left.items()}
+        self._beginnings: dict[tuple[int, str], list[int]] = {}
+        for number, each in self._left.items():
+            if each.can_grow and each.content.size:
+                length = min(each.content.size, BEGINNING)
+                self._beginnings.setdefault((length, each.content.beginning), []).append(number)
+        self._lengths = {length for length, _ in self._beginnings}
+        self.present: list[KnownFile] = []
+
+    @property
+    def gone(self) -> list[KnownFile]:
+        """What was not found."""
+        is_file = (each for each in self._left.values() if each.path != STANDARD_INPUT)
+        return [each for each in is_file if each.content.size]
+
+    def _take(self, number: int, file: InputFile) -> None:
+        if known := self._left.pop(number, None):
+            self.present.append(known.at(file))
+
+    def is_unchanged(self, file: InputFile) -> bool:
+        """Whether a file is as it was when it was seen last."""
+        number = self._files.get(file)
+        if number is None:
+            return False
+        self._take(number, file)
+        return True
+
+    def is_known(self, key: _Key, file: InputFile) -> bool:
+        """Whether a content was read before, in another file or not compressed."""
+        number = self._contents.get(key)
+        if number is None:
+            return False
+        self._take(number, file)
+        return True
+
+    def places_in(self, file: InputFile) -> set[int]:
+        """The places in a file's content where a known content that it begins with would end."""
+        if not self._lengths:
+            return set()
+        beginning = beginning_of(file.path)
+        keys = ((n, hash_of(beginning[:n])) for n in self._lengths)
+        numbers = (number for key in keys for number in self._beginnings.get(key, ()))
+        ends = [(each.content.size, each.next_byte) for n in numbers if (each := self._left.get(n))]
+        return {place for size, next_byte in ends for place in (size, size + 1, next_byte)}
+
+    def continued(self, new: FileToRead) -> FileToRead:
+        """A file as the longer form of a known one, if that is nowhere else."""
+        candidates = [
+            number
+            for number, known in self._left.items()
+            if known.can_grow and known.event == new.event and _has_grown(known, new.fingerprint)
+        ]
+        if not candidates:
+            return new
+        number = max(candidates, key=lambda n: self._left[n].content.size)
+        return FileToRead(new.file, new.fingerprint, new.event, known=self._left.pop(number))
+
+    def replaced(self, new: FileToRead) -> FileToRead:
+        """A file as the replacement of the known one at its path, if that is nowhere else."""
+        if new.known:
+            return new
+        for number, known in self._left.items():
+            if known.path == new.file.name and known.content.size:
+                del self._left[number]
+                return FileToRead(new.file, new.fingerprint, new.event, replaces=known)
+        return new
 
 
-def _recognise_moved(plan: ReadingPlan, log_format: LogFormat, known: Sequence[KnownFile]) -> None:
-    """Drop files whose whole content was read before, under another name or not compressed."""
-    before = {_content(each, log_format) for each in known}
-    has_plain = any(each.can_grow for each in known)
-    new, given = [], set()
-    for each in plan.to_read:
-        content = _content(each, log_format)
-        if content not in before and has_plain and compression_at(each.file.path) != NONE:
-            content = Identity.of_content(each.file.path), content[1]
-        if content in before:
-            given.add(content)
-        else:
-            new.append(each)
-    plan.to_read = new
-    plan.missing = [each for each in plan.missing if _content(each, log_format) not in given]
-
-
-def _content(each: KnownFile | FileToRead, log_format: LogFormat) -> _Content:
-    return each.identity, log_format.kind_of_file(each.file.path)
-
-
-def _recognise_grown(plan: ReadingPlan) -> None:
-    """Find the files that begin with the content of a missing one, decompressed if need be."""
-    for number, new in enumerate(plan.to_read):
-        for old in sorted(plan.missing, key=lambda each: -each.identity.size):
-            if old.identity.size and old.identity.begins(new.file.path):
-                plan.missing.remove(old)
-                if old.can_grow:
-                    plan.to_read[number] = FileToRead(new.file, new.identity, old)
-                else:
-                    plan.grown = new.file.path
-                break
+def _has_grown(known: KnownFile, new: Fingerprint) -> bool:
+    """Whether a content begins with a known one, which ends where a line ends."""
+    size = known.content.size
+    there = new.marks.get(size)
+    if not size or there is None or there.hash != known.content.hash:
+        return False
+    if known.ends_in_line or known.unfinished_at is not None:
+        return True
+    after = new.marks.get(size + 1)
+    return after is not None and after.line_feeds > there.line_feeds

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from user_conversion.inputs.ledger import Ledger
-from user_conversion.inputs.lines import LineFile, has_more_lines
-from user_conversion.rules.counts import EventCounts
+from user_conversion.inputs.lines import LineFile
+from user_conversion.inputs.preparation import Prepared
+from user_conversion.inputs.reading_plan import KnownFile
+from user_conversion.rules.counts import EventCounts, LineCount
 from user_conversion.rules.datasets import Dataset
 from user_conversion.rules.errors import EngineError, InputError, TooManyRejectedError
 from user_conversion.rules.log_format import LogFormat
@@ -19,37 +25,64 @@ SHOWN = 100
 EXAMPLES = 3
 
 
+def counts_by_file(files: Sequence[LineFile], counted: Sequence[LineCount]) -> list[EventCounts]:
+    """How the lines of each file were counted. Raises `EngineError` if some were not."""
+    verdicts = [Counter[str]() for _ in files]
+    for each in counted:
+        verdicts[each.file][each.verdict] += each.lines
+    counts = [
+        EventCounts.of(file.lines, found) for file, found in zip(files, verdicts, strict=True)
+    ]
+    for file, found in zip(files, counts, strict=True):
+        if found.unaccounted():
+            raise EngineError(
+                f"{found.unaccounted()} of {found.lines} lines of '{file.source}' were not "
+                "counted; nothing was published. Please report this as a bug."
+            )
+    return counts
+
+
 def check_lines(
-    engine: Engine, files: Sequence[LineFile], counts: EventCounts, max_rejected: float
+    engine: Engine, prepared: Prepared, counts: Sequence[EventCounts], max_rejected: float
 ) -> None:
     """Raise `InputError` if too many lines, or all lines of a file, were rejected.
 
-    Raises `EngineError` if lines were not counted.
+    Lines that were added to a file may all be rejected: it had good ones before.
     """
-    if counts.unaccounted():
-        raise EngineError(
-            f"{counts.unaccounted()} of {counts.lines} lines were not counted; nothing was "
-            "published. Please report this as a bug."
-        )
-    if not counts.rejected:
-        return
-    if counts.rejected > max_rejected * (counts.lines - counts.blank):
+    total = sum(counts, EventCounts())
+    if total.rejected > max_rejected * (total.lines - total.blank):
         raise TooManyRejectedError(
-            f"{counts.rejected:,} of {counts.lines - counts.blank:,} lines were rejected "
-            f"({_listed(counts.rejected_by_reason)}), more than --max-rejected "
+            f"{total.rejected:,} of {total.lines - total.blank:,} lines were rejected "
+            f"({_listed(total.rejected_by_reason)}), more than --max-rejected "
             f"{max_rejected:g} allows. Nothing was published. For example:\n{_examples(engine)}"
         )
-    # Lines that were added to a log may all be bad: it had good ones before.
-    continued = {file.source for file in files if file.begins_at}
-    for source, by_reason in _rejected_by_source(engine).items():
-        if source in continued:
-            continue
-        lines = sum(by_reason.values())
-        if not any(has_more_lines(file, lines) for file in files if file.source == source):
+    for file, found in zip(prepared.files, counts, strict=True):
+        is_new = prepared.plan[file.origin].known is None
+        if is_new and found.rejected and found.rejected == found.lines - found.blank:
             raise InputError(
-                f"No line of '{source}' could be read as an event ({_listed(by_reason)}). Nothing "
-                f"was published. Exclude the file, or see: user-conversion inspect '{source}'."
+                f"No line of '{file.source}' could be read as an event "
+                f"({_listed(found.rejected_by_reason)}). Nothing was published. Exclude the file, "
+                f"or see: user-conversion inspect '{file.source}'."
             )
+
+
+def known_files(
+    prepared: Prepared, counts: Sequence[EventCounts], counted: Sequence[LineCount], read_at: str
+) -> list[KnownFile]:
+    """The files that were read, with what came of their lines."""
+    totals = [EventCounts() for _ in prepared.inputs]
+    days: list[set[date]] = [set() for _ in prepared.inputs]
+    for file, found in zip(prepared.files, counts, strict=True):
+        totals[file.origin] += found
+    for each in counted:
+        if each.day:
+            days[prepared.files[each.file].origin].add(each.day)
+    return [
+        msgspec.structs.replace(
+            known, read_at=read_at, counts=totals[number], days=tuple(sorted(days[number]))
+        )
+        for number, known in enumerate(prepared.inputs)
+    ]
 
 
 def require_events(counts: EventCounts, files: Sequence[LineFile], log_format: LogFormat) -> None:
@@ -78,17 +111,6 @@ def check_rows(datasets: Sequence[Dataset], ledger: Ledger) -> None:
                 f"{written} rows of {dataset.name} were written for {counted} lines; nothing was "
                 "published. Please report this as a bug."
             )
-
-
-def _rejected_by_source(engine: Engine) -> dict[str, dict[str, int]]:
-    rows = engine.rows(
-        "SELECT source, reason, count(*) AS lines FROM new_rejected_events "
-        "GROUP BY source, reason ORDER BY source, reason"
-    )
-    found: dict[str, dict[str, int]] = {}
-    for row in rows:
-        found.setdefault(row["source"], {})[row["reason"]] = row["lines"]
-    return found
 
 
 def _listed(by_reason: Mapping[str, int]) -> str:

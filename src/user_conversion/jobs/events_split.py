@@ -6,21 +6,36 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from user_conversion.engines import engine_description
 from user_conversion.inputs.compression import NONE
-from user_conversion.inputs.files import Found, SkippedFile, find_files
+from user_conversion.inputs.files import (
+    Found,
+    SkippedFile,
+    find_files,
+    is_standard_input,
+    spooled,
+)
 from user_conversion.inputs.ledger import Batch, Ledger
-from user_conversion.inputs.preparation import Prepared, prepare, require_logs
-from user_conversion.inputs.reading_plan import KnownFile, ReadingPlan, plan_reading
+from user_conversion.inputs.preparation import Prepared, grown_files, prepare, require_logs
+from user_conversion.inputs.reading_plan import FileToRead, KnownFile, ReadingPlan, plan_reading
 from user_conversion.jobs import unfinished
-from user_conversion.jobs.checks import check_lines, check_rows, require_events
+from user_conversion.jobs.checks import (
+    check_lines,
+    check_rows,
+    counts_by_file,
+    known_files,
+    require_events,
+)
 from user_conversion.jobs.context import Context
+from user_conversion.jobs.replaced import Replaced, read_kept_days
 from user_conversion.places.layout import LEDGER, folder_of, parquet_files
 from user_conversion.places.row_counts import count_rows, require_rows
 from user_conversion.rules import datasets
-from user_conversion.rules.counts import EventCounts
+from user_conversion.rules.counts import EventCounts, LineCount
 from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset
-from user_conversion.rules.errors import EngineError, InputError
+from user_conversion.rules.errors import DatasetError, EngineError, InputError
 from user_conversion.rules.events import CLOCK_TOLERANCE
 from user_conversion.rules.log_format import LogFormat
 
@@ -29,13 +44,16 @@ from user_conversion.rules.log_format import LogFormat
 class SplitResult:
     """What this run read, and the ledger of what will be published.
 
-    `files` were read in this run, `read` counts their lines, `skipped` are not logs or not new.
-    `rebuild` says that these are all events there are, and `why`.
+    `files` were read in this run and `read` counts their lines; `skipped` are not logs or not new.
+    `gone` is the number of known files that were not found, `replaced` are the paths of those that
+    have other content now. `rebuild` says that these are all events there are, and `why`.
     """
 
     log_format: LogFormat
     files: tuple[KnownFile, ...]
     skipped: tuple[SkippedFile, ...]
+    gone: int
+    replaced: tuple[str, ...]
     rebuild: bool
     why: str
     read: EventCounts
@@ -48,29 +66,40 @@ class SplitResult:
 
 
 def split_events(run: Context) -> SplitResult:
-    """Read what is new among the input files and stage the event datasets.
+    """Read what is new among the input files and stage the event datasets and the ledger.
 
     Raises `InputError` if the inputs cannot be read, hold no event of the two kinds, or have too
     many rejected lines.
     """
-    found = find_files(run.settings.inputs, [run.settings.folder])
-    plan = _plan(run, found)
+    plan = _plan(run)
     prepared = _prepare(run, plan)
     if plan.rebuild:
         require_logs(prepared)
-    ledger, counts = plan.ledger, EventCounts()
+    ledger, counts, replaced = _relocated(plan), EventCounts(), Replaced()
     if prepared.files:
+        replaced = Replaced.of(prepared.plan, plan.files.present, plan.files.gone)
         if not plan.rebuild:
             require_rows(_datasets(ledger), run.publication, ledger.rows)
-        prepared, counts = _read(run, plan, prepared)
-        continued = unfinished.continued_lines(plan.files.to_read)
-        ledger = _with_batch(run, plan, prepared, counts - unfinished.counts(continued))
-        check_lines(run.engine, prepared.files, counts, run.settings.max_rejected)
+        read_kept_days(run, replaced, ledger)
+        prepared, counted = _read(run, plan, prepared)
+        by_file = counts_by_file(prepared.files, counted)
+        check_lines(run.engine, prepared, by_file, run.settings.max_rejected)
+        counts = sum(by_file, EventCounts())
+        read = known_files(prepared, by_file, counted, run.started.isoformat())
+        ledger = _with_files(run, ledger, prepared, read, replaced)
         require_events(ledger.counts, prepared.files, run.settings.events)
-        ledger = _stage(run, ledger, plan.rebuild, continued)
-    skipped = (*found.skipped, *plan.files.skipped, *prepared.skipped)
+        ledger = _stage(run, ledger, plan, prepared, replaced)
+    run.publication.write_json(LEDGER, ledger)
     return SplitResult(
-        run.settings.events, tuple(prepared.inputs), skipped, plan.rebuild, plan.why, counts, ledger
+        run.settings.events,
+        tuple(prepared.inputs),
+        (*plan.found.skipped, *plan.files.skipped, *prepared.skipped),
+        len(plan.files.gone),
+        tuple(each.path for each in replaced.files),
+        plan.rebuild,
+        plan.why,
+        counts,
+        ledger,
     )
 
 
@@ -89,32 +118,69 @@ class _Plan:
         return not self.ledger.batches
 
 
-def _plan(run: Context, found: Found) -> _Plan:
+def _plan(run: Context) -> _Plan:
+    found = _find(run)
     log_format = run.settings.events
-    ledger = None if run.settings.full_refresh else Ledger.load(run.publication.output)
+    ledger = _published_ledger(run)
     if ledger is None:
         why = "nothing read before"
+    elif run.settings.full_refresh:
+        why = "as asked for"
     elif log_format.as_json() != ledger.log_format:
         why = "the log format changed"
     else:
-        plan = plan_reading(found.files, log_format, ledger.files)
-        if plan.missing:
-            raise InputError(_missing(plan.missing))
-        if not plan.grown:
-            return _Plan(found, ledger, plan, "new files")
-        why = f"'{plan.grown}' grew"
-    everything = plan_reading(found.files, log_format)
-    return _Plan(found, Ledger.new(log_format), everything, why)
+        files = plan_reading(found.files, log_format, ledger.files)
+        return _Plan(found, ledger, files, "new files")
+    files = plan_reading(found.files, log_format)
+    files.gone = _not_given(files.to_read, ledger.files if ledger else ())
+    if files.gone and not run.settings.full_refresh:
+        raise InputError(
+            f"{why.capitalize()}, so all inputs have to be read again, but {len(files.gone):,} of "
+            f"them are gone, for example '{files.gone[0].path}'. Keep the log format, choose "
+            "another --output, or rebuild from the inputs given with --full-refresh."
+        )
+    return _Plan(found, Ledger.new(log_format), files, why)
 
 
-def _missing(files: Sequence[KnownFile]) -> str:
-    path = files[0].file.path
-    what = "has other content now or is not among the inputs" if path.exists() else "is gone"
-    more = f" (and {len(files) - 1} more)" if len(files) > 1 else ""
-    return (
-        f"'{path}'{more} was read into this output before, and its content {what}. Name all "
-        "inputs, or choose another --output, or rebuild from the inputs given with --full-refresh."
-    )
+def _find(run: Context) -> Found:
+    """The input files; standard input is one of them if it is asked for."""
+    paths = [path for path in run.settings.inputs if not is_standard_input(path)]
+    streams = []
+    if len(paths) < len(run.settings.inputs):
+        streams = [spooled(run.scratch / "inputs")]
+    if not paths:
+        return Found(streams)
+    found = find_files(paths, [run.settings.folder], run.settings.excluded)
+    return Found([*streams, *found.files], found.skipped, found.named)
+
+
+def _published_ledger(run: Context) -> Ledger | None:
+    """The ledger of the output; a rebuild needs none that can be read."""
+    try:
+        return Ledger.load(run.publication.output)
+    except DatasetError:
+        if run.settings.full_refresh:
+            return None
+        raise
+
+
+def _not_given(to_read: Sequence[FileToRead], known: Sequence[KnownFile]) -> list[KnownFile]:
+    """The known files of which neither the path nor the content is among those to read."""
+    paths = {each.file.name for each in to_read}
+    contents = {each.fingerprint.content for each in to_read}
+    return [
+        each
+        for each in known
+        if each.content.size and each.path not in paths and each.content not in contents
+    ]
+
+
+def _relocated(plan: _Plan) -> Ledger:
+    """The ledger with the known files where they are now."""
+    continued = [each.known for each in plan.files.to_read if each.known]
+    replaced = [each.replaces for each in plan.files.to_read if each.replaces]
+    files = (*plan.files.present, *plan.files.gone, *continued, *replaced)
+    return msgspec.structs.replace(plan.ledger, files=() if plan.rebuild else files)
 
 
 def _prepare(
@@ -135,8 +201,8 @@ def _prepare(
     )
 
 
-def _read(run: Context, plan: _Plan, prepared: Prepared) -> tuple[Prepared, EventCounts]:
-    """Read the events into the engine's tables, and count the lines.
+def _read(run: Context, plan: _Plan, prepared: Prepared) -> tuple[Prepared, list[LineCount]]:
+    """Read the events into the engine's tables, and count the lines of each file.
 
     If the engine refuses compressed files, they are decompressed for it: Python reads what other
     tools refuse, such as zeros behind the last gzip member. A file that was written to meanwhile
@@ -144,36 +210,31 @@ def _read(run: Context, plan: _Plan, prepared: Prepared) -> tuple[Prepared, Even
     """
     log_format, latest = run.settings.events, run.started + CLOCK_TOLERANCE
     try:
-        counts = run.engine.read_events(prepared.files, log_format, latest)
+        counted = run.engine.read_events(prepared.files, log_format, latest)
     except (InputError, EngineError):
-        if not _grown(prepared):
+        if not grown_files(prepared):
             if all(file.compression == NONE for file in prepared.files):
                 raise
             prepared = _prepare(run, plan, decompress=True)
-            counts = run.engine.read_events(prepared.files, log_format, latest)
-    if grown := _grown(prepared):
+            counted = run.engine.read_events(prepared.files, log_format, latest)
+    if grown := grown_files(prepared):
         prepared = _prepare(run, plan, grown)
-        counts = run.engine.read_events(prepared.files, log_format, latest)
-    return prepared, counts
+        counted = run.engine.read_events(prepared.files, log_format, latest)
+    return prepared, counted
 
 
-def _grown(prepared: Prepared) -> list[Path]:
-    """The files to which lines were added. Raises `InputError` for other changes.
-
-    Lines can be added only to newline-delimited JSON that is not compressed.
-    """
-    changed = [each for each in prepared.inputs if not each.file.is_unchanged()]
-    for each in changed:
-        if not each.can_grow or not each.identity.begins(each.file.path):
-            raise InputError(f"'{each.file.path}' changed while it was read; run again.")
-    return [each.file.path for each in changed]
-
-
-def _with_batch(run: Context, plan: _Plan, prepared: Prepared, counts: EventCounts) -> Ledger:
-    """The ledger with the files of this run."""
-    batch = Batch(run.started, run.settings.engine, tuple(prepared.inputs), counts)
-    continued = [each.known for each in plan.files.to_read if each.known]
-    return plan.ledger.with_batch(batch, continued)
+def _with_files(
+    run: Context, ledger: Ledger, prepared: Prepared, read: Sequence[KnownFile], replaced: Replaced
+) -> Ledger:
+    """The ledger with the files of this run, together with what was known of those that grew."""
+    files = {id(each): each for each in ledger.files}
+    for new in prepared.plan:
+        for old in (new.known, new.replaces):
+            files.pop(id(old), None)
+    batch = Batch(run.started.isoformat(), run.settings.engine)
+    pairs = zip(prepared.plan, read, strict=True)
+    joined = [unfinished.continued(new, each) for new, each in pairs]
+    return ledger.with_files(batch, [*files.values(), *joined])
 
 
 def _datasets(ledger: Ledger) -> tuple[Dataset, ...]:
@@ -182,41 +243,47 @@ def _datasets(ledger: Ledger) -> tuple[Dataset, ...]:
 
 
 def _stage(
-    run: Context, ledger: Ledger, rebuild: bool, continued: Sequence[unfinished.Line]
+    run: Context, ledger: Ledger, plan: _Plan, prepared: Prepared, replaced: Replaced
 ) -> Ledger:
-    """Stage the datasets and the ledger, which is returned with the rows that were written."""
+    """Stage the datasets; the ledger is returned with the rows that were written."""
     *by_day, _ = written = _datasets(ledger)
     for dataset in by_day:
-        _stage_days(run, dataset, rebuild)
-    _stage_rejected(run, rebuild, continued)
+        _stage_days(run, dataset, plan.rebuild, replaced)
+    _stage_rejected(run, plan.rebuild, unfinished.continued_lines(prepared.plan), replaced)
     rows = count_rows({each.name: run.publication.staged(each) for each in written})
-    ledger = ledger.with_rows(rows)
+    dropped = {each.name: run.publication.dropped(each) for each in written}
+    ledger = ledger.with_rows(rows, dropped)
     check_rows(written, ledger)
-    run.publication.write_json(LEDGER, ledger)
     return ledger
 
 
-def _stage_days(run: Context, dataset: Dataset, rebuild: bool) -> None:
-    """Write the days with new events, whole: together with the events they had before."""
+def _stage_days(run: Context, dataset: Dataset, rebuild: bool, replaced: Replaced) -> None:
+    """Write the days with new events, whole: together with the events they had before.
+
+    Days that are made anew have the events of the other files that hold them instead.
+    """
     engine, publication = run.engine, run.publication
     rows = f"SELECT * FROM new_{dataset.name}"
     if not rebuild:
         days = engine.rows(f"SELECT DISTINCT CAST(time AS DATE) AS day FROM new_{dataset.name}")
         before = publication.partitions_of(dataset)
-        touched = [before[str(row["day"])] for row in days if str(row["day"]) in before]
-        files = [file for folder in touched for file in parquet_files(folder)]
+        touched = {str(row["day"]) for row in days} & before.keys() - replaced.names
+        files = [file for day in sorted(touched) for file in parquet_files(before[day])]
         engine.read_parquet(f"previous_{dataset.name}", dataset.columns, files)
         rows += f" UNION ALL SELECT * FROM previous_{dataset.name}"
+    if replaced.days:
+        rows += f" UNION ALL SELECT * FROM kept_{dataset.name}"
     engine.write(
         f"SELECT *, CAST(time AS DATE) AS derived_tstamp_day FROM ({rows})",
         dataset,
         folder_of(dataset, publication.folder),
     )
-    if rebuild:
-        publication.drop_others(dataset)
+    publication.drop_others(dataset, None if rebuild else replaced.names)
 
 
-def _stage_rejected(run: Context, rebuild: bool, continued: Sequence[unfinished.Line]) -> None:
+def _stage_rejected(
+    run: Context, rebuild: bool, continued: Sequence[unfinished.Line], replaced: Replaced
+) -> None:
     """Write the rejected lines: together with those from before that are still rejected."""
     engine, publication = run.engine, run.publication
     rows = "SELECT * FROM new_rejected_events"
@@ -224,5 +291,11 @@ def _stage_rejected(run: Context, rebuild: bool, continued: Sequence[unfinished.
         previous = "previous_rejected_events"
         files = publication.files_of(REJECTED_EVENTS)
         engine.read_parquet(previous, REJECTED_EVENTS.columns, files)
-        rows += f" UNION ALL {unfinished.without(continued, previous, engine)}"
+        names = [(source,) for each in replaced.files for source in each.sources]
+        engine.create_table("replaced_sources", {"source": "string"}, names)
+        stay = unfinished.without(continued, previous, engine)
+        rows += (
+            f" UNION ALL SELECT * FROM ({stay}) AS stay WHERE NOT EXISTS "
+            "(SELECT 1 FROM replaced_sources WHERE replaced_sources.source = stay.source)"
+        )
     engine.write(rows, REJECTED_EVENTS, folder_of(REJECTED_EVENTS, publication.folder))

@@ -72,6 +72,8 @@ def _split(context: Context, done: dict[str, Any]) -> SplitResult:
     with _recorded(SPLIT, context, done) as record:
         result = split_events(context)
         record["files_read"] = len(result.files)
+        record["files_gone"] = result.gone
+        record["files_replaced"] = list(result.replaced)
         record["skipped"] = [
             {"path": str(each.path), "reason": each.reason} for each in result.skipped
         ]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
 
 from user_conversion.engines import Engine
-from user_conversion.inputs.preparation import source_name, unfinished_text
-from user_conversion.inputs.reading_plan import FileToRead
+from user_conversion.inputs.preparation import content_between
+from user_conversion.inputs.reading_plan import FileToRead, KnownFile
 from user_conversion.rules.counts import EventCounts, Skipped
 from user_conversion.rules.datasets import REJECTED_EVENTS
 from user_conversion.rules.events import WHITESPACE
@@ -20,17 +23,36 @@ Line = tuple[str, str]
 def continued_lines(to_read: Sequence[FileToRead]) -> list[Line]:
     """The unfinished last lines of files that have grown, as they were read."""
     return [
-        (source_name(each.known.file.path), kept_text(unfinished_text(each.known, each.file.path)))
+        (each.known.sources[-1], kept_text(_text(each.known, each.file.path)))
         for each in to_read
         if each.known and each.known.unfinished_at is not None
     ]
 
 
-def counts(lines: Sequence[Line]) -> EventCounts:
-    """How the lines were counted."""
-    blank = sum(not raw.encode().strip(WHITESPACE) for _, raw in lines)
-    verdicts: dict[str, int] = {Skipped.BLANK: blank, Reason.INVALID_JSON: len(lines) - blank}
-    return EventCounts.of(len(lines), verdicts)
+def _text(known: KnownFile, path: Path) -> bytes:
+    assert known.unfinished_at is not None
+    return content_between(path, known.unfinished_at, known.content.size)
+
+
+def continued(new: FileToRead, read: KnownFile) -> KnownFile:
+    """What is known of a file, together with what was known before it grew."""
+    known = new.known
+    if known is None:
+        return read
+    return msgspec.structs.replace(
+        read,
+        sources=tuple(dict.fromkeys((*known.sources, *read.sources))),
+        counts=known.counts - _counts(known, new.file.path) + read.counts,
+        days=tuple(sorted({*known.days, *read.days})),
+    )
+
+
+def _counts(known: KnownFile, path: Path) -> EventCounts:
+    """How the last line was counted when it was not finished."""
+    if known.unfinished_at is None:
+        return EventCounts()
+    is_blank = not _text(known, path).strip(WHITESPACE)
+    return EventCounts.of(1, {Skipped.BLANK if is_blank else Reason.INVALID_JSON: 1})
 
 
 def without(lines: Sequence[Line], table: str, engine: Engine) -> str:

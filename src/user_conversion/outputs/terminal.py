@@ -44,9 +44,27 @@ def console() -> Console:
     return out
 
 
-def show_skipped(files: Sequence[SkippedFile]) -> None:
-    """Name the files of input folders that are not logs, on standard error."""
-    if not files or sys.stderr is None:
+def show_files(split: SplitResult) -> None:
+    """Say what became of files, on standard error: skipped, gone, delivered again."""
+    if sys.stderr is None:
+        return
+    _show_skipped(split.skipped)
+    if split.gone:
+        kept = "were left out" if split.rebuild else "stay"
+        gone = words.number_of(
+            split.gone, "file that was read before is", "files that were read before are"
+        )
+        print(f"{gone} gone; the events {kept}.", file=sys.stderr)
+    for path in split.replaced[:FILES_NAMED]:
+        print(f"Other content, which replaces the former: {words.printable(path)}", file=sys.stderr)
+    if len(split.replaced) > FILES_NAMED:
+        print(
+            f"  and {len(split.replaced) - FILES_NAMED:,} more, listed in run.json", file=sys.stderr
+        )
+
+
+def _show_skipped(files: Sequence[SkippedFile]) -> None:
+    if not files:
         return
     print(f"Skipped {words.number_of(len(files), 'file')}:", file=sys.stderr)
     for file in files[:FILES_NAMED]:

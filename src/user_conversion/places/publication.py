@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,18 @@ class Publication:
         folders = self.partitions_of(dataset).values()
         return [file for folder in folders for file in parquet_files(folder)]
 
-    def drop_others(self, dataset: Dataset) -> None:
-        """Remove the published partitions of a dataset that are not staged."""
+    def drop_others(self, dataset: Dataset, among: Collection[str] | None = None) -> None:
+        """Remove the published partitions of a dataset that are not staged, all or some."""
         published, staged = partitions_of(dataset, self.output), self.staged(dataset)
-        self.drops |= {self._name(published[value]) for value in published.keys() - staged.keys()}
+        values = published.keys() - staged.keys()
+        if among is not None:
+            values &= set(among)
+        self.drops |= {self._name(published[value]) for value in values}
+
+    def dropped(self, dataset: Dataset) -> set[str]:
+        """The values of the partitions of a dataset that will be removed."""
+        published = partitions_of(dataset, self.output)
+        return {value for value, path in published.items() if self._name(path) in self.drops}
 
     def _name(self, published: Path) -> str:
         return str(published.relative_to(self.output))

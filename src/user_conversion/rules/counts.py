@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED
 from user_conversion.rules.rejected import Reason
@@ -18,6 +19,19 @@ class Skipped(StrEnum):
     OTHER = "other"
     ANONYMOUS = "anonymous"
     BLANK = "blank"
+
+
+class LineCount(NamedTuple):
+    """How many lines of a file have a verdict: a kind of event, `Skipped` or `Reason`.
+
+    `file` is the place of the file among those that were read, `day` the UTC day of an event of
+    the two kinds, None for other lines.
+    """
+
+    file: int
+    verdict: str
+    day: date | None
+    lines: int
 
 
 @dataclass(frozen=True)

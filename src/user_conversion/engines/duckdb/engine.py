@@ -16,7 +16,7 @@ from user_conversion.engines.duckdb.session import create_table, duckdb_errors, 
 from user_conversion.engines.lines import NewTables
 from user_conversion.places.duckdb_text import literal, path_literal
 from user_conversion.places.footers import require_columns
-from user_conversion.rules.counts import EventCounts
+from user_conversion.rules.counts import LineCount
 from user_conversion.rules.datasets import Columns, Dataset
 from user_conversion.rules.log_format import LogFormat
 
@@ -45,7 +45,7 @@ class DuckDBEngine(Engine):
 
     def read_events(
         self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
-    ) -> EventCounts:
+    ) -> list[LineCount]:
         """See `Engine.read_events`."""
         with duckdb_errors():
             make_room(self._connection, files, self._scratch)

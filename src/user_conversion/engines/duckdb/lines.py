@@ -7,10 +7,9 @@ unclear: `events.read_line` reads those lines again and decides. Clean logs have
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
-from itertools import groupby
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,11 @@ import duckdb
 from user_conversion.engines.duckdb.read_sql import LARGEST_LINE, Kind, read_sql, typed_form
 from user_conversion.engines.duckdb.session import memory_limit, move_to_disk
 from user_conversion.engines.duckdb.unclear import LineScan
-from user_conversion.engines.lines import NewTables, numbered_lines
+from user_conversion.engines.lines import Key, NewTables, line_counts
 from user_conversion.engines.progress import watched
-from user_conversion.inputs.lines import LineFile, beginning, count_lines
+from user_conversion.inputs.lines import LineFile, beginning
 from user_conversion.places.duckdb_text import first_line, is_disk_full
-from user_conversion.rules.counts import EventCounts, Skipped
+from user_conversion.rules.counts import LineCount, Skipped
 from user_conversion.rules.errors import EngineError, InputError
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED, LogFormat
 
@@ -54,36 +53,80 @@ class LineReader:
         self._session = session
         self._format = log_format
         self._latest = latest
-        # The tables of parsed lines, in the order of the files.
-        self._tables: list[str] = []
+        self._tables = 0
 
-    def read(self, files: Sequence[LineFile], new: NewTables) -> EventCounts:
+    def read(self, files: Sequence[LineFile], new: NewTables) -> list[LineCount]:
         """Add the rows of all lines to the new tables, and count the lines."""
-        # DuckDB makes no row of a file of one byte, so those are read in Python.
-        tiny = [file for file in files if file.size <= 1]
-        files = sorted((file for file in files if file.size > 1), key=_group)
-        with ThreadPoolExecutor(1) as counting:
-            counted = counting.submit(count_lines, files)
-            try:
-                for _, group in groupby(files, key=_group):
-                    self._parse(list(group))
-            except InputError:
-                counted.result()  # raises an error with the name of a corrupt file
-                raise
-            lines = sum(counted.result())
-        verdicts = self._add_parsed(new)
-        verdicts += self._add_unclear(new, files, lines)
-        verdicts += new.add_lines(numbered_lines(tiny), self._latest)
-        return EventCounts.of(lines + sum(count_lines(tiny)), verdicts)
+        counts: Counter[Key] = Counter()
+        again: list[LineScan] = []
+        numbered = sorted(enumerate(files), key=lambda each: _group(each[1]))
+        for _, group in groupby(numbered, key=lambda each: _group(each[1])):
+            members = dict(group)
+            # DuckDB makes no row of a file of one byte, so those are read in Python.
+            large = {place: file for place, file in members.items() if file.size > 1}
+            rows, unclear = self._read_group(large, new, counts) if large else (Counter(), {})
+            again += (
+                LineScan(place, file, unclear.get(place, []), rows[place])
+                for place, file in members.items()
+                if place in unclear or rows[place] != file.lines
+            )
+        # Unclear lines, and those of which DuckDB made no row: blank ones, it is to be hoped.
+        counts += new.add_lines((line for scan in again for line in scan.lines()), self._latest)
+        for scan in again:
+            self._require_all(scan)
+            counts[scan.place, Skipped.BLANK, None] += scan.blank
+        return line_counts(counts)
 
-    def _parse(self, files: Sequence[LineFile]) -> None:
-        """Parse the lines of files of one group into a new table."""
-        table = f"parsed_{len(self._tables)}"
-        self._tables.append(table)
+    def _read_group(
+        self, files: Mapping[int, LineFile], new: NewTables, counts: Counter[Key]
+    ) -> tuple[Counter[int], dict[int, list[int]]]:
+        """Parse files of one group, by their places, and count what is clear.
+
+        Returns the number of rows of each file, and the positions of the unclear ones among them.
+        """
+        table, places = self._parse(list(files.values())), list(files)
+        rows: Counter[int] = Counter()
+        for number, kind, day, lines in self._counts(table):
+            rows[places[number]] += lines
+            if kind is not None:
+                counts[places[number], Kind(kind).counted_as, day] += lines
+        for event, kind in ((REGISTERED, Kind.REGISTERED), (APP_LOADED, Kind.APP_LOADED)):
+            # An ENUM, since a text would be hashed for every row when it is written.
+            name = f"'{event}'::ENUM ('{event}')"
+            new.add_parsed(event, name, f"{table} WHERE kind = {int(kind)}")
+        firsts = dict(zip(places, accumulate((rows[n] for n in places), initial=0), strict=False))
+        unclear: dict[int, list[int]] = {}
+        for number, row in self._fetch(
+            f"SELECT enum_code(file), rowid FROM {table} WHERE kind IS NULL ORDER BY rowid"
+        ):
+            unclear.setdefault(places[number], []).append(row - firsts[places[number]])
+        return rows, unclear
+
+    def _counts(self, table: str) -> list[tuple[int, int | None, date | None, int]]:
+        """The number of rows by number of the file in its group, kind, and day of an event."""
+        is_event = f"kind IN ({int(Kind.REGISTERED)}, {int(Kind.APP_LOADED)})"
+        return self._fetch(
+            f"SELECT enum_code(file), kind, CASE WHEN {is_event} THEN CAST(time AS DATE) END, "
+            f"count(*) FROM {table} GROUP BY ALL"
+        )
+
+    def _require_all(self, scan: LineScan) -> None:
+        """Raise `EngineError` if DuckDB skipped a line that is not blank."""
+        if scan.file.size > 1 and scan.rows != scan.rows_read:
+            raise EngineError(
+                f"DuckDB read {scan.rows_read} of {scan.rows} lines of '{scan.file.source}' that "
+                "are not blank; please report this as a bug, and try --engine spark."
+            )
+
+    def _parse(self, files: Sequence[LineFile]) -> str:
+        """Parse the lines of files of one group into a new table, whose name is returned."""
+        table = f"parsed_{self._tables}"
+        self._tables += 1
         form = typed_form(beginning(files[0]), self._format)
         self._execute(table, files, form)
         if form and self._share_unclear(table) > OTHER_FORMS:
             self._execute(table, files, None)
+        return table
 
     def _share_unclear(self, table: str) -> float:
         share = self._fetch(f"SELECT avg((kind IS NULL)::INTEGER) FROM {table}")[0][0]
@@ -102,41 +145,6 @@ class LineReader:
             if "maximum_object_size" in reason:
                 reason = f"a line is longer than {LARGEST_LINE >> 20} MiB ({reason})"
             raise InputError(f"The event logs cannot be read: {reason}.") from None
-
-    def _add_parsed(self, new: NewTables) -> Counter[str]:
-        verdicts: Counter[str] = Counter()
-        for table in self._tables:
-            for kind, lines in self._fetch(f"SELECT kind, count(*) FROM {table} GROUP BY kind"):
-                if kind is not None:
-                    verdicts[Kind(kind).counted_as] += lines
-            for event, kind in ((REGISTERED, Kind.REGISTERED), (APP_LOADED, Kind.APP_LOADED)):
-                # An ENUM, since a text would be hashed for every row when it is written.
-                name = f"'{event}'::ENUM ('{event}')"
-                new.add_parsed(event, name, f"{table} WHERE kind = {int(kind)}")
-        return verdicts
-
-    def _add_unclear(self, new: NewTables, files: Sequence[LineFile], lines: int) -> Counter[str]:
-        """Read the unclear lines again, and count the blank ones.
-
-        Raises `EngineError` if DuckDB skipped a line that is not blank.
-        """
-        positions: list[int] = []
-        rows = 0
-        for table in self._tables:
-            unclear = self._fetch(f"SELECT rowid FROM {table} WHERE kind IS NULL ORDER BY rowid")
-            positions += [rows + row for (row,) in unclear]
-            rows += self._fetch(f"SELECT count(*) FROM {table}")[0][0]
-        if not positions and rows == lines:
-            return Counter()
-        scan = LineScan(files)
-        verdicts = new.add_lines(scan.lines_at(positions), self._latest)
-        if scan.rows != rows:
-            raise EngineError(
-                f"DuckDB read {rows} of {scan.rows} lines that are not blank; please report this "
-                "as a bug, and try --engine spark."
-            )
-        verdicts[Skipped.BLANK] += scan.blank
-        return verdicts
 
     def _fetch(self, sql: str) -> list[tuple[Any, ...]]:
         return self._session.execute(sql).fetchall()

@@ -12,12 +12,15 @@ WITH records AS (
         compression = '$compression',
         ignore_errors = true,
         hive_partitioning = false,
+        filename = true,
         maximum_object_size = $largest_line
         $timestamp_format
     )
 ),
 fields AS (
     SELECT
+        -- A number, which takes less room than the name in each row.
+        filename::ENUM ($names) AS file,
         $event AS event,
         $time AS time,
         $id_text AS id_text,
@@ -49,6 +52,7 @@ SELECT
         WHEN is_in_range AND initiator_id IS NOT NULL THEN named
         WHEN is_in_range AND named IS NOT NULL AND $anonymous AND $has_no_id THEN $ANONYMOUS
     END::UTINYINT AS kind,
+    file,
     time,
     initiator_id,
     CASE WHEN named = $APP_LOADED THEN device_type END AS device_type,

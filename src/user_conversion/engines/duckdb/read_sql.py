@@ -86,6 +86,7 @@ def read_sql(
         {kind.name: str(int(kind)) for kind in Kind},
         table=table,
         paths=", ".join(path_literal(file.path) for file in files),
+        names=", ".join(literal(str(file.path)) for file in files),
         members=fields.members(),
         compression=files[0].compression,
         largest_line=LARGEST_LINE,

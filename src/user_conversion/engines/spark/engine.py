@@ -20,6 +20,7 @@ from user_conversion.engines.lines import NewTables
 from user_conversion.engines.spark.errors import translated
 from user_conversion.engines.spark.files import (
     WRITE_OPTIONS,
+    file_place,
     linked,
     move,
     pattern,
@@ -29,7 +30,7 @@ from user_conversion.engines.spark.files import (
 from user_conversion.engines.spark.session import open_session
 from user_conversion.inputs.lines import LineFile
 from user_conversion.places.footers import require_columns
-from user_conversion.rules.counts import EventCounts
+from user_conversion.rules.counts import LineCount
 from user_conversion.rules.datasets import REJECTED_EVENTS, Columns, Dataset
 from user_conversion.rules.errors import EngineError, UserConversionError
 from user_conversion.rules.log_format import KINDS, LogFormat
@@ -69,7 +70,7 @@ class SparkEngine(Engine):
 
     def read_events(
         self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
-    ) -> EventCounts:
+    ) -> list[LineCount]:
         """See `Engine.read_events`."""
         # It imports PySpark, whose absence is reported by `open_session`.
         from user_conversion.engines.spark.lines import read_lines
@@ -78,20 +79,23 @@ class SparkEngine(Engine):
             with self._errors():
                 lines = self._lines(files)
                 self._keep("parsed_lines", read_lines(lines, log_format, latest))
-                # Once more, without parsing: a line that was lost on the way is noticed.
-                number = int(lines.count())  # a number of NumPy in old clients of Spark Connect
         except EngineError:
             require_readable(files)
             raise
         self._name_new_tables(log_format)
-        counted = self.rows("SELECT verdict, count(*) AS lines FROM parsed_lines GROUP BY verdict")
-        verdicts = {row["verdict"]: row["lines"] for row in counted}
-        return EventCounts.of(number, verdicts)
+        counted = self.rows(
+            "SELECT file, verdict, CAST(time AS DATE) AS day, count(*) AS lines FROM parsed_lines "
+            "GROUP BY file, verdict, CAST(time AS DATE)"
+        )
+        return [
+            LineCount(file_place(row["file"]), row["verdict"], row["day"], row["lines"])
+            for row in counted
+        ]
 
     def _lines(self, files: Sequence[LineFile]) -> Any:
         """The lines of files, with the link they are read from and the kind of event they hold."""
         folder = self._scratch / f"lines-{secrets.token_hex(4)}"
-        names = linked([file for file in files if file.size], folder)
+        names = linked(files, folder)
         columns = {"file": "string", "source": "string", "file_kind": "string"}
         rows = [(name, file.source, file.event) for name, file in names.items()]
         self.create_table("sources", columns, rows)
@@ -116,7 +120,7 @@ class SparkEngine(Engine):
         new.add(
             REJECTED_EVENTS,
             "SELECT source, CAST(NULL AS BIGINT) AS line_number, verdict AS reason, raw "
-            "FROM parsed_lines JOIN sources USING (file)",
+            "FROM parsed_lines JOIN sources USING (file) WHERE raw IS NOT NULL",
         )
         new.publish()
 

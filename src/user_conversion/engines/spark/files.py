@@ -18,24 +18,34 @@ WRITE_OPTIONS = {
     "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "fs.file.impl.disable.cache": "true",
 }
+FILE = "file-"
 ENDINGS = {"none": ".json", "gzip": ".json.gz"}
 
 
 def linked(files: Sequence[LineFile], folder: Path) -> dict[str, LineFile]:
     """The files by the name that they have in a column `file` if folders in `folder` are read.
 
+    Empty files are left out.
+
     There is a folder for each compression, partitioned by that name. It holds links: Spark skips
     files whose names begin with `_` or `.`, takes others for patterns, and decompresses by the
     ending.
     """
     names = {}
-    for number, file in enumerate(files):
-        name = f"file-{number}"
+    for place, file in enumerate(files):
+        if not file.size:
+            continue
+        name = f"{FILE}{place}"
         link = folder / file.compression / f"file={name}" / f"lines{ENDINGS[file.compression]}"
         link.parent.mkdir(parents=True)
         link.symlink_to(file.path.absolute())
         names[name] = file
     return names
+
+
+def file_place(name: str) -> int:
+    """The place of a file among those that were linked, by its name."""
+    return int(name.removeprefix(FILE))
 
 
 def move(written: Path, folder: Path) -> None:

@@ -29,9 +29,8 @@ def read_lines(lines: DataFrame, log_format: LogFormat, latest: datetime) -> Dat
     """One row per line.
 
     `lines` has the columns value, file, and file_kind: the kind of event that every line of the
-    file is, or NULL. The result has the columns verdict (a kind, `Skipped` or `Reason`); time,
-    initiator_id, device_type and attribute_0, attribute_1, … of events; file and raw of rejected
-    lines.
+    file is, or NULL. The result has the columns verdict (a kind, `Skipped` or `Reason`) and file;
+    time, initiator_id, device_type and attribute_0, attribute_1, … of events; raw, if rejected.
     """
     record = Record(lines, log_format.paths)
     # Each call is a projection, so that Spark computes its columns once.
@@ -162,7 +161,7 @@ def _kept(record: Record, log_format: LogFormat) -> list[Column]:
             column: F.when(verdict == REGISTERED, _field(record, log_format, name))
             for column, name in fields.items()
         },
-        "file": F.when(is_rejected, F.col("file")),
+        "file": F.col("file"),
         "raw": F.when(is_rejected, _kept_text()),
     }
     return [column.alias(name) for name, column in kept.items()]

@@ -1,0 +1,328 @@
+"""Whatever happens between two runs: the output is what a rebuild makes, or the run refused."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, note, target
+from hypothesis import strategies as st
+from support.datasets import CONTRACT, row_counts
+from support.engines import EngineUnderTest
+from support.logs import app_loaded, registered, scratch_folder
+from support.publishing import FAULT, Killed
+from support.strategies import RUN_STARTED
+
+from user_conversion.engines.duckdb import lines as duckdb_lines
+from user_conversion.rules.errors import UserConversionError
+
+NAMES = ("app.log", "app.log.1", "b.json", "c.json", "d.json")
+# Options that a night can have. Those with fields read the log with another format.
+OPTIONS: tuple[dict[str, Any], ...] = (
+    {},
+    {"by": "channel"},
+    {"definition": "same-week"},
+    {"timezone": "America/New_York"},
+    {"field": {"plan": "plan"}},
+    {"field": {"plan": "plan"}, "by": "plan"},
+)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A content that was delivered, and the path at which it was seen last."""
+
+    path: str
+    content: bytes
+    is_array: bool
+
+    @property
+    def days(self) -> set[str]:
+        return {
+            event["timestamp"][:10]
+            for event in events_in(self.content)
+            if event.get("event") in ("registered", "app_loaded") and "initiator_id" in event
+        }
+
+
+def events_in(content: bytes) -> list[dict[str, Any]]:
+    if content.startswith(b"["):
+        return list(json.loads(content))
+    found = []
+    for line in content.split(b"\n"):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        found.append(event)
+    return [event for event in found if isinstance(event, dict)]
+
+
+class RefusedError(Exception):
+    """A run may refuse here."""
+
+
+def delivered(before: Sequence[Delivery], disk: dict[str, bytes]) -> list[Delivery]:
+    """What was delivered after a night, by the rules in words, comparing whole contents.
+
+    What is known and is still there stays, wherever it is. A file that begins with a content that
+    is nowhere else is its longer form. Another content at the path of one that is nowhere else
+    replaces it. What is not found stays. Raises `RefusedError` if a day of a replaced content is
+    in a content that is gone, too.
+    """
+    contents = dict.fromkeys(disk[path] for path in sorted(disk))
+    paths = {content: [p for p in sorted(disk) if disk[p] == content] for content in contents}
+    left, stay = [], []
+    for each in before:
+        at = paths.pop(each.content, None)
+        if at is None:
+            left.append(each)
+        else:
+            stay.append(each if each.path in at else replace(each, path=at[0]))
+    new = [Delivery(at[0], content, content.startswith(b"[")) for content, at in paths.items()]
+    for each in sorted(new, key=lambda each: each.path):
+        shorter = [old for old in left if not old.is_array and continues(old.content, each.content)]
+        if shorter and not each.is_array:
+            left.remove(max(shorter, key=lambda old: len(old.content)))
+            new[new.index(each)] = replace(each, path=f"\0{each.path}")
+    replaced = []
+    for number, each in enumerate(new):
+        if each.path.startswith("\0"):
+            new[number] = replace(each, path=each.path[1:])
+        elif same := [old for old in left if old.path == each.path]:
+            left.remove(same[0])
+            replaced.append(same[0])
+    if any(old.days & gone.days for old in replaced for gone in left):
+        raise RefusedError
+    return [*stay, *new, *left]
+
+
+def continues(short: bytes, long: bytes) -> bool:
+    """Whether lines were added: a last line without its end is one, if it is an event."""
+    if not long.startswith(short) or short == long:
+        return False
+    *_, last = short.split(b"\n")
+    whole = bool(last) and bool(events_in(last))
+    return not whole or long[len(short) :].startswith(b"\n")
+
+
+# ---------------------------------------------------------------- what can happen
+
+
+@dataclass
+class Disk:
+    """The files of the input folder: content by path, and which of them are compressed."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    packed: set[str] = field(default_factory=set)
+
+    def write(self, folder: Path) -> None:
+        """Make the folder so; files that do not change keep their time."""
+        for path in folder.iterdir():
+            if path.name not in self.files:
+                path.unlink()
+        for name, content in self.files.items():
+            data = gzip.compress(content, mtime=0) if name in self.packed else content
+            path = folder / name
+            if not path.exists() or path.read_bytes() != data:
+                path.write_bytes(data)
+
+
+@st.composite
+def lines(draw: st.DrawFn, at_least: int = 1) -> list[bytes]:
+    """Lines of a log of a few users in three weeks; some are no events."""
+    found = []
+    for _ in range(draw(st.integers(at_least, 5))):
+        time = datetime(2020, 11, 2) + timedelta(
+            days=draw(st.integers(0, 20)), hours=draw(st.sampled_from((0, 4, 12, 23)))
+        )
+        user = draw(st.integers(1, 9))
+        text = f"{time:%Y-%m-%dT%H:%M:%SZ}"
+        event = draw(
+            st.sampled_from(
+                (
+                    registered(text, user, draw(st.sampled_from(("ad", "mail")))),
+                    app_loaded(text, user),
+                    app_loaded(text, user, "phone"),
+                    '{"event":"other"}',
+                    "",
+                    "no event",
+                )
+            )
+        )
+        found.append(event.encode())
+    return found
+
+
+@st.composite
+def contents(draw: st.DrawFn) -> bytes:
+    """A content with at least one event, whose user is its own, so that no two are equal."""
+    unique = registered("2020-11-03T12:00:00Z", draw(st.integers(1_000, 10**9))).encode()
+    found = [unique, *draw(lines(0))]
+    if draw(st.integers(0, 9)) == 0:
+        return b"[" + b",".join(line for line in found if line.startswith(b"{")) + b"]"
+    text = b"\n".join(found) + b"\n"
+    # The last line is not finished.
+    cut = draw(st.integers(0, 30))
+    return text[: max(len(unique) + 1, len(text) - cut)]
+
+
+@st.composite
+def change(draw: st.DrawFn, disk: Disk) -> str:
+    """One thing that happens to the files in a night; says what."""
+    there = sorted(disk.files)
+    free = sorted({*NAMES} - {*there})
+    doing = draw(
+        st.sampled_from(("new", "grow", "remove", "edit", "pack", "move", "copy", "again"))
+    )
+    if (doing == "new" or not there) and free:
+        name = draw(st.sampled_from(free))
+        disk.files[name] = draw(contents())
+        return f"new {name}"
+    name = draw(st.sampled_from(there))
+    content = disk.files[name]
+    if doing == "grow" and not content.startswith(b"["):
+        more = b"\n".join(draw(lines())) + b"\n"
+        disk.files[name] = content + (b"" if content.endswith(b"\n") else b'"}\n') + more
+    elif doing == "remove" and len(there) > 1:
+        del disk.files[name]
+    elif doing == "edit":
+        # The last digit of an id, so that the size stays the same.
+        ids = [match.end() - 1 for match in re.finditer(rb'"initiator_id": [0-9]+', content)]
+        at = draw(st.sampled_from(ids))
+        disk.files[name] = content[:at] + b"%d" % ((content[at] - 47) % 10) + content[at + 1 :]
+    elif doing == "pack":
+        disk.packed ^= {name}
+    elif doing in ("move", "copy") and free:
+        other = draw(st.sampled_from(free))
+        disk.files[other] = content
+        if doing == "move":
+            del disk.files[name]
+    elif doing == "again":
+        disk.files[name] = draw(contents())
+    return f"{doing} {name}"
+
+
+# ---------------------------------------------------------------- the promise
+
+
+@pytest.mark.property
+def test_any_history_ends_like_a_rebuild(
+    engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @engine.examples(25)
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        with scratch_folder() as name:
+            history = History(engine, Path(name))
+            nights = data.draw(st.integers(2, 5))
+            for number in range(nights):
+                for _ in range(data.draw(st.integers(1, 3))):
+                    note(f"night {number}: {data.draw(change(history.disk))}")
+                options = data.draw(st.sampled_from(OPTIONS))
+                # Tables are in memory, or on disk.
+                share = data.draw(st.sampled_from((0.5, 0.0)))
+                monkeypatch.setattr(duckdb_lines, "SHARE_FOR_TABLES", share)
+                dies_at = data.draw(st.none() | st.integers(0, 400))
+                note(f"night {number}: {options}, on disk: {not share}, killed at {dies_at}")
+                history.night(options, dies_at)
+            target(len(history.refused), label="refused")
+
+    check()
+
+
+class History:
+    """An input folder, an output folder, and what should be in it."""
+
+    def __init__(self, engine: EngineUnderTest, folder: Path) -> None:
+        self.engine, self.folder = engine, folder
+        self.logs, self.output = folder / "logs", folder / "output"
+        self.logs.mkdir()
+        self.disk = Disk()
+        self.delivered: list[Delivery] = []
+        self.format: Any = None
+        self.runs = 0
+        self.refused: list[str] = []
+
+    def night(self, options: dict[str, Any], dies_at: int | None) -> None:
+        self.disk.write(self.logs)
+        if dies_at is not None:
+            with FAULT.at(dies_at, Killed()):
+                self.run(options, expects=(UserConversionError, Killed))
+        expected, may_refuse = self.expected(options)
+        before = self.bytes()
+        answer = self.run(options, expects=(UserConversionError,) if may_refuse else ())
+        if answer is None:
+            assert self.bytes() == before
+            return
+        self.delivered, self.format = expected, options.get("field")
+        rebuilt = self.rebuilt(options)
+        for name in CONTRACT:
+            if name != "rejected_events":  # its source is another file
+                mine, theirs = (
+                    row_counts(output, name, *(self.format or ()))
+                    for output in (self.output, rebuilt)
+                )
+                assert mine == theirs, name
+        assert raw_lines(self.output) == raw_lines(rebuilt)
+        assert answer == self.answer_of(rebuilt)
+
+    def expected(self, options: dict[str, Any]) -> tuple[list[Delivery], bool]:
+        """What will be delivered, and whether the run may refuse."""
+        files = self.disk.files
+        if self.delivered and options.get("field") != self.format:
+            there = {*files.values()}
+            gone = [e for e in self.delivered if e.content not in there and e.path not in files]
+            return delivered([], files), bool(gone)
+        try:
+            return delivered(self.delivered, files), False
+        except RefusedError:
+            return self.delivered, True
+
+    def run(self, options: dict[str, Any], expects: tuple[type[BaseException], ...]) -> Any:
+        self.runs += 1
+        now = RUN_STARTED + timedelta(seconds=self.runs)
+        try:
+            result = self.engine.run(self.output, self.logs, now=now, **options)
+        except expects as error:
+            self.refused.append(str(error))
+            assert "\n" not in str(error)
+            return None
+        return shown(result)
+
+    def rebuilt(self, options: dict[str, Any]) -> Path:
+        """An output made at once from all that was delivered."""
+        logs, output = self.folder / "all", self.folder / "rebuilt"
+        for folder in (logs, output):
+            shutil.rmtree(folder, ignore_errors=True)
+        logs.mkdir()
+        for number, each in enumerate(self.delivered):
+            (logs / f"{number}.json").write_bytes(each.content)
+        self.answer = shown(self.engine.run(output, logs, **options))
+        return output
+
+    def answer_of(self, rebuilt: Path) -> Any:
+        return self.answer
+
+    def bytes(self) -> dict[str, bytes]:
+        return {
+            str(path.relative_to(self.output)): path.read_bytes()
+            for path in self.output.rglob("*")
+            if path.is_file() and path.name != ".lock"
+        }
+
+
+def shown(result: Any) -> Any:
+    return result.as_json()
+
+
+def raw_lines(output: Path) -> list[tuple[str, str]]:
+    return sorted((row[-2], row[-1]) for row in row_counts(output, "rejected_events").elements())
