@@ -9,20 +9,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import bad_input_table, oracle
 from support.bad_input_table import Case
 from support.command import command
-from support.datasets import read_dataset, row_counts
+from support.datasets import read_dataset
 from support.engines import DUCKDB, EngineUnderTest
-from support.logs import app_loaded, registered, scratch_folder, write_log
+from support.logs import app_loaded, line, registered, scratch_folder, write_log
 from support.oracle import UNDECIDED, LogFormat
 from support.strategies import (
     BAD_LINES,
@@ -42,20 +42,57 @@ from support.strategies import (
     undecided_lines,
 )
 
-from user_conversion.rules.counts import Skipped
-from user_conversion.rules.events import Event, read_line
+from user_conversion.inputs.lines import LineFile
+from user_conversion.rules.counts import EventCounts, Skipped
+from user_conversion.rules.events import CLOCK_TOLERANCE, Event, read_line
 from user_conversion.rules.log_format import LogFormat as Product
+from user_conversion.rules.log_format import log_format as product_format
 from user_conversion.rules.rejected import Rejected
 
 CASES = bad_input_table.cases()
-DATASETS = {"registered": "user_registration", "app_loaded": "app_loaded"}
 
 # ---------------------------------------------------------------- the lines of a run, judged
 
 
 def good(number: int) -> bytes:
     """A line for the beginning of a file."""
-    return registered("2020-11-02T06:21:14Z", 10_000 + number).encode()
+    return line(10_000 + number).encode()
+
+
+@dataclass(frozen=True)
+class Read:
+    """What an engine made of some files: the counts, the events, the rejected lines."""
+
+    counts: EventCounts
+    events: Counter[Any]
+    rejected: Counter[Any]
+
+
+def read(
+    engine: EngineUnderTest,
+    folder: Path,
+    paths: Sequence[Path],
+    log_format: LogFormat = oracle.DEFAULT,
+    now: datetime = RUN_STARTED,
+) -> Read:
+    """Files read by an engine, which publishes nothing."""
+    (folder / "format.toml").write_text(as_toml(log_format))
+    files = [LineFile(path, str(path), "none", None, path.stat().st_size) for path in paths]
+    product, latest = product_format(str(folder / "format.toml")), now + CLOCK_TOLERANCE
+    with engine.open(folder / "scratch") as opened:
+        counts = opened.read_events(files, product, latest)
+        events = Counter[Any]()
+        for table, texts in (
+            ("new_user_registration", ("channel", *log_format.attributes)),
+            ("new_app_loaded", ("device_type",)),
+        ):
+            for row in opened.rows(f"SELECT * FROM {table}"):
+                time = row["time"].replace(tzinfo=UTC)
+                events[row["event"], time, row["initiator_id"], *(row[text] for text in texts)] += 1
+        rows = opened.rows("SELECT * FROM new_rejected_events")
+    names = ("source", "line_number", "reason")
+    rejected = ((*(row[name] for name in names), shown(row["raw"].encode())) for row in rows)
+    return Read(counts, events, Counter(rejected))
 
 
 def assert_judged(
@@ -67,65 +104,32 @@ def assert_judged(
 ) -> None:
     """An engine reads these files as the oracle does, and loses no line that is undecided."""
     paths = [write_log(folder / "logs" / f"{n}.json", lines) for n, lines in enumerate(files)]
-    (folder / "format.toml").write_text(as_toml(log_format))
-    output, options = folder / "output", {"log_format": str(folder / "format.toml")}
-    read = engine.split(output, *paths, now=now, **options).read
-    verdicts = [
-        (oracle.classify(line, now, log_format).counted_as, shown(line))
-        for lines in files
-        for line in lines
-    ]
-    decided = Counter(verdict for verdict, _ in verdicts if verdict != UNDECIDED)
-    undecided = Counter(line for verdict, line in verdicts if verdict == UNDECIDED)
-    assert (read.lines, read.unaccounted()) == (len(verdicts), 0)
-    counts = {each: getattr(read, each) for each in (*DATASETS, *map(str, Skipped))}
-    assert decided <= Counter(counts | dict(read.rejected_by_reason))
-    events, rejected = expected_rows(engine, paths, files, log_format, now)
-    found = published_events(output, log_format)
-    assert found >= events
-    assert found.total() == read.registered + read.app_loaded
-    assert_kept(output, rejected, undecided, read.rejected)
-
-
-def assert_kept(output: Path, rejected: Counter[Any], undecided: Counter[str], number: int) -> None:
-    """Rejected lines are those expected, and undecided ones with their text."""
-    found = Counter(
-        (row.source, row.line_number, row.reason, shown(row.raw.encode()))
-        for row in read_dataset(output, "rejected_events")
-    )
-    assert found >= rejected
-    assert found.total() == number
-    assert Counter(raw for *_, raw in (found - rejected).elements()) <= undecided
-
-
-def expected_rows(
-    engine: EngineUnderTest,
-    paths: Sequence[Path],
-    files: Sequence[Sequence[bytes]],
-    log_format: LogFormat,
-    now: datetime,
-) -> tuple[Counter[Any], Counter[Any]]:
-    """The rows of published events and of rejected lines, of the lines that the oracle decides."""
-    events, rejected = Counter[Any](), Counter[Any]()
+    found = read(engine, folder, paths, log_format, now)
+    verdicts, events, rejected, undecided = (Counter[Any]() for _ in range(4))
     for path, lines in zip(paths, files, strict=True):
-        for number, line in enumerate(lines, 1):
-            judged = oracle.classify(line, now, log_format)
+        for number, each in enumerate(lines, 1):
+            judged = oracle.classify(each, now, log_format)
+            verdicts[judged.counted_as] += 1
             if event := judged.event:
                 texts = (event.channel, *event.extra)
                 texts = texts if event.kind == "registered" else (event.device_type,)
-                day = f"{event.time:%Y-%m-%d}"
-                events[event.kind, event.time, event.initiator_id, *texts, day] += 1
+                events[event.kind, event.time, event.initiator_id, *texts] += 1
             elif judged.counted_as in oracle.REASONS:
                 known = number if engine.can.line_numbers else None
-                rejected[str(path), known, judged.counted_as, shown(line)] += 1
-    return events, rejected
-
-
-def published_events(output: Path, log_format: LogFormat = oracle.DEFAULT) -> Counter[Any]:
-    ids = pa.int64() if log_format.ids == "integer" else pa.string()
-    return row_counts(output, "app_loaded", ids=ids) + row_counts(
-        output, "user_registration", *log_format.attributes, ids=ids
-    )
+                rejected[str(path), known, judged.counted_as, shown(each)] += 1
+            elif judged.counted_as == UNDECIDED:
+                undecided[shown(each)] += 1
+    assert (found.counts.lines, found.counts.unaccounted()) == (verdicts.total(), 0)
+    verdicts.pop(UNDECIDED, None)
+    names = ("registered", "app_loaded", *map(str, Skipped))
+    counts = {name: getattr(found.counts, name) for name in names}
+    assert verdicts <= Counter(counts | dict(found.counts.rejected_by_reason))
+    assert found.events >= events
+    assert found.events.total() == found.counts.registered + found.counts.app_loaded
+    assert found.rejected >= rejected
+    assert found.rejected.total() == found.counts.rejected
+    # What is rejected beyond that are undecided lines, with their text.
+    assert Counter(raw for *_, raw in (found.rejected - rejected).elements()) <= undecided
 
 
 def shown(line: bytes) -> str:
@@ -156,27 +160,12 @@ def test_documented_line_in_plain_python(case: Case) -> None:
         assert str(found) == case.counted_as
 
 
-def test_documented_lines_are_read_as_documented(
-    engine: EngineUnderTest, tmp_path: Path, output: Path
+def test_documented_lines_each_in_a_file_of_its_own(
+    engine: EngineUnderTest, tmp_path: Path
 ) -> None:
-    """Each in a file of its own, so that its verdict is known by its file."""
-    for number, case in enumerate(CASES):
-        write_log(tmp_path / "logs" / f"{number:03}.json", [good(number), case.line])
-    read = engine.split(output, tmp_path / "logs", now=bad_input_table.run_started()).read
-    found = {
-        int(Path(row.source).stem): row.reason for row in read_dataset(output, "rejected_events")
-    }
-    number_of = Counter(case.counted_as for case in CASES)
-    assert found == {n: c.counted_as for n, c in enumerate(CASES) if c.counted_as in oracle.REASONS}
-    assert (read.other, read.blank) == (number_of["other"], number_of["blank"])
-    assert published_events(output) == Counter(
-        (case.counted_as, case.time, case.initiator_id, case.text, f"{case.time:%Y-%m-%d}")
-        for case in CASES
-        if case.time
-    ) + Counter(
-        ("registered", datetime(2020, 11, 2, 6, 21, 14, tzinfo=UTC), user, None, "2020-11-02")
-        for user in range(10_000, 10_000 + len(CASES))
-    )
+    """The oracle reads them as documented, see test_oracle."""
+    files = [[good(number), case.line] for number, case in enumerate(CASES)]
+    assert_judged(engine, tmp_path, files, now=bad_input_table.run_started())
 
 
 def test_documented_lines_in_one_file_leave_their_neighbours_alone(
