@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from user_conversion.inputs.inspection.fields import Field
 from user_conversion.inputs.inspection.samples import Records
 from user_conversion.rules.errors import SettingsError
-from user_conversion.rules.events import value_at
+from user_conversion.rules.events import field_value, value_at
 from user_conversion.rules.log_format import (
+    APP_LOADED,
     DEFAULT,
+    REGISTERED,
     REQUIRED_FIELDS,
     FieldPath,
     LogFormat,
@@ -21,13 +23,8 @@ from user_conversion.rules.log_format import (
     presets,
 )
 
-# Fields that other tools with the same names for the rest do not write.
-MARKS = {
-    "rudderstack": ("rudderId", "request_ip"),
-    "cloudevents": ("specversion",),
-    "amplitude": ("amplitude_id",),
-    "ga4": ("user_pseudo_id",),
-}
+# Fields that tell a log from those of another tool, which has the same names for the rest.
+MARKS = {"rudderstack": ("rudderId", "request_ip")}
 # More likely words come first.
 REGISTRATIONS = ("regist", r"sign(ed)?[ _.-]?up", "account.*creat", "creat", "join", "enrol")
 LOADS = (
@@ -58,6 +55,7 @@ NAMES = {
     ),
 }
 OFTEN = 0.5
+USER = "initiator_id"
 
 
 def known_formats() -> dict[str, LogFormat]:
@@ -67,50 +65,48 @@ def known_formats() -> dict[str, LogFormat]:
     return {name: log_format(name, "\0r", "\0l") for name in names}
 
 
-def own_names(name: str | None) -> Mapping[str, tuple[str, ...]]:
-    """The names that a preset has for the two events; none if they have to be given."""
-    try:
-        return log_format(name).events if name else {}
-    except SettingsError:
-        return {}
-
-
 def preset_of(records: Records, formats: Mapping[str, LogFormat]) -> str | None:
     """The log format with most of its fields in the records, None if none has all it needs."""
-    scores = {name: _score(records, each, MARKS.get(name, ())) for name, each in formats.items()}
+    scores = {name: _score(records, each) for name, each in formats.items() if not each.columns}
     best = max(scores, key=lambda name: scores[name])
     return best if scores[best] > 0 else None
 
 
-def _score(records: Records, log_format: LogFormat, marks: Iterable[str]) -> float:
-    shares = {name: share(records, paths) for name, paths in log_format.fields.items()}
+def _score(records: Records, log_format: LogFormat) -> float:
+    shares = {name: _share(records, paths) for name, paths in log_format.fields.items()}
     # Not every record has a name or a user, but every one has a time.
     if not shares["event"] or not shares["initiator_id"] or shares["timestamp"] < OFTEN:
         return 0.0
-    return sum(shares.values()) + sum(share(records, [(mark,)]) for mark in marks)
+    marks = (_share(records, [(mark,)]) for mark in MARKS.get(log_format.name, ()))
+    return sum(shares.values()) + sum(marks)
 
 
-def share(records: Records, paths: Iterable[FieldPath]) -> float:
+def _share(records: Records, paths: Iterable[FieldPath]) -> float:
     """The share of records in which there is something at one of the paths."""
-    found = sum(1 for record in records if first_at(record, paths) is not None)
+    found = sum(any(value_at(record, path) is not None for path in paths) for record in records)
     return found / len(records) if records else 0.0
 
 
-def first_at(record: Any, paths: Iterable[FieldPath]) -> Any:
-    """The first value that is not null at one of the paths."""
-    values = (value_at(record, path) for path in paths)
-    return next((value for value in values if value is not None), None)
+def given_fields(name: str | None, records: Records, found: Sequence[Field]) -> dict[str, str]:
+    """The paths that have to be given beside a log format, or without one."""
+    if name is None:
+        guessed = _guessed_fields(found)
+        paths = {each: guessed.get(each, f"PATH_OF_{each.upper()}") for each in REQUIRED_FIELDS}
+        # A path that is given for the ids makes them text.
+        return {each: path for each, path in paths.items() if path != each or each == USER}
+    users = (record.get(USER) for record in records)
+    if name == DEFAULT and any(user and not str(user).isdecimal() for user in users):
+        return {USER: USER}
+    return {}
 
 
-def guessed_fields(found: Iterable[Field]) -> dict[str, str]:
+def _guessed_fields(found: Iterable[Field]) -> dict[str, str]:
     """Paths for the needed fields, by what such fields are often called, or by their values."""
     often = [field for field in found if field.share >= OFTEN]
-    paths = [field.path for field in often]
     guesses: dict[str, str] = {}
     for name in REQUIRED_FIELDS:
-        free = [path for path in paths if path not in guesses.values()]
-        guess = _first_named(free, NAMES[name])
-        if guess:
+        free = [field.path for field in often if field.path not in guesses.values()]
+        if guess := _first_named(free, NAMES[name]):
             guesses[name] = guess
     times = [field.path for field in often if "time" in field.form.split(" such as ")[0]]
     if "timestamp" not in guesses and len(times) == 1:
@@ -125,18 +121,33 @@ def _first_named(paths: Iterable[str], names: Iterable[str]) -> str | None:
     return next(iter([*exact, *inner]), None)
 
 
-def event_names(records: Records, paths: Iterable[FieldPath]) -> Counter[str]:
+def with_fields(paths: Mapping[str, str]) -> LogFormat:
+    """A log format with some fields at these paths."""
+    fields = {name: ((name,),) for name in REQUIRED_FIELDS}
+    return LogFormat(fields=fields | {name: (parse_path(path),) for name, path in paths.items()})
+
+
+def values(records: Records, log_format: LogFormat, field: str) -> Iterator[Any]:
+    """The values of a field that are not null."""
+    found = (field_value(record, log_format, field) for record in records)
+    return (value for value in found if value is not None)
+
+
+def event_names(records: Records, log_format: LogFormat) -> Counter[str]:
     """The numbers of records by the name of their event."""
-    names = (first_at(record, paths) for record in records)
+    names = values(records, log_format, "event")
     return Counter(str(name) for name in names if isinstance(name, str | int))
 
 
-def likely_names(names: Counter[str]) -> tuple[str | None, str | None]:
-    """The names that registrations and app loads are likely to have, None if none is."""
+def likely_names(names: Counter[str]) -> dict[str, str]:
+    """The names that the two kinds of event are likely to have, or words in capitals."""
     by_number = [name for name, _ in names.most_common()]
     registered = _likely(by_number, REGISTRATIONS)
-    others = [name for name in by_number if name != registered]
-    return registered, _likely(others, LOADS)
+    app_loaded = _likely([name for name in by_number if name != registered], LOADS)
+    return {
+        REGISTERED: registered or "NAME_OF_REGISTRATIONS",
+        APP_LOADED: app_loaded or "NAME_OF_APP_LOADS",
+    }
 
 
 def _likely(names: Iterable[str], words: Iterable[str]) -> str | None:
@@ -145,6 +156,15 @@ def _likely(names: Iterable[str], words: Iterable[str]) -> str | None:
     return next((name for word in patterns for name in names if word.search(name)), None)
 
 
-def paths_of(fields: Mapping[str, str]) -> dict[str, tuple[FieldPath, ...]]:
-    """Paths as text as paths."""
-    return {name: (parse_path(path),) for name, path in fields.items()}
+def event_options(names: Mapping[str, str], preset: str | None = None) -> list[str]:
+    """The options that name the two events, but for names that the preset has itself."""
+    try:
+        own = log_format(preset).events if preset else {}
+    except SettingsError:  # it needs names
+        own = {}
+    options = (
+        (f"--{kind.replace('_', '-')}", name)
+        for kind, name in names.items()
+        if name not in own.get(kind, ())
+    )
+    return [word for option in options for word in option]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Sequence
 
 from user_conversion.inputs.inspection import guesses
@@ -18,27 +17,20 @@ SHOWN = 8
 def advice(files: Sequence[LineFile], log_format: LogFormat) -> str:
     """One sentence with the options to add, by the first records of the first files."""
     records = [record for file in files[:FILES] for record in first_records(file)]
-    formats = {name: each for name, each in guesses.known_formats().items() if not each.columns}
+    formats = guesses.known_formats()
     preset = guesses.preset_of(records, formats)
     if preset and preset != log_format.name and formats[preset].fields != log_format.fields:
-        names = guesses.event_names(records, formats[preset].fields["event"])
-        options = ["--log-format", preset, *_names(names)]
+        names = guesses.event_names(records, formats[preset])
+        named = guesses.event_options(guesses.likely_names(names), preset)
+        options = ["--log-format", preset, *named]
         return f"The logs look like those of {preset}: add {shlex.join(options)}."
-    names = guesses.event_names(records, log_format.fields["event"])
+    names = guesses.event_names(records, log_format)
     if names:
+        options = guesses.event_options(guesses.likely_names(names))
         listed = ", ".join(f"'{name}' ({number:,})" for name, number in names.most_common(SHOWN))
-        return f"The logs have the events {listed}: add {shlex.join(_names(names))}."
+        return f"The logs have the events {listed}: add {shlex.join(options)}."
     paths = ", ".join(field.path for field in fields(records)[:SHOWN]) or "none"
     return (
         f"The records have the fields {paths}: say with --field NAME=PATH where the event, the "
         "timestamp and the initiator_id are."
     )
-
-
-def _names(names: Counter[str]) -> list[str]:
-    """The options for the two events, with words in capitals for names that cannot be guessed."""
-    registered, app_loaded = guesses.likely_names(names)
-    return [
-        *("--registered", registered or "NAME_OF_REGISTRATIONS"),
-        *("--app-loaded", app_loaded or "NAME_OF_APP_LOADS"),
-    ]

@@ -12,16 +12,8 @@ from datetime import datetime
 from user_conversion.inputs.files import find_files
 from user_conversion.inputs.inspection import guesses
 from user_conversion.inputs.inspection.fields import Field, fields, time_span
-from user_conversion.inputs.inspection.samples import Records, Sample, samples
-from user_conversion.rules.log_format import (
-    APP_LOADED,
-    DEFAULT,
-    REGISTERED,
-    REQUIRED_FIELDS,
-    FieldPath,
-    LogFormat,
-    path_text,
-)
+from user_conversion.inputs.inspection.samples import Sample, samples
+from user_conversion.rules.log_format import DEFAULT, LogFormat, path_text
 
 NAMES = 20
 
@@ -31,8 +23,9 @@ class Inspection:
     """What is in the first records of some files.
 
     `kinds` has the number of files looked at by kind and compression, `event_names` the most
-    frequent names with their numbers, `log_format` the preset that fits (or `default`, or None),
-    `guessed` paths of fields where no preset does, `registered` and `app_loaded` the likely names.
+    frequent names with their numbers, `log_format` the preset that fits (or `default`, or None).
+    `tables` are those of a TOML file that reads the logs, with words in capitals for what is to be
+    filled in.
     """
 
     inputs: tuple[str, ...]
@@ -43,67 +36,34 @@ class Inspection:
     event_names: Mapping[str, int]
     time_span: tuple[datetime, datetime] | None
     log_format: str | None
-    guessed: Mapping[str, str]
-    registered: str | None
-    app_loaded: str | None
-    document_records: FieldPath | None
-    embedded: FieldPath | None
+    tables: Mapping[str, Mapping[str, str]]
 
     @property
     def command(self) -> str:
-        """The command to run; words in capitals are to be filled in.
-
-        Events in a text field need a file, which `as_toml` has.
-        """
+        """The command to run. Events in a text field need the file that `as_toml` has."""
         words = ["user-conversion", "run"]
         for path in self.inputs:
             words += ["--input", path]
-        if self.embedded:
-            words += ["--log-format", "my-format.toml"]
-            return shlex.join(words)
-        if self.log_format not in (None, DEFAULT):
-            words += ["--log-format", str(self.log_format)]
-        for name, path in self._fields().items():
+        if "embedded" in self.tables["input"]:
+            return shlex.join([*words, "--log-format", "my-format.toml"])
+        if self._preset:
+            words += ["--log-format", self._preset]
+        for name, path in self.tables["fields"].items():
             words += ["--field", f"{name}={path}"]
-        known = guesses.own_names(self.log_format)
-        for option, kind, name in self._names():
-            if name not in known.get(kind, ()):
-                words += [option, name]
-        return shlex.join(words)
+        return shlex.join(words + guesses.event_options(self.tables["events"], self.log_format))
 
     def as_toml(self) -> str:
         """A log format as TOML, to be named with `--log-format` and edited."""
-        lines = []
-        if self.log_format not in (None, DEFAULT):
-            lines += [f"preset = {_quoted(str(self.log_format))}", ""]
-        lines.append("[events]")
-        lines += [f"{kind} = {_quoted(name)}" for _, kind, name in self._names()]
-        if given := self._fields():
-            lines += ["", "[fields]"]
-            lines += [f"{name} = {_quoted(path)}" for name, path in given.items()]
-        places = {"records": self.document_records, "embedded": self.embedded}
-        if any(places.values()):
-            lines += ["", "[input]"]
-            lines += [f"{key} = {_quoted(path_text(at))}" for key, at in places.items() if at]
-        return "\n".join(lines) + "\n"
+        parts = [f"preset = {_quoted(self._preset)}\n"] if self._preset else []
+        for name, table in self.tables.items():
+            if table:
+                lines = [f"{key} = {_quoted(value)}\n" for key, value in table.items()]
+                parts.append("".join([f"[{name}]\n", *lines]))
+        return "\n".join(parts)
 
-    def _fields(self) -> dict[str, str]:
-        """The paths that are not the default ones, with words in capitals for unknown ones."""
-        if self.log_format:
-            return dict(self.guessed)
-        given = {
-            name: self.guessed.get(name, f"PATH_OF_{name.upper()}") for name in REQUIRED_FIELDS
-        }
-        return {
-            name: path for name, path in given.items() if name == "initiator_id" or path != name
-        }
-
-    def _names(self) -> list[tuple[str, str, str]]:
-        """The option, the kind and the name of each of the two events."""
-        return [
-            ("--registered", REGISTERED, self.registered or "NAME_OF_REGISTRATIONS"),
-            ("--app-loaded", APP_LOADED, self.app_loaded or "NAME_OF_APP_LOADS"),
-        ]
+    @property
+    def _preset(self) -> str | None:
+        return None if self.log_format == DEFAULT else self.log_format
 
 
 def inspect(paths: Sequence[str]) -> Inspection:
@@ -118,11 +78,9 @@ def inspect(paths: Sequence[str]) -> Inspection:
     records = [record for sample in looked_at for record in sample.records]
     summary = fields(records)
     name = _log_format_name(looked_at, formats)
-    guessed = _guessed(name, records, summary)
-    at = formats[name].fields if name else guesses.paths_of(guessed)
-    names = guesses.event_names(records, at.get("event", ()))
-    embedded = next((sample.embedded for sample in looked_at if sample.embedded), None)
-    list_at = next((sample.list_at for sample in looked_at if sample.list_at), None)
+    given = guesses.given_fields(name, records, summary)
+    log_format = formats[name] if name else guesses.with_fields(given)
+    names = guesses.event_names(records, log_format)
     return Inspection(
         tuple(paths),
         len(found.files),
@@ -130,31 +88,28 @@ def inspect(paths: Sequence[str]) -> Inspection:
         len(records),
         summary,
         dict(names.most_common(NAMES)),
-        time_span(guesses.first_at(record, at.get("timestamp", ())) for record in records),
+        time_span(guesses.values(records, log_format, "timestamp")),
         name,
-        guessed,
-        *guesses.likely_names(names),
-        list_at,
-        embedded,
+        {"events": guesses.likely_names(names), "fields": given, "input": _places(looked_at)},
     )
 
 
 def _log_format_name(looked_at: list[Sample], formats: Mapping[str, LogFormat]) -> str | None:
-    headless = next((s.has_columns_of for s in looked_at if s.has_columns_of), None)
+    headless = [sample.has_columns_of for sample in looked_at if sample.has_columns_of]
     if headless:
-        return headless
-    candidates = {name: each for name, each in formats.items() if not each.columns}
-    return guesses.preset_of([r for sample in looked_at for r in sample.records], candidates)
+        return headless[0]
+    return guesses.preset_of([r for sample in looked_at for r in sample.records], formats)
 
 
-def _guessed(log_format: str | None, records: Records, summary: list[Field]) -> dict[str, str]:
-    """The paths that have to be given beside the log format."""
-    if log_format is None:
-        return guesses.guessed_fields(summary)
-    users = (record.get("initiator_id") for record in records)
-    if log_format == DEFAULT and any(user and not str(user).isdecimal() for user in users):
-        return {"initiator_id": "initiator_id"}  # which makes the ids text
-    return {}
+def _places(looked_at: list[Sample]) -> dict[str, str]:
+    """Where the events are in the records of the files."""
+    places: dict[str, str] = {}
+    for sample in looked_at:
+        if sample.list_at:
+            places.setdefault("records", path_text(sample.list_at))
+        if sample.embedded:
+            places.setdefault("embedded", path_text(sample.embedded))
+    return places
 
 
 def _quoted(text: str) -> str:
