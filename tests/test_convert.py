@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.prepared import prepare_found
 
-from user_conversion.inputs import archives, convert
+from user_conversion.inputs import archives, convert, duckdb_reader
 from user_conversion.inputs.compression import compression_at
 from user_conversion.inputs.content import NotALogError
 from user_conversion.inputs.files import Found, SkippedFile, find_files
@@ -194,6 +194,17 @@ def test_a_document_without_records_is_named(tmp_path: Path) -> None:
     assert "(no list of records at data.rows)" in failure(path, format_)
 
 
+def test_a_document_that_does_not_fit_into_memory_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = duckdb.connect(config={"memory_limit": "50MB"})
+    monkeypatch.setattr(duckdb_reader, "_session", lambda: small)
+    path = write(tmp_path / "a", f'{{"rows":[{",".join([EVENT] * 10)}]}}' * 10 + " " * (50 << 20))
+    assert failure(path, LogFormat(records=("rows",))).startswith(
+        f"'{path}' does not fit into memory (Out of Memory Error: "
+    )
+
+
 def test_an_array_is_not_held_in_memory(tmp_path: Path) -> None:
     """DuckDB gets less memory than the array has bytes."""
     path = write(tmp_path / "a", "[" + ",".join([EVENT] * 1_000_000) + "]")
@@ -242,7 +253,7 @@ values = st.recursive(
 objects = st.fixed_dictionaries({"event": st.just("registered")}, optional={"more": values})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(objects, min_size=2, max_size=6), st.booleans())
 def test_the_same_records_however_they_are_written(
     tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, Any]], ascii_only: bool

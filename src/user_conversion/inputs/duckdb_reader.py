@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import duckdb
 
 from user_conversion.inputs.compression import damaged
 from user_conversion.places.duckdb_text import first_line, is_disk_full, literal
-from user_conversion.rules.errors import OutputError
+from user_conversion.rules.errors import InputError, OutputError
 
 SETTINGS = {
     "TimeZone": "UTC",
@@ -18,6 +19,8 @@ SETTINGS = {
     "autoload_known_extensions": "false",
     # Two threads read a JSON array no faster, and hold all of it in memory.
     "threads": "1",
+    # Nothing is written but the lines.
+    "temp_directory": "",
 }
 # JSON text has no control characters, so none has to be quoted.
 AS_THEY_ARE = "(FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\1')"
@@ -25,21 +28,33 @@ AS_THEY_ARE = "(FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\1')"
 
 def write_lines(query: str, target: Path, source: str) -> None:
     """Write the one column of a query, JSON text, as lines; `source` is the file that it reads."""
-    rows_of(f"COPY ({query}) TO {literal(str(target))} {AS_THEY_ARE}", source, target.parent)
+    rows_of(f"COPY ({query}) TO {literal(str(target))} {AS_THEY_ARE}", source)
 
 
-def rows_of(statement: str, source: str, scratch: Path) -> list[tuple[Any, ...]]:
+def rows_of(statement: str, source: str) -> list[tuple[Any, ...]]:
     """The rows of a statement that reads a file.
 
     Raises `InputError` with the name `source` if the file cannot be read.
     """
-    with duckdb.connect() as session:
-        for name, value in {**SETTINGS, "temp_directory": str(scratch / "duckdb")}.items():
-            session.execute(f"SET {name} = {literal(value)}")
-        try:
-            return session.execute(statement).fetchall()
-        except duckdb.Error as error:
-            if is_disk_full(error):
-                raise OutputError(f"Cannot write to '{scratch}': {first_line(error)}.") from None
-            reason = re.sub(r'^[\w ]+ Error: | in file ".*?"(?=,)', "", first_line(error))
-            raise damaged(source, reason) from None
+    try:
+        return _session().execute(statement).fetchall()
+    except duckdb.OutOfMemoryException as error:
+        raise InputError(
+            f"'{source}' does not fit into memory ({first_line(error)}); split it or exclude it."
+        ) from None
+    except duckdb.Error as error:
+        if is_disk_full(error):
+            raise OutputError(
+                f"Cannot write the lines of '{source}': {first_line(error)}."
+            ) from None
+        reason = re.sub(r'^[\w ]+ Error: | in file ".*?"(?=,)', "", first_line(error))
+        raise damaged(source, reason) from None
+
+
+@cache
+def _session() -> duckdb.DuckDBPyConnection:
+    """One session for all files: opening one takes longer than reading a small file."""
+    session = duckdb.connect()
+    for name, value in SETTINGS.items():
+        session.execute(f"SET {name} = {literal(value)}")
+    return session

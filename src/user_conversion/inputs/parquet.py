@@ -28,7 +28,7 @@ class Parquet:
             f"read_parquet({path_literal(path)}, hive_partitioning = false, "
             "binary_as_string = true)"
         )
-        rows = duckdb_reader.rows_of(f"DESCRIBE FROM {table}", source, target.parent)
+        rows = duckdb_reader.rows_of(f"DESCRIBE FROM {table}", source)
         columns = {name: kind for name, kind, *_ in rows}
         if missing := wanted.missing(columns):
             raise InputError(
