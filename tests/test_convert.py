@@ -90,7 +90,8 @@ def test_files_that_the_engine_reads_are_not_copied(tmp_path: Path) -> None:
     }
     for name, (content, compression) in contents.items():
         path = write(tmp_path / name, content)
-        assert converted(path) == LineFile(path, str(path), compression, None, len(content))
+        file = LineFile(path, str(path), compression, None, len(content), lines=1)
+        assert converted(path) == file
     assert not (tmp_path / "scratch").exists()
 
 
