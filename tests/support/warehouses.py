@@ -45,6 +45,7 @@ class Warehouse:
     backslash: str = "\\"
     apostrophe: str = "''"
     table_end: str = ""
+    host: str = ""
     logs: int = 200
 
     @property
@@ -192,7 +193,7 @@ def postgres_server() -> Iterator[Warehouse]:
         psql += ["--no-psqlrc", "--quiet", "--csv", "--tuples-only", "--set=ON_ERROR_STOP=1"]
         psql += ["--pset=null=NULL"]
         with running([*as_user, *words], [*psql, "--command=SELECT 1"]):
-            yield Warehouse("postgres", lambda script: by_client(script, psql))
+            yield Warehouse("postgres", lambda script: by_client(script, psql), host=str(folder))
 
 
 @contextmanager
