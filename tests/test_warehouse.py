@@ -8,14 +8,17 @@ from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
+import ibis
 import pytest
 from support.oracle import APP_LOADED, DEFINITIONS, REGISTERED, WEEK, Event, measure
 from support.strategies import AROUND_A_BORDER
 from support.warehouses import WAREHOUSES, ZONES, Rows, Warehouse, spark
 
+import user_conversion
 from user_conversion.metric.warehouse.query import warehouse_query
 from user_conversion.rules.definitions import definition
 from user_conversion.rules.log_format import LogFormat, log_format
+from user_conversion.rules.weeks import CALENDAR_COLUMNS
 
 # One process starts the servers.
 pytestmark = pytest.mark.xdist_group("warehouses")
@@ -228,3 +231,61 @@ def test_fields_inside_json_are_read(warehouse: Warehouse) -> None:
     script = [*warehouse.table("events", columns, rows)]
     script += [query(warehouse, log_format=form, by="channel")]
     assert warehouse.run(script) == [[("2020-45", "ads", "1", "1", "100", "0")]]
+
+
+# What docs/how-to/notebook-and-library.md says of each: what ends the query, or why it fails.
+EXPRESSIONS_RUN = {
+    "duckdb": "",
+    "spark": "",
+    "clickhouse": " SETTINGS join_use_nulls = 1, aggregate_functions_null_for_empty = 1",
+}
+EXPRESSIONS_FAIL = {"postgres": "min", "sqlite": "syntax error", "mariadb": "StructColumn"}
+IBIS_NAMES = {"spark": "pyspark", "mariadb": "mysql"}
+
+
+def expressions(definition_name: str, dialect: str) -> str:
+    time = "timestamp(6)"
+    events = {"initiator_id": "int64", "time": time}
+    kinds = {"timestamp": time, "bigint": "int64"}
+    calendar = {name: kinds.get(kind, kind) for name, kind in CALENDAR_COLUMNS.items()}
+    registrations = user_conversion.earliest_registrations(
+        ibis.table(events | {"channel": "string"}, name="signups"),
+        ibis.table(calendar, name="calendar"),
+    )
+    users = user_conversion.registered_users(
+        registrations,
+        ibis.table(events | {"device_type": "string"}, name="loads"),
+        ibis.table(calendar, name="calendar"),
+    )
+    converted = user_conversion.user_conversion(users, definition_name)
+    weeks = user_conversion.weekly_summary(converted)
+    return "-- Ibis\n" + ibis.to_sql(weeks, dialect=IBIS_NAMES.get(dialect, dialect))
+
+
+def test_the_expressions_run_where_the_page_says(warehouse: Warehouse) -> None:
+    days = (datetime(2020, 11, 1, tzinfo=UTC), datetime(2020, 12, 1, tzinfo=UTC))
+    rows = example(("registered", "2020-11-03T07:00:14Z", 4, None))
+    signups = [row[1:] for row in rows if row[0] == "registered"]
+    loads = [row[1:] for row in rows if row[0] == "app_loaded"]
+    kinds = {"date": date, "string": str, "bigint": int, "timestamp": datetime}
+    script = [
+        *warehouse.table(
+            "signups", {"time": datetime, "initiator_id": int, "channel": str}, signups
+        ),
+        *warehouse.table(
+            "loads", {"time": datetime, "initiator_id": int, "device_type": str}, loads
+        ),
+        *warehouse.table(
+            "calendar",
+            {name: kinds[kind] for name, kind in CALENDAR_COLUMNS.items()},
+            user_conversion.calendar_rows(*days, UTC),
+        ),
+    ]
+    name = warehouse.dialect
+    if name in EXPRESSIONS_FAIL:
+        with pytest.raises(Exception, match=EXPRESSIONS_FAIL[name]):
+            warehouse.run([*script, expressions("next-week", name)])
+        return
+    queries = [expressions(each, name) + EXPRESSIONS_RUN[name] for each in DEFINITIONS]
+    # 4 never loaded the app; 3 did two weeks after.
+    assert warehouse.run([*script, *queries]) == [[("2020-45", "4", "1", "25")]] * 3

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class Warehouse:
     dialect: str
     run: Callable[[Sequence[str]], list[Rows]]
     types: Mapping[type, str] = field(
-        default_factory=lambda: {str: "TEXT", datetime: "TIMESTAMP", int: "BIGINT"}
+        default_factory=lambda: {str: "TEXT", datetime: "TIMESTAMP", date: "DATE", int: "BIGINT"}
     )
     time: str = "'{:%Y-%m-%d %H:%M:%S.%f}'"
     quote: str = '"'
@@ -71,6 +71,8 @@ class Warehouse:
     def value(self, value: object) -> str:
         if isinstance(value, datetime):
             return self.time.format(value.astimezone(UTC))
+        if isinstance(value, date):
+            return f"'{value}'"
         if isinstance(value, str):
             return "'" + value.replace("\\", self.backslash).replace("'", self.apostrophe) + "'"
         return "NULL" if value is None else str(value)
@@ -126,7 +128,7 @@ def sqlite_library() -> Iterator[Warehouse]:
     yield Warehouse(
         "sqlite",
         lambda script: answers(script, connection.execute),
-        {str: "TEXT", datetime: "TEXT", int: "INTEGER"},
+        {str: "TEXT", datetime: "TEXT", date: "TEXT", int: "INTEGER"},
         time="'{:%Y-%m-%dT%H:%M:%S.%fZ}'",
     )
     connection.close()
@@ -147,7 +149,7 @@ def clickhouse_library() -> Iterator[Warehouse]:
     yield Warehouse(
         "clickhouse",
         lambda script: answers(script, execute),
-        {str: "Nullable(String)", datetime: "DateTime64(6, 'UTC')", int: "Int64"},
+        {str: "Nullable(String)", datetime: "DateTime64(6, 'UTC')", date: "Date", int: "Int64"},
         quote="`",
         backslash=r"\\",
         table_end=" ENGINE = Memory",
@@ -225,7 +227,7 @@ def mariadb_server() -> Iterator[Warehouse]:
                 lambda script: by_client(
                     script, [*sql, "test"], delimiter="\t", quoting=csv.QUOTE_NONE
                 ),
-                {str: "VARCHAR(200)", datetime: "DATETIME(6)", int: "BIGINT"},
+                {str: "VARCHAR(200)", datetime: "DATETIME(6)", date: "DATE", int: "BIGINT"},
                 quote="`",
                 backslash=r"\\",
             )
@@ -272,7 +274,7 @@ def spark(session: Any) -> Iterator[Warehouse]:
     yield SparkViews(
         "spark",
         lambda script: answers(script, lambda sql: session.sql(sql).collect()),
-        {str: "STRING", datetime: "TIMESTAMP", int: "BIGINT"},
+        {str: "STRING", datetime: "TIMESTAMP", date: "DATE", int: "BIGINT"},
         time="TIMESTAMP '{:%Y-%m-%d %H:%M:%S.%f}Z'",
         quote="`",
         backslash=r"\\",

@@ -1,4 +1,7 @@
-"""`user-conversion sql --dbt`: dbt builds and tests the model on real warehouses."""
+"""The dbt model on real warehouses, and the query on an emulator of Snowflake.
+
+Both tools come from an environment of their own: scripts/environment warehouses.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,16 @@ from user_conversion.metric.warehouse.query import warehouse_query
 from user_conversion.rules.definitions import definition
 from user_conversion.rules.log_format import LogFormat
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("warehouses")]
-
 ROOT = Path(__file__).parents[1]
-DBT = ROOT / ".venv-dbt" / "bin" / "dbt"
+TOOLS = ROOT / ".venv-warehouses" / "bin"
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.xdist_group("warehouses"),
+    pytest.mark.skipif(
+        not TOOLS.exists(), reason="dbt is not installed: scripts/environment warehouses"
+    ),
+]
+
 COLUMNS = {"event": str, "timestamp": datetime, "initiator_id": int}
 ZONE = "Europe/Berlin"
 
@@ -52,7 +61,11 @@ def dbt(project: Path, *words: str) -> None:
     environment = os.environ | {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
     folders = ["--project-dir", str(project), "--profiles-dir", str(project)]
     done = subprocess.run(
-        [DBT, *words, *folders], capture_output=True, text=True, env=environment, cwd=project
+        [TOOLS / "dbt", *words, *folders],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=project,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
 
@@ -60,8 +73,6 @@ def dbt(project: Path, *words: str) -> None:
 @pytest.mark.parametrize("opened", [duckdb_file, postgres], ids=["duckdb", "postgres"])
 def test_dbt_builds_the_rows_of_the_query(opened: object, tmp_path: Path) -> None:
     """From nothing, with more weeks (only the last ones are computed), and with other names."""
-    if not DBT.exists():
-        pytest.skip("dbt is not installed: scripts/environment dbt")
     random, begin = Random(3), datetime(2020, 12, 1, tzinfo=UTC)
     events = [
         (
@@ -103,3 +114,35 @@ def test_dbt_builds_the_rows_of_the_query(opened: object, tmp_path: Path) -> Non
         dbt(project, "build", "--full-refresh", "--vars", json.dumps(names))
         assert warehouse.run([built]) == [[]]
         assert "exists" in command("sql", *words).err
+
+
+SNOWFLAKE = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import fakesnow, snowflake.connector
+with fakesnow.patch():
+    cursor = snowflake.connector.connect(database="db", schema="public").cursor()
+    *script, query = sys.stdin.read().split(";;")
+    for statement in script:
+        cursor.execute(statement)
+    print(cursor.execute(query).fetchall())
+"""
+
+
+@pytest.mark.parametrize("zone", ["UTC", ZONE])
+def test_an_emulator_of_snowflake_answers_the_worked_example(zone: str) -> None:
+    rows = """
+        ('registered', '2020-11-02 06:21:14', 1), ('registered', '2020-11-02 07:00:14', 2),
+        ('registered', '2020-11-03 07:00:14', 3), ('app_loaded', '2020-11-03 06:24:42', 1),
+        ('app_loaded', '2020-11-11 10:13:42', 2), ('app_loaded', '2020-11-12 11:08:42', 2),
+        ('app_loaded', '2020-11-17 11:08:42', 3)
+    """
+    script = [
+        "CREATE TABLE events (event VARCHAR, timestamp TIMESTAMP_NTZ, initiator_id BIGINT)",
+        f"INSERT INTO events VALUES {rows}",
+        warehouse_query("snowflake", LogFormat(), definition("next-week"), zone),
+    ]
+    done = subprocess.run(
+        [TOOLS / "python", "-c", SNOWFLAKE], input=";;".join(script), capture_output=True, text=True
+    )
+    assert done.stdout == "[('2020-45', 3, 1, 33, 1)]\n", done.stderr[-2000:]
