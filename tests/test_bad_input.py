@@ -6,13 +6,9 @@ differs from file to file, because files with the same content are the same file
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,7 +18,8 @@ from support.bad_input_table import Case
 from support.command import command
 from support.datasets import read_dataset
 from support.engines import DUCKDB, EngineUnderTest
-from support.logs import app_loaded, line, registered, scratch_folder, write_log
+from support.judged import assert_judged, good
+from support.logs import app_loaded, registered, scratch_folder, write_log
 from support.oracle import UNDECIDED, LogFormat
 from support.strategies import (
     BAD_LINES,
@@ -31,7 +28,6 @@ from support.strategies import (
     OTHER_LINES,
     RUN_STARTED,
     UNDECIDED_LINES,
-    as_toml,
     event_line,
     event_logs,
     faulty_lines,
@@ -42,103 +38,11 @@ from support.strategies import (
     undecided_lines,
 )
 
-from user_conversion.inputs.lines import LineFile
-from user_conversion.rules.counts import EventCounts, Skipped
-from user_conversion.rules.events import CLOCK_TOLERANCE, Event, read_line
+from user_conversion.rules.events import Event, read_line
 from user_conversion.rules.log_format import LogFormat as Product
-from user_conversion.rules.log_format import log_format as product_format
 from user_conversion.rules.rejected import Rejected
 
 CASES = bad_input_table.cases()
-
-# ---------------------------------------------------------------- the lines of a run, judged
-
-
-def good(number: int) -> bytes:
-    """A line for the beginning of a file."""
-    return line(10_000 + number).encode()
-
-
-@dataclass(frozen=True)
-class Read:
-    """What an engine made of some files: the counts, the events, the rejected lines."""
-
-    counts: EventCounts
-    events: Counter[Any]
-    rejected: Counter[Any]
-
-
-def read(
-    engine: EngineUnderTest,
-    folder: Path,
-    paths: Sequence[Path],
-    log_format: LogFormat = oracle.DEFAULT,
-    now: datetime = RUN_STARTED,
-) -> Read:
-    """Files read by an engine, which publishes nothing."""
-    (folder / "format.toml").write_text(as_toml(log_format))
-    files = [LineFile(path, str(path), "none", None, path.stat().st_size) for path in paths]
-    product, latest = product_format(str(folder / "format.toml")), now + CLOCK_TOLERANCE
-    with engine.open(folder / "scratch") as opened:
-        counts = opened.read_events(files, product, latest)
-        events = Counter[Any]()
-        for table, texts in (
-            ("new_user_registration", ("channel", *log_format.attributes)),
-            ("new_app_loaded", ("device_type",)),
-        ):
-            for row in opened.rows(f"SELECT * FROM {table}"):
-                time = row["time"].replace(tzinfo=UTC)
-                events[row["event"], time, row["initiator_id"], *(row[text] for text in texts)] += 1
-        rows = opened.rows("SELECT * FROM new_rejected_events")
-    names = ("source", "line_number", "reason")
-    rejected = ((*(row[name] for name in names), shown(row["raw"].encode())) for row in rows)
-    return Read(counts, events, Counter(rejected))
-
-
-def assert_judged(
-    engine: EngineUnderTest,
-    folder: Path,
-    files: Sequence[Sequence[bytes]],
-    log_format: LogFormat = oracle.DEFAULT,
-    now: datetime = RUN_STARTED,
-) -> None:
-    """An engine reads these files as the oracle does, and loses no line that is undecided."""
-    paths = [write_log(folder / "logs" / f"{n}.json", lines) for n, lines in enumerate(files)]
-    found = read(engine, folder, paths, log_format, now)
-    verdicts, events, rejected, undecided = (Counter[Any]() for _ in range(4))
-    for path, lines in zip(paths, files, strict=True):
-        for number, each in enumerate(lines, 1):
-            judged = oracle.classify(each, now, log_format)
-            verdicts[judged.counted_as] += 1
-            if event := judged.event:
-                texts = (event.channel, *event.extra)
-                texts = texts if event.kind == "registered" else (event.device_type,)
-                events[event.kind, event.time, event.initiator_id, *texts] += 1
-            elif judged.counted_as in oracle.REASONS:
-                known = number if engine.can.line_numbers else None
-                rejected[str(path), known, judged.counted_as, shown(each)] += 1
-            elif judged.counted_as == UNDECIDED:
-                undecided[shown(each)] += 1
-    assert (found.counts.lines, found.counts.unaccounted()) == (verdicts.total(), 0)
-    verdicts.pop(UNDECIDED, None)
-    names = ("registered", "app_loaded", *map(str, Skipped))
-    counts = {name: getattr(found.counts, name) for name in names}
-    assert verdicts <= Counter(counts | dict(found.counts.rejected_by_reason))
-    assert found.events >= events
-    assert found.events.total() == found.counts.registered + found.counts.app_loaded
-    assert found.rejected >= rejected
-    assert found.rejected.total() == found.counts.rejected
-    # What is rejected beyond that are undecided lines, with their text.
-    assert Counter(raw for *_, raw in (found.rejected - rejected).elements()) <= undecided
-
-
-def shown(line: bytes) -> str:
-    """What must be kept of a line; a byte order mark and whitespace around it may be.
-
-    Java writes one replacement character for some sequences for which Python writes three.
-    """
-    text = line.decode("utf-8", "replace").strip("\ufeff \t\r\v\f")
-    return re.sub("\ufffd+", "\ufffd", text)
 
 
 # ---------------------------------------------------------------- the documented tables

@@ -11,21 +11,11 @@ import pytest
 from support.command import command
 from support.datasets import read_dataset
 from support.engines import EngineUnderTest
-from support.logs import registered, write_log
+from support.logs import WORKED_EXAMPLE, registered, write_log
 
 from user_conversion.engines import ENGINES, Engine, EngineDescription, EngineOptions
 from user_conversion.engines.duckdb.session import duckdb_errors
 from user_conversion.rules.datasets import Columns, Dataset
-
-WORKED_EXAMPLE = """
-{"event":"registered","timestamp":"2020-11-02T06:21:14Z","initiator_id":1}
-{"event":"registered","timestamp":"2020-11-02T07:00:14Z","initiator_id":2}
-{"event":"registered","timestamp":"2020-11-03T07:00:14Z","initiator_id":3}
-{"event":"app_loaded","timestamp":"2020-11-03T06:24:42Z","initiator_id":1}
-{"event":"app_loaded","timestamp":"2020-11-11T10:13:42Z","initiator_id":2}
-{"event":"app_loaded","timestamp":"2020-11-12T11:08:42Z","initiator_id":2}
-{"event":"app_loaded","timestamp":"2020-11-17T11:08:42Z","initiator_id":3}
-"""
 
 
 class ToyEngine(Engine):
@@ -87,7 +77,7 @@ def test_an_engine_that_cannot_read_logs_runs_both_jobs(
 ) -> None:
     home = f"{__name__}:{ToyEngine.__name__}"
     monkeypatch.setitem(ENGINES, "toy", EngineDescription("toy", home, "duckdb"))
-    log = write_log(tmp_path / "log.json", [*WORKED_EXAMPLE.splitlines(), "nonsense"])
+    log = write_log(tmp_path / "log.json", [*WORKED_EXAMPLE, "nonsense"])
     toy = EngineUnderTest("toy", 1)
     (week,) = toy.run(tmp_path / "out", log).weeks
     assert (
@@ -102,7 +92,7 @@ def test_an_engine_that_cannot_read_logs_runs_both_jobs(
     users = read_dataset(tmp_path / "out", "user_conversion")
     assert [user.initiator_id for user in users if user.converted] == [2]
     (rejected,) = read_dataset(tmp_path / "out", "rejected_events")
-    assert (rejected.line_number, rejected.raw) == (9, "nonsense")
+    assert (rejected.line_number, rejected.raw) == (8, "nonsense")
 
 
 def test_ctrl_c_in_a_query_is_an_interruption() -> None:

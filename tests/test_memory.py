@@ -1,4 +1,4 @@
-"""The memory limit of DuckDB, and that tables on disk give the same answer."""
+"""The memory limit of DuckDB."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.datasets import assert_no_litter, everything
 from support.engines import DUCKDB
 from support.logs import app_loaded, registered, write_log
 
-from user_conversion.engines.duckdb import engine, lines
+from user_conversion.engines.duckdb import lines
 
 SAMPLE = Path(__file__).parents[1] / "data-input" / "dataset.json"
 
@@ -25,28 +25,6 @@ def log(tmp_path: Path) -> Path:
     lines += [app_loaded(f"{day}T08:00:00.5Z", n, "phone") for n, day in enumerate(days)]
     lines += [app_loaded(f"{day}T08:00:00+01:00", n) for n, day in enumerate(days)]
     return write_log(tmp_path / "log.json", [*lines, "nonsense"])
-
-
-def test_tables_on_disk_give_the_same_answer(
-    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    moved = []
-    move_to_disk = lines.move_to_disk
-    monkeypatch.setattr(
-        lines, "move_to_disk", lambda *args: (moved.append(args), move_to_disk(*args))
-    )
-    for log_file, name in ((log, "small"), (SAMPLE, "sample")):
-        options = ("--input", log_file, "--no-report", "--format", "json")
-        in_memory = command("run", *options, "--output", tmp_path / name, "--max-rejected", 1)
-        assert not moved
-        with monkeypatch.context() as patched:
-            patched.setattr(lines, "SHARE_FOR_TABLES", 0)
-            output = tmp_path / f"{name} on disk"
-            on_disk = command("run", *options, "--output", output, "--max-rejected", 1)
-        assert moved.pop()
-        assert on_disk.json() == in_memory.json()
-        assert everything(output) == everything(tmp_path / name)
-        assert_no_litter(output)
 
 
 def test_log_that_grows_while_tables_are_on_disk_is_read_again(
@@ -67,17 +45,6 @@ def test_log_that_grows_while_tables_are_on_disk_is_read_again(
     counts = done.json()["events"]
     assert len(moved) == 2
     assert (counts["lines"], counts["registered"], counts["app_loaded"]) == (181, 60, 120)
-
-
-def test_portions_give_the_same_files(
-    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    DUCKDB.run(tmp_path / "at once", log)
-    monkeypatch.setattr(engine, "ROWS_WRITTEN_AT_ONCE", 7)
-    DUCKDB.run(tmp_path / "in portions", log)
-    assert everything(tmp_path / "in portions") == everything(tmp_path / "at once")
-    days = tmp_path / "in portions" / "app_loaded" / "format=parquet"
-    assert all(len(list(day.iterdir())) == 1 for day in days.iterdir())
 
 
 @pytest.mark.parametrize("size", ["3", "2 apples", "80%"])
