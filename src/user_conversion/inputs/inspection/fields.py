@@ -66,15 +66,11 @@ def _leaves(value: Any, path: FieldPath) -> Iterator[tuple[FieldPath, Any]]:
 def form(name: str, values: list[Any]) -> str:
     """What the values of a field look like; only times and few, impersonal words as they are."""
     forms = list(dict.fromkeys(_form(name, value) for value in values))
-    if forms == ["text"]:
+    if forms == ["text"] and not PERSONAL.search(name):
         texts = dict.fromkeys(values)
-        is_enumeration = len(texts) <= SHOWN and REPEATED * len(texts) <= len(values)
-        longest = max(map(len, texts))
-        if is_enumeration and longest <= LONGEST_SHOWN and not PERSONAL.search(name):
+        is_repeated = len(texts) <= SHOWN and REPEATED * len(texts) <= len(values)
+        if is_repeated and max(map(len, texts)) <= LONGEST_SHOWN:
             return f"one of {', '.join(texts)}"
-        shortest = min(map(len, texts))
-        length = str(longest) if shortest == longest else f"{shortest}-{longest}"
-        return f"text of {length} characters"
     if forms == ["time"]:
         return f"time such as {values[0]}"
     return " or ".join(forms)
