@@ -5,49 +5,16 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-from support.outputs import Drawing, Page
+from support.outputs import Drawing
 
-from user_conversion.answer.record import RunRecord
-from user_conversion.answer.results import (
-    Cohort,
-    ConversionResult,
-    Figures,
-    FirstLoadDay,
-    FirstLoads,
-    Gaps,
-    Quality,
-    Segment,
-    Segmentation,
-    WeekResult,
-)
-from user_conversion.outputs.folding import (
-    Period,
-    SegmentRow,
-    fold_cohorts,
-    fold_days,
-    fold_segments,
-)
+from user_conversion.answer.cohorts import Cohort, FirstLoadDay
+from user_conversion.answer.figures import Figures
+from user_conversion.answer.finality import Gaps
+from user_conversion.answer.segments import Segment
+from user_conversion.answer.weeks import WeekResult
+from user_conversion.outputs.folding import Period, fold_cohorts, fold_days
 from user_conversion.outputs.page import charts, scales
-from user_conversion.outputs.page.page import render
-from user_conversion.rules.weeks import week_label
-
-
-def test_segments_after_the_largest_twenty_are_pooled() -> None:
-    sizes = [Segment(f"c{size:03}", Figures(size, size // 4)) for size in range(1, 201)]
-    rows = fold_segments(Segmentation("channel", tuple(reversed(sizes))))
-    assert len(rows) == 21
-    assert {row.label for row in rows[:-1]} == {f"c{size:03}" for size in range(181, 201)}
-    rates = [row.figures.conversion_rate or 0 for row in rows[:-1]]
-    assert rates == sorted(rates, reverse=True)
-    assert rows[-1].label == "180 smaller ones together"
-    assert rows[-1].figures == Figures(16290, sum(size // 4 for size in range(1, 181)))
-
-
-def test_single_further_segment_is_not_pooled() -> None:
-    sizes = [Segment(str(size), Figures(size, 1)) for size in range(1, 22)]
-    assert [row.rest for row in fold_segments(Segmentation("channel", tuple(sizes)))] == [
-        False
-    ] * 21
+from user_conversion.rules.weeks import monday_of, week_label
 
 
 def test_earlier_cohorts_are_pooled_per_week_that_has_ended() -> None:
@@ -70,7 +37,7 @@ def test_days_of_a_long_range_are_grouped_by_week() -> None:
     first = date(2020, 1, 1)
     daily = {first + timedelta(days=n): {"registered": 1, "app_loaded": 2} for n in range(100)}
     del daily[date(2020, 1, 8)]
-    periods = fold_days(daily, Gaps(events=(date(2020, 1, 8),)))
+    periods = fold_days(daily, Gaps(no_events=(date(2020, 1, 8),)))
     assert [period.first for period in periods[:2]] == [date(2019, 12, 30), date(2020, 1, 6)]
     assert (periods[0].registered, periods[0].app_loaded) == (5, 10)
     assert (periods[1].registered, periods[1].app_loaded) == (6, 12)
@@ -78,55 +45,21 @@ def test_days_of_a_long_range_are_grouped_by_week() -> None:
     assert sum(period.registered for period in periods) == 99
 
 
-def ten_years() -> RunRecord:
-    """520 weeks, 200 channels with long names, every day with events but a few."""
-    monday = date(2014, 1, 6)
-    starts = [monday + timedelta(weeks=n) for n in range(520)]
-    labels = [week_label(start) for start in starts]
-    channels = [f"{n:03}" + "é" * 297 for n in range(200)]
-    result = ConversionResult(
-        definition="next-week",
-        timezone="UTC",
-        observed_through=monday + timedelta(days=3639),
-        weeks=tuple(WeekResult(label, Figures(700_000, 49_000), True) for label in labels),
-        channels=Segmentation(
-            "channel", tuple(Segment(name, Figures(9_000, 700)) for name in channels)
-        ),
-        segmentation=None,
-        cohorts=tuple(
-            Cohort(label, 700_000, (*[999] * (520 - n), *[None] * n), 1)
-            for n, label in enumerate(labels)
-        ),
-        first_loads=FirstLoads(tuple(FirstLoadDay(n, 9_000_000, 5, 5) for n in range(28)), 1, 2),
-        gaps=Gaps(events=tuple(monday + timedelta(days=100 * n) for n in range(37))),
-        quality=Quality(),
-        events=None,
-        daily={
-            monday + timedelta(days=n): {"registered": 100_000, "app_loaded": 50_000}
-            for n in range(3640)
-            if n % 100
-        },
-    )
-    record = {"run_at": "2024-01-01T00:00:00+00:00", "engine": "duckdb", "jobs": {}}
-    return RunRecord(record | {"versions": {"user-conversion": "0"}}, result)
-
-
-def test_page_of_ten_years_and_two_hundred_channels_is_short() -> None:
-    text = render(ten_years())
-    assert len(text.encode()) < 1_000_000
-    page = Page(text)
-    assert len(page.table("Conversion by registration week")) == 520
-    assert len(page.table("Conversion by channel over complete weeks")) == 22
-    assert any(row.startswith("494 earlier weeks") for row in page.texts)
-    assert (
-        "The chart shows the latest 104 weeks. 416 earlier weeks: "
-        "7.00\xa0%, 20,384,000 of 291,200,000 users." in page.texts
-    )
-
-
 def week(label: str, registered: int, converted: int, complete: bool = True) -> WeekResult:
-    because = None if complete else "unfinished"
-    return WeekResult(label, Figures(registered, converted), complete, because)
+    return WeekResult.of(
+        registered,
+        converted,
+        registration_week=label,
+        week_start=monday_of(label),
+        complete=complete,
+        incomplete_because=None if complete else "unfinished",
+        logs_begin=False,
+        seen_before=0,
+    )
+
+
+def segment(name: str, registered: int, converted: int) -> Segment:
+    return Segment.of(registered, converted, by="channel", value=name)
 
 
 def test_weekly_chart_shows_rates_intervals_and_users() -> None:
@@ -193,7 +126,7 @@ def test_weekly_chart_of_two_years_is_a_line_without_points() -> None:
 def test_interval_beyond_the_axis_ends_at_its_top() -> None:
     weeks = [week("2020-02", 4000, 200), week("2020-03", 2, 0)]
     # Small samples do not set the axis.
-    assert weeks[1].figures.interval == (0.0, 65.76)
+    assert weeks[1].interval == (0.0, 65.76)
     chart = Drawing(charts.weekly(weeks))
     assert chart.numbers("interval", "y1")[1] == chart.label("0 %", "y")
     assert chart.numbers("interval", "y2")[1] == 0
@@ -202,11 +135,11 @@ def test_interval_beyond_the_axis_ends_at_its_top() -> None:
 def test_segments_chart_shows_rates_intervals_and_the_overall_rate() -> None:
     name = """<b onclick="x">'&amp;"""
     rows = [
-        SegmentRow(name, Figures(1_000, 200)),
-        SegmentRow("x" * 300, Figures(1_000, 100)),
-        SegmentRow("few", Figures(5, 0)),
+        segment(name, 1_000, 200),
+        segment("x" * 300, 1_000, 100),
+        segment("few", 5, 0),
     ]
-    chart = Drawing(charts.segments(rows, Figures(2_005, 200)))
+    chart = Drawing(charts.segments(rows, Figures.of(2_005, 200)))
     assert chart.texts == [
         *("0 %", "5 %", "10 %", "15 %", "20 %"),
         *(name, "20.00\xa0%"),
@@ -229,7 +162,7 @@ def test_segments_chart_shows_rates_intervals_and_the_overall_rate() -> None:
 
 
 def test_first_loads_chart_shows_the_share_of_each_day() -> None:
-    days = [FirstLoadDay(n, 1_000, 400 >> n, 0) for n in range(28)]
+    days = [FirstLoadDay(n, 1_000, 400 >> n, 800) for n in range(28)]
     chart = Drawing(charts.first_loads(days))
     assert chart.texts == [
         "Share of users by full days since they registered",
@@ -305,7 +238,7 @@ def test_position_is_proportional_up_to_the_end_of_the_axis() -> None:
 
 def test_axis_of_segments_reaches_the_overall_rate() -> None:
     # As with device types: each rate is of all users, so all are below the overall rate.
-    rows = [SegmentRow("a", Figures(1_000, 40)), SegmentRow("b", Figures(1_000, 60))]
-    chart = Drawing(charts.segments(rows, Figures(1_000, 100)))
+    rows = [segment("a", 1_000, 40), segment("b", 1_000, 60)]
+    chart = Drawing(charts.segments(rows, Figures.of(1_000, 100)))
     (line,) = chart.marks("overall")
     assert float(line["x1"]) == chart.label("10 %", "x")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from datetime import date, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from support.command import command
 from support.logs import WORKED_EXAMPLE, app_loaded, registered
@@ -63,7 +65,7 @@ def test_result_is_consistent_with_its_json(tmp_path: Path, options: list[str]) 
     document = command(
         *("run", "--input", SAMPLE, "--output", output, "--format", "json", *options)
     ).json()
-    again = ConversionResult.from_json(document).as_json()
+    again = msgspec.convert(document, ConversionResult, str_keys=True).as_json()
     assert json.loads(json.dumps(again)) == document
     assert len(document["daily"]) == (20 if "--as-of" in options else 31)
 
@@ -76,7 +78,7 @@ def test_markdown_has_the_headline_and_a_table_of_weeks(output: Path) -> None:
         "Definition `next-week`, weeks in UTC, observed through 2020-11-16.\n\n"
         "| Week | Starts | Registered | Converted | Rate | 95 % interval | |\n"
         "|---|---|--:|--:|--:|--:|---|\n"
-        "| 2020-45 | 2020-11-02 | 3 | 1 | 33.33 % | 6.15–79.23 % | small sample |\n"
+        "| 2020-45 | 2020-11-02 | 3 | 1 | 33.33 % | 6.15–79.23 | small sample |\n"
     )
 
 
@@ -221,14 +223,26 @@ def test_markup_in_names_has_no_effect_in_markdown(output: Path, name: str, show
     assert f"\n| {shown} | 1 | 0 | 0.00 % | " in rendered(output, "md")
 
 
-def test_markdown_pools_segments_after_the_largest_twelve(output: Path) -> None:
-    channels = [f"c{size:02}" for size in range(1, 16) for _ in range(size)]
+def test_segments_after_the_largest_fifty_are_one_row_in_every_output(output: Path) -> None:
+    channels = [f"c{size:02}" for size in range(1, 54) for _ in range(size)]
     # Registrations and loads on every day, so that no days are missing.
     lines = [
         registered(f"2020-11-{2 + user % 7:02}T06:00:00Z", user, channel)
         for user, channel in enumerate(channels)
     ]
-    lines += [app_loaded(f"2020-11-{day:02}T06:00:00Z", 999) for day in range(2, 18)]
-    run(output, lines, "--by", "channel")
-    # The three smallest have 1 + 2 + 3 users.
-    assert "\n| 3 smaller ones together | 6 | 0 | 0.00 % | " in rendered(output, "md")
+    lines += [app_loaded(f"2020-11-{day:02}T06:00:00Z", 9999) for day in range(2, 18)]
+    # The three smallest have 1 + 2 + 3 users; one of them converts.
+    lines += [app_loaded("2020-11-10T06:00:00Z", 0)]
+    printed = run(output, lines, "--by", "channel").out
+    segments = last_record(output).conversion.segments
+    assert len(segments) == 51
+    assert [each.value for each in segments[:2]] == ["c53", "c52"]
+    assert (segments[-1].value, segments[-1].others) == ("other segments", True)
+    assert (segments[-1].total_registered, segments[-1].total_converted) == (6, 1)
+    assert len(re.findall(r"^c\d\d ", printed, re.MULTILINE)) == 50
+    (row,) = (line for line in printed.splitlines() if line.startswith("other segments"))
+    assert row.split()[2:4] == ["6", "1"]
+    assert "\n| other segments | 6 | 1 | 16.67 % | " in rendered(output, "md")
+    table = page_on(output).table("Conversion by channel over complete weeks")
+    assert table["other segmentssmall sample"][:2] == ["6", "1"]
+    assert len(table) == 52

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
@@ -18,9 +17,10 @@ from support import oracle
 from support.engines import DUCKDB
 from support.logs import app_loaded, registered, write_log
 
+from user_conversion.answer.accuracy import Accuracy, accuracy
 from user_conversion.answer.beta_binomial import BetaBinomial, Share, next_share
-from user_conversion.answer.forecast import Curve, Forecast, forecast, past_forecasts
-from user_conversion.rules.weeks import day_rows
+from user_conversion.answer.forecast import Curve, Forecast, early_forecast, forecast
+from user_conversion.answer.weeks import WeekResult
 
 # How the conversions of a week spread over the days of the week after, Monday to Sunday.
 DELAY = (0.3, 0.2, 0.14, 0.12, 0.1, 0.08, 0.06)
@@ -37,6 +37,8 @@ def curve(users: int, *conversions: int) -> Curve:
 def test_conversions_by_the_end_of_each_day() -> None:
     found = Curve.of("2020-45", 10, {0: 1, 3: 2, 13: 4}, 14)
     assert found.converted_by == (1, 1, 1, *[3] * 10, 7)
+    # The clock was set back, so the window has an hour more.
+    assert Curve.of("2020-45", 10, {13: 4, 14: 1}, 14).converted_by == (*[0] * 13, 5)
 
 
 WEEKS = [curve(1000, 30, 20, 10, 10) for _ in range(6)]
@@ -79,11 +81,8 @@ def test_a_forecast_is_never_below_what_has_come() -> None:
     assert found.interval[0] >= 11
     assert found.conversion_rate >= 11
     # A forecast that is tested on the past must not know them.
-    *_, last = past_forecasts([*WEEKS, curve(1000, 30, 20, 60)])
-    assert (last.day, last.conversion_rate) == (12, 11)
-    ninth = [each for each in past_forecasts([*WEEKS, curve(1000, 30, 20, 60)]) if each.day == 8]
-    assert ninth[-1].forecast == forecast(curve(1000, 30, 20), 8, WEEKS)
-    assert not ninth[-1].covered
+    week, early = curve(1000, 30, 20, 60), forecast(curve(1000, 30, 20), 8, WEEKS)
+    assert early_forecast(week, 8, WEEKS) == early
 
 
 def test_nobody_ever_converted() -> None:
@@ -98,10 +97,28 @@ def test_everybody_always_converts() -> None:
     assert found == Forecast(100, (100, 100))
 
 
-def test_each_week_is_forecast_as_of_each_earlier_day() -> None:
-    found = list(past_forecasts([curve(100, 7)] * 6))
-    assert [each.day for each in found] == [6, 7, 8, 9, 10, 11, 12] * 2
-    assert type(found[0]).from_json(found[0].as_json()) == found[0]
+def test_accuracy_has_a_row_for_each_day_on_which_forecasts_are_possible() -> None:
+    found = accuracy([curve(100, 7)] * 6)
+    assert [each.day for each in found] == [6, 7, 8, 9, 10, 11, 12]
+    # The first four weeks can have no forecast.
+    assert {each.weeks for each in found} == {2}
+    assert accuracy([curve(100, 7)] * 4) == accuracy([]) == ()
+    # Only the latest 26 weeks are judged.
+    assert {each.weeks for each in accuracy([curve(100, 7)] * 60)} == {26}
+
+
+def test_accuracy_by_hand() -> None:
+    """Four weeks of 7 %, a fifth of 7 % and a sixth of 20 % that all comes on the last day."""
+    weeks = [*[curve(1000, 70)] * 5, curve(1000, 70, 0, 0, 0, 0, 0, 130)]
+    fifth, sixth = (
+        early_forecast(week, 12, weeks[:n]) for n, week in ((4, weeks[4]), (5, weeks[5]))
+    )
+    assert fifth and sixth
+    assert fifth.interval[0] <= 7 <= fifth.interval[1] < sixth.interval[1] + 1 < 20
+    *_, last = accuracy(weeks)
+    errors = (abs(fifth.conversion_rate - 7) + 20 - sixth.conversion_rate) / 2
+    widths = sum(each.interval[1] - each.interval[0] for each in (fifth, sixth)) / 2
+    assert last == Accuracy(12, 2, 1, 50.0, round(errors, 2), round(widths, 2))
 
 
 # ---------------------------------------------------------------- SciPy
@@ -177,13 +194,17 @@ def synthetic(random: Random, users: int, rate: float, correlation: float) -> Cu
 def test_intervals_cover_what_comes(users: int, correlation: float) -> None:
     """A rate of 7 %, twelve weeks before: intervals of 95 % cover at least 88 %, below 8 points."""
     random = Random(users)
-    covered, widths = [], []
+    within, widths = [], []
     for _ in range(100):
         *before, week = (synthetic(random, users, 0.07, correlation) for _ in range(13))
-        found = list(past_forecasts([*before, week]))[-7:]
-        covered += [each.covered for each in found]
-        widths += [each.forecast.interval[1] - each.forecast.interval[0] for each in found]
-    assert sum(covered) / len(covered) >= 0.88
+        rate = 100 * week.converted_by[-1] / users
+        for day in range(6, 13):
+            found = early_forecast(week, day, before)
+            assert found
+            low, high = found.interval
+            within.append(low - 0.005 <= rate <= high + 0.005)
+            widths.append(high - low)
+    assert sum(within) / len(within) >= 0.88
     assert sum(widths) / len(widths) < 8
     assert max(widths) < 10
 
@@ -196,7 +217,7 @@ def test_intervals_cover_what_comes(users: int, correlation: float) -> None:
 )
 @pytest.mark.parametrize("name", ["next-week", "any-load-next-week"])
 def test_forecasts_from_a_log(tmp_path: Path, name: oracle.Definition, zone: str) -> None:
-    """Conversions are counted by local day; the oracle counts them from its users."""
+    """Conversions are counted by days of 24 hours; the test counts them from the oracle's users."""
     random, lines, events = Random(4), [], []
     start = datetime(2021, 3, 1, tzinfo=UTC)
     for user in range(700):
@@ -212,7 +233,7 @@ def test_forecasts_from_a_log(tmp_path: Path, name: oracle.Definition, zone: str
     options = {"timezone": zone, "definition": name, "as_of": as_of}
     result = DUCKDB.run(tmp_path / "output", log, **options)
     users = oracle.measure(events, **options).users
-    curves = {week.registration_week: by_hand(users, events, week, zone) for week in result.weeks}
+    curves = {week.registration_week: by_hand(users, week, zone) for week in result.weeks}
     *_, week, last = result.weeks
     complete = [curves[each.registration_week] for each in result.weeks if each.complete]
     # 5 to 11 April, observed through Wednesday of the week after.
@@ -220,41 +241,15 @@ def test_forecasts_from_a_log(tmp_path: Path, name: oracle.Definition, zone: str
     assert week.forecast == forecast(curves["2021-14"], 9, complete)
     assert week.forecast
     assert last.forecast is None
-    assert result.past_forecasts == tuple(past_forecasts(complete))
+    assert result.past_forecasts == accuracy(complete)
     same_week = DUCKDB.convert(tmp_path / "output", definition="same-week", as_of=as_of)
     assert not any(each.forecast for each in same_week.weeks)
-    assert type(result).from_json(result.as_json()) == result
 
 
-def by_hand(
-    users: tuple[oracle.User, ...], events: list[oracle.Event], week: object, zone: str
-) -> Curve:
-    label, monday = week.registration_week, week.week_start  # type: ignore[attr-defined]
-    own = [user for user in users if user.registration_week == label]
-    days: Counter[int] = Counter()
-    for user in own:
-        if user.converted:
-            local = [
-                event.time.astimezone(ZoneInfo(zone)).date()
-                for event in events
-                if event.initiator_id == user.initiator_id
-                and event.kind == "app_loaded"
-                and event.time >= user.registered_at
-            ]
-            days[min((day - monday).days for day in local if (day - monday).days >= 7)] += 1
-    return Curve.of(label, len(own), days, 14)
-
-
-@given(
-    st.dates(date(1990, 1, 1), date(2030, 1, 1)),
-    st.sampled_from(["UTC", "America/Sao_Paulo", "Pacific/Apia", "Asia/Kathmandu"]),
-)
-def test_days_follow_one_another(first: date, zone: str) -> None:
-    rows = day_rows(first, first + timedelta(days=9), ZoneInfo(zone))
-    for (_, day, start, end), (_, next_day, next_start, _) in pairwise(rows):
-        assert next_start == (start if day == next_day else end)
-        place = start.replace(tzinfo=UTC).astimezone(ZoneInfo(zone))
-        assert place.date() == day
-        assert (end.replace(tzinfo=UTC) - timedelta(seconds=1)).astimezone(
-            ZoneInfo(zone)
-        ).date() == day
+def by_hand(users: tuple[oracle.User, ...], week: WeekResult, zone: str) -> Curve:
+    start = datetime.combine(week.week_start, datetime.min.time(), ZoneInfo(zone)).astimezone(UTC)
+    own = [user for user in users if user.registration_week == week.registration_week]
+    # First loads that convert are in the week after, so both definitions count the same instant.
+    times = [user.next_week_loaded_at for user in own if user.converted]
+    days = Counter((time - start) // timedelta(days=1) for time in times if time)
+    return Curve.of(week.registration_week, len(own), days, 14)

@@ -262,8 +262,8 @@ def test_definitions_part_where_users_load_in_both_weeks(tmp_path: Path, output:
         result = DUCKDB.convert(output, definition=definition)
         rows = read_dataset(output, "user_conversion")
         assert {row.initiator_id for row in rows if row.converted} == who
-        assert {row.initiator_id for row in rows if row.loaded_next_week} == {2, 3}
-        assert result.total.total_converted == len(who)
+        assert {row.initiator_id for row in rows if row.next_week_loaded_at} == {2, 3}
+        assert result.total_converted == len(who)
 
 
 def test_whole_percent_is_rounded_half_up(
@@ -489,6 +489,8 @@ def assert_users(output: Path, expected: oracle.Conversion) -> None:
             user.device_type,
             user.week_offset,
             user.loaded_next_week,
+            user.next_week_loaded_at,
+            user.loads_before_registration,
             user.converted,
             user.registration_week,
         )

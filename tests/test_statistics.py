@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from dataclasses import asdict
 
 import pytest
 from hypothesis import given
@@ -224,15 +222,12 @@ def test_p_values_are_written_without_crossing_the_level(p_value: float, text: s
         ),
         (
             IndependenceTest(None, None, None, 0),
-            "Nothing to test: fewer than two segments are large enough, or all users did the same.",
+            "Nothing to test: fewer than two segments are large enough, or all outcomes are equal.",
         ),
     ],
 )
-def test_the_outcome_is_one_sentence_and_can_be_stored(
-    test: IndependenceTest, sentence: str
-) -> None:
+def test_the_outcome_is_one_sentence(test: IndependenceTest, sentence: str) -> None:
     assert describe(test) == sentence
-    assert IndependenceTest(**json.loads(json.dumps(asdict(test)))) == test
 
 
 def test_importing_it_loads_no_statistics_package() -> None:

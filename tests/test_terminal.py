@@ -29,6 +29,7 @@ LOG = [
     )
 ]
 LOG += [registered(f"2020-11-{16 + n % 7}T06:00:00Z", 100 + n, "ad") for n in range(20)]
+LOG += [app_loaded(f"2020-11-{2 + n % 7:02}T06:00:00Z", 999) for n in range(30)]
 LOG += [app_loaded("2020-11-23T00:00:00Z", 999)]
 STYLES = re.compile(r"\x1b\[[0-9;]*m")
 COLOURS = re.compile(r"\x1b\[[0-9;]*3[0-9]")

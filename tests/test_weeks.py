@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import zoneinfo
-from datetime import UTC
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from user_conversion.rules.errors import SettingsError
-from user_conversion.rules.weeks import time_zone
+from user_conversion.rules.weeks import start_of_day, time_zone
 
 
 def test_utc_needs_no_file_of_zones(tmp_path: Path) -> None:
@@ -51,3 +51,22 @@ def test_an_unknown_zone_has_a_hint(name: str, hint: str) -> None:
 def test_an_unknown_zone_is_told_the_nearest_names() -> None:
     with pytest.raises(SettingsError, match=r"'Berlin'; did you mean .*Europe/Berlin.*\?"):
         time_zone("Berlin")
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "start"),
+    [
+        ("Asia/Kathmandu", date(2020, 11, 9), datetime(2020, 11, 8, 18, 15)),
+        # The clock goes from 23:59 to 01:00.
+        ("America/Sao_Paulo", date(2018, 11, 4), datetime(2018, 11, 4, 3)),
+        # 00:01 becomes 23:01 of the day before, so that all of that day but a minute is before.
+        ("America/St_Johns", date(2006, 10, 29), datetime(2006, 10, 29, 3, 30)),
+        # Two hours at once.
+        ("America/St_Johns", date(1988, 10, 30), datetime(1988, 10, 30, 3, 30)),
+        # 30 December did not happen.
+        ("Pacific/Apia", date(2011, 12, 30), datetime(2011, 12, 30, 10)),
+        ("Pacific/Apia", date(2011, 12, 31), datetime(2011, 12, 30, 10)),
+    ],
+)
+def test_the_start_of_a_day(zone: str, day: date, start: datetime) -> None:
+    assert start_of_day(day, time_zone(zone)) == start.replace(tzinfo=UTC)

@@ -102,8 +102,8 @@ def events_split(
     terminal.show_files(split)
     if format == "json":
         document = {
-            "events": split.total.as_json(),
-            "read": split.read.as_json(),
+            "events": split.total,
+            "read": split.read,
             "files_read": len(split.files),
         }
         print(json_text(document), end="")
@@ -165,7 +165,7 @@ def _print(record: Any, format: str, split: Any = None, page: Path | None = None
     out = terminal.console()
     if split is not None:
         terminal.show_events(out, split)
-    terminal.show_conversion(out, record.result)
+    terminal.show_conversion(out, record.conversion)
     if page:
         out.print(f"Report: {page}", soft_wrap=True, markup=False)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, get_type_hints
 
 from cyclopts import Parameter
 
@@ -186,21 +186,6 @@ class Settings:
                 self.log_format, self.registered, self.app_loaded, paths | {self.by: self.by}
             )
         return found
-
-    def recorded(self, job: str) -> dict[str, Any]:
-        """The options of a job, for `run.json`."""
-        recorded: dict[str, Any] = {
-            name: getattr(self, name) for name in names(SECTION_OF_JOB[job])
-        }
-        if job == SPLIT:
-            recorded["input"] = list(self.inputs)
-            recorded["exclude"] = list(self.excluded)
-            for name in ("log_format", "registered", "app_loaded", "field"):
-                del recorded[name]
-            recorded["log_format"] = self.events.as_json()
-        else:
-            recorded["as_of"] = self.as_of and self.as_of.isoformat()
-        return recorded
 
 
 @cache

@@ -41,6 +41,8 @@ CONTRACT: dict[str, tuple[str | None, dict[str, pa.DataType]]] = {
             "device_type": TEXT,
             "week_offset": pa.int64(),
             "loaded_next_week": YES,
+            "next_week_loaded_at": TIME,
+            "loads_before_registration": pa.int64(),
             "converted": YES,
         },
     ),
@@ -107,6 +109,9 @@ def _rows(
             assert list(schema.names) == list(columns), path
             assert {chunk.compression for chunk in chunks} <= {"SNAPPY"}, path
             rows = file.read().to_pylist()
+        if name == "user_conversion" and len(groups) == 1:
+            ids_in_order = [row["initiator_id"] for row in rows]
+            assert ids_in_order == sorted(ids_in_order, key=_in_bytes), path
         if partition is None:
             assert not folders, path
             yield from rows
@@ -117,6 +122,11 @@ def _rows(
         if key == "derived_tstamp_day":
             assert {row["time"].date() for row in rows} == {date.fromisoformat(value)}, path
         yield from (row | {partition: value} for row in rows)
+
+
+def _in_bytes(value: Any) -> Any:
+    """Texts in the order of their UTF-8 bytes, numbers as they are."""
+    return value.encode() if isinstance(value, str) else value
 
 
 TOP_LEVEL = {*CONTRACT, "ledger.json", "run.json", "report.html", ".lock"}

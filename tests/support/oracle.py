@@ -357,8 +357,9 @@ class User:
     device_type: str | None
     week_offset: int | None
     loaded_next_week: bool
+    next_week_loaded_at: datetime | None
+    loads_before_registration: int
     converted: bool
-    seen_before: bool
 
 
 @dataclass(frozen=True)
@@ -513,11 +514,12 @@ def user(own_events: Sequence[Event], zone: ZoneInfo, definition: Definition) ->
         return (monday(local_day(load.time, zone)) - week_start) // WEEK
 
     week_offset = None if first is None else offset(first)
-    loaded_next_week = any(offset(load) == 1 for load in loads)
+    next_week = [load.time for load in loads if offset(load) == 1]
+    before = [e for e in own_events if e.kind == APP_LOADED and e.time < registration.time]
     converted = {
         "next-week": week_offset == 1,
         "same-week": week_offset == 0,
-        "any-load-next-week": loaded_next_week,
+        "any-load-next-week": bool(next_week),
     }
     return User(
         initiator_id=registration.initiator_id,
@@ -529,9 +531,10 @@ def user(own_events: Sequence[Event], zone: ZoneInfo, definition: Definition) ->
         first_loaded_at=None if first is None else first.time,
         device_type=None if first is None else first.device_type,
         week_offset=week_offset,
-        loaded_next_week=loaded_next_week,
+        loaded_next_week=bool(next_week),
+        next_week_loaded_at=min(next_week, default=None),
+        loads_before_registration=len(before),
         converted=converted[definition],
-        seen_before=any(e.kind == APP_LOADED and e.time < registration.time for e in own_events),
     )
 
 
@@ -574,7 +577,9 @@ def weekly_summary(
                 total_converted=count.total_converted,
                 conversion_rate=whole_percent(count.total_converted, count.total_registered),
                 incomplete_because=because,
-                seen_before=sum(user.seen_before for user in users if user.week_start == start),
+                seen_before=sum(
+                    user.loads_before_registration > 0 for user in users if user.week_start == start
+                ),
             )
         )
     return tuple(weeks)

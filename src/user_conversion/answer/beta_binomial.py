@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from user_conversion.answer.statistics import QUANTILE, Groups
 
 # Standard deviations of a week's log odds, and how likely each is before any data. 0.1 means that
 # the odds of weeks differ by about 10 %, which at a rate of 7 % are 0.65 points.
@@ -26,12 +28,8 @@ _PRIOR = (
 )
 # From here on a distribution is close to a normal one with a little skewness.
 _WIDE = 12.0
-_QUANTILE = 1.9599639845400536
 # Terms below this share of the largest one do not change a quantile.
 _NEGLIGIBLE = 1e-9
-
-# Successes and total of each week.
-Groups = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +106,8 @@ class BetaBinomial:
         if deviation > _WIDE:
             skewness = (size + 2 * n) * (b - a) / (size + 2)
             skewness *= math.sqrt((1 + size) / (n * a * b * (size + n)))
-            middle = self.mean + deviation * skewness * (_QUANTILE**2 - 1) / 6
-            half = _QUANTILE * deviation
+            middle = self.mean + deviation * skewness * (QUANTILE**2 - 1) / 6
+            half = QUANTILE * deviation
             return max(0.0, middle - half), min(float(n), middle + half)
         first, terms = self._terms()
         below, low, whole = 0.0, 0, sum(terms)

@@ -6,24 +6,26 @@ Pure functions over figures by week and segment. docs/explanation/forecasts.md h
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from user_conversion.answer.beta_binomial import BetaBinomial, next_share
+from user_conversion.answer.figures import Count, Interval, Percent
 from user_conversion.answer.forecast import FEWEST_WEEKS, MOST_WEEKS
 from user_conversion.answer.statistics import SIGNIFICANCE_LEVEL, is_small_sample, percent
 
 ROSE, FELL, SEGMENTS, AS_USUAL = "rate_rose", "rate_fell", "segments_changed", "as_usual"
 TOO_FEW_WEEKS = "too_few_weeks"
 # Segments that are compared: the largest in the newest week.
-MOST_SEGMENTS = 20
+MOST_COMPARED = 20
 
 # Registered and converted users of each week, in order.
 Series = Sequence[tuple[int, int]]
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """The newest week of a segment against the weeks before; `by` is None for all users.
 
     `usual` are the limits, in percent, within which 95 of 100 such weeks are. `changed` is true if
@@ -32,10 +34,10 @@ class Comparison:
 
     by: str | None
     value: str | None
-    total_registered: int
-    total_converted: int
-    conversion_rate: float
-    usual: tuple[float, float]
+    total_registered: Count
+    total_converted: Count
+    conversion_rate: Percent
+    usual: Interval
     p_value: float
     changed: bool = False
 
@@ -45,44 +47,27 @@ class Comparison:
         return self.conversion_rate > sum(self.usual) / 2
 
 
-@dataclass(frozen=True)
-class Change:
-    """The comparison of the newest complete week; without segments if it cannot be compared."""
+class Change(Struct, frozen=True):
+    """The comparison of the newest complete week; without segments if it cannot be compared.
 
-    registration_week: str | None = None
-    segments: tuple[Comparison, ...] = ()
+    `changed` is true if any segment changed; `reason` is one of the constants above.
+    """
 
-    @property
-    def changed(self) -> bool:
-        """Whether any segment changed."""
-        return any(each.changed for each in self.segments)
-
-    @property
-    def reason(self) -> str:
-        """What was found, as one of the constants above."""
-        if not self.segments:
-            return TOO_FEW_WEEKS
-        everybody = self.segments[0]
-        if everybody.changed:
-            return ROSE if everybody.rose else FELL
-        return SEGMENTS if self.changed else AS_USUAL
-
-    def as_json(self) -> dict[str, Any]:
-        """The key `change`."""
-        return {
-            "changed": self.changed,
-            "reason": self.reason,
-            "registration_week": self.registration_week,
-            "segments": [asdict(each) | {"usual": list(each.usual)} for each in self.segments],
-        }
+    changed: bool
+    reason: str
+    registration_week: str | None
+    segments: tuple[Comparison, ...]
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Change:
-        """The inverse of `as_json`."""
-        segments = (
-            Comparison(**{**each, "usual": tuple(each["usual"])}) for each in document["segments"]
-        )
-        return cls(document["registration_week"], tuple(segments))
+    def of(cls, week: str | None, segments: Sequence[Comparison] = ()) -> Change:
+        """What the comparisons of a week say, of which the first is that of all users."""
+        changed = any(each.changed for each in segments)
+        reason = SEGMENTS if changed else AS_USUAL
+        if not segments:
+            reason = TOO_FEW_WEEKS
+        elif segments[0].changed:
+            reason = ROSE if segments[0].rose else FELL
+        return cls(changed, reason, week, tuple(segments))
 
 
 def change(complete_weeks: Sequence[str], by: str, rows: Iterable[Mapping[str, Any]]) -> Change:
@@ -92,13 +77,14 @@ def change(complete_weeks: Sequence[str], by: str, rows: Iterable[Mapping[str, A
     """
     latest = complete_weeks[-MOST_WEEKS - 1 :]
     if len(latest) <= FEWEST_WEEKS:
-        return Change(latest[-1] if latest else None)
+        return Change.of(latest[-1] if latest else None)
     segments: dict[str | None, dict[str, tuple[int, int]]] = {}
     everybody: dict[str, tuple[int, int]] = {}
     for row in rows:
         week = row["registration_week"]
         users, converted = row["total_registered"], row["total_converted"]
-        segments.setdefault(row["value"], {})[week] = users, converted
+        if not row["others"]:
+            segments.setdefault(row["value"], {})[week] = users, converted
         known = everybody.get(week, (0, 0))
         everybody[week] = known[0] + users, known[1] + converted
     found = [
@@ -106,10 +92,14 @@ def change(complete_weeks: Sequence[str], by: str, rows: Iterable[Mapping[str, A
         for value, figures in segments.items()
         if not is_small_sample(figures.get(latest[-1], (0, 0))[0])
     ]
-    compared = sorted(filter(None, found), key=lambda each: -each.total_registered)
+    compared = sorted(filter(None, found), key=_largest_first)
     overall = _compare(None, None, [everybody[week] for week in latest])
-    every = [*([overall] if overall else []), *compared[:MOST_SEGMENTS]]
-    return Change(latest[-1], tuple(_significant(every)))
+    every = [*([overall] if overall else []), *compared[:MOST_COMPARED]]
+    return Change.of(latest[-1], _significant(every))
+
+
+def _largest_first(each: Comparison) -> tuple[int, bool, str]:
+    return -each.total_registered, each.value is None, each.value or ""
 
 
 def _compare(by: str | None, value: str | None, series: Series) -> Comparison | None:

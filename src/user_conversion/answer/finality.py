@@ -7,16 +7,23 @@ the rules.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from itertools import pairwise
+from typing import Final, Literal
 
+from msgspec import Struct
+
+from user_conversion.answer.figures import Count
 from user_conversion.rules.definitions import Definition
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED
 from user_conversion.rules.weeks import DAY, WEEK, monday_of, start_of_day
 
-UNFINISHED = "unfinished"
-MISSING_DAYS = "missing_days"
+# Why a week is not complete.
+Incomplete = Literal["unfinished", "missing_days"]
+UNFINISHED: Final = "unfinished"
+MISSING_DAYS: Final = "missing_days"
+# Events by UTC day and kind; a kind without events is left out.
+Daily = dict[date, dict[str, Count]]
 
 # Days on either side of a run without events that say how many events to expect in it.
 NEAR = 28 * DAY
@@ -103,55 +110,29 @@ def _days(start: date, end: date) -> Iterator[date]:
     return (start + n * DAY for n in range((end - start).days))
 
 
-@dataclass(frozen=True)
-class Gaps:
-    """UTC days that were probably not delivered: of all events, and of each kind."""
+class Gaps(Struct, frozen=True):
+    """UTC days that were probably not delivered: without any event, and without each kind."""
 
-    events: tuple[date, ...] = ()
-    registered: tuple[date, ...] = ()
-    app_loaded: tuple[date, ...] = ()
+    no_events: tuple[date, ...] = ()
+    no_registered: tuple[date, ...] = ()
+    no_app_loaded: tuple[date, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.events or self.registered or self.app_loaded)
+        return bool(self.no_events or self.no_registered or self.no_app_loaded)
 
     @classmethod
-    def of(
-        cls,
-        daily: Mapping[date, Mapping[str, int]],
-        observed_through: date | None,
-        zone: tzinfo,
-    ) -> Gaps:
+    def of(cls, daily: Daily, observed_through: date | None, zone: tzinfo) -> Gaps:
         """The gaps in the events per day, up to the end of the last observed local day."""
-        if observed_through is None:
+        if observed_through is None or not daily:
             return cls()
         until = (start_of_day(observed_through + DAY, zone) - datetime.resolution).date()
-        if not daily:
-            return cls()
         log = min(daily), max(daily)
-        return cls(
-            *(
-                missing_days(
-                    {day: n for day in daily if (n := sum(daily[day].get(k, 0) for k in kinds))},
-                    log,
-                    until,
-                )
-                for kinds in ((REGISTERED, APP_LOADED), (REGISTERED,), (APP_LOADED,))
-            )
-        )
 
-    def as_json(self) -> dict[str, list[str]]:
-        """The key `gaps`."""
-        return {
-            "no_events": [day.isoformat() for day in self.events],
-            "no_registered": [day.isoformat() for day in self.registered],
-            "no_app_loaded": [day.isoformat() for day in self.app_loaded],
-        }
+        def missing(*kinds: str) -> tuple[date, ...]:
+            series = {day: sum(n.get(kind, 0) for kind in kinds) for day, n in daily.items()}
+            return missing_days({day: n for day, n in series.items() if n}, log, until)
 
-    @classmethod
-    def from_json(cls, document: Mapping[str, Sequence[str]]) -> Gaps:
-        """The inverse of `as_json`."""
-        kinds = ("no_events", "no_registered", "no_app_loaded")
-        return cls(*(tuple(map(date.fromisoformat, document[kind])) for kind in kinds))
+        return cls(missing(REGISTERED, APP_LOADED), missing(REGISTERED), missing(APP_LOADED))
 
 
 class Finality:
@@ -163,10 +144,10 @@ class Finality:
         self._window = window
         self._observed_through = observed_through
         self._zone = zone
-        self._any_loads = [*_instants(gaps.events), *_instants(gaps.app_loaded)]
-        self._registered = list(_instants(gaps.registered))
+        self._any_loads = [*_instants(gaps.no_events), *_instants(gaps.no_app_loaded)]
+        self._registered = list(_instants(gaps.no_registered))
 
-    def incomplete_because(self, registration_week: str) -> str | None:
+    def incomplete_because(self, registration_week: str) -> Incomplete | None:
         """Why the figures of a week are not final: `UNFINISHED`, `MISSING_DAYS`, or None."""
         last = self._window.last_day(registration_week)
         if self._observed_through is None or last > self._observed_through:

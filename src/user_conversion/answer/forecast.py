@@ -1,4 +1,4 @@
-"""The rate that an unfinished week will have, and how good such forecasts have been.
+"""The rate that an unfinished week will have.
 
 Pure functions over conversions by day of a week's window. docs/explanation/forecasts.md has the
 formulas.
@@ -6,11 +6,13 @@ formulas.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from msgspec import Struct
 
 from user_conversion.answer.beta_binomial import BetaBinomial, Share, next_share
+from user_conversion.answer.figures import Interval, Percent
 
 # Complete weeks that a forecast needs, and the most it looks at: rates drift.
 FEWEST_WEEKS = 4
@@ -21,7 +23,10 @@ LAST_DAY_TO_REGISTER = 6
 
 @dataclass(frozen=True)
 class Curve:
-    """The conversions of a registration week: their number by the end of each day of its window."""
+    """The conversions of a registration week: their number by the end of each day of its window.
+
+    Days have 24 hours and are counted from the start of the week.
+    """
 
     registration_week: str
     total_registered: int
@@ -29,57 +34,19 @@ class Curve:
 
     @classmethod
     def of(cls, week: str, total_registered: int, by_day: Mapping[int, int], days: int) -> Curve:
-        """From the conversions on each day of the window, the first being day 0."""
-        counts = [by_day.get(day, 0) for day in range(days)]
-        return cls(week, total_registered, tuple(sum(counts[: n + 1]) for n in range(days)))
+        """From the conversions on each day of the window, the first being day 0.
+
+        If the clock was set back, the window has an hour more, which is part of its last day.
+        """
+        found = (sum(n for day, n in by_day.items() if day <= last) for last in range(days - 1))
+        return cls(week, total_registered, (*found, sum(by_day.values())))
 
 
-@dataclass(frozen=True)
-class Forecast:
+class Forecast(Struct, frozen=True):
     """The rate that a week will have, in percent, and the 95 % interval."""
 
-    conversion_rate: float
-    interval: tuple[float, float]
-
-    def as_json(self) -> dict[str, Any]:
-        """The key `forecast` of a week."""
-        return {"conversion_rate": self.conversion_rate, "interval": list(self.interval)}
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Forecast:
-        """The inverse of `as_json`."""
-        low, high = document["interval"]
-        return cls(document["conversion_rate"], (low, high))
-
-
-@dataclass(frozen=True)
-class PastForecast:
-    """The forecast of a complete week as of a day of its window, and the rate that it has."""
-
-    registration_week: str
-    day: int
-    forecast: Forecast
-    conversion_rate: float
-
-    @property
-    def covered(self) -> bool:
-        """Whether the rate is within the interval."""
-        low, high = self.forecast.interval
-        return low <= self.conversion_rate <= high
-
-    def as_json(self) -> dict[str, Any]:
-        """One entry of `past_forecasts`."""
-        return {
-            "registration_week": self.registration_week,
-            "day": self.day,
-            "forecast": self.forecast.as_json(),
-            "conversion_rate": self.conversion_rate,
-        }
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> PastForecast:
-        """The inverse of `as_json`."""
-        return cls(**{**document, "forecast": Forecast.from_json(document["forecast"])})
+    conversion_rate: Percent
+    interval: Interval
 
 
 def forecast(week: Curve, day: int, complete: Sequence[Curve]) -> Forecast | None:
@@ -89,10 +56,13 @@ def forecast(week: Curve, day: int, complete: Sequence[Curve]) -> Forecast | Non
     but those of a week that is not over are the least that it will have. None if the week cannot
     be judged: users can still register, or there are fewer than four complete weeks.
     """
-    return _forecast(week, day, complete, least=week.converted_by[-1])
+    return early_forecast(week, day, complete, least=week.converted_by[-1])
 
 
-def _forecast(week: Curve, day: int, complete: Sequence[Curve], least: int = 0) -> Forecast | None:
+def early_forecast(
+    week: Curve, day: int, complete: Sequence[Curve], least: int = 0
+) -> Forecast | None:
+    """As `forecast`, without looking at later conversions; at `least` so many are certain."""
     last_day = len(week.converted_by) - 1
     if len(complete) < FEWEST_WEEKS or not LAST_DAY_TO_REGISTER <= day < last_day:
         return None
@@ -134,13 +104,3 @@ def _share_to_come(week: Curve, day: int, complete: Sequence[Curve]) -> Share:
     late_variance = (1 - f) ** 2 * p_variance + p**2 * f_variance - 2 * (1 - f) * p * covariance
     left = 1 - p * f
     return Share(late / left, late_variance / left**2)
-
-
-def past_forecasts(complete: Sequence[Curve]) -> Iterator[PastForecast]:
-    """Each complete week, forecast as of each earlier day from the complete weeks before it."""
-    for place, week in enumerate(complete):
-        rate = round(100 * week.converted_by[-1] / (week.total_registered or 1), 2)
-        for day in range(LAST_DAY_TO_REGISTER, len(week.converted_by) - 1):
-            found = _forecast(week, day, complete[:place])
-            if found:
-                yield PastForecast(week.registration_week, day, found, rate)

@@ -2,39 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from datetime import date, datetime
+from typing import Annotated, Any
 
+from msgspec import Meta, Struct
+from msgspec.structs import asdict
+
+from user_conversion.answer.figures import Count
 from user_conversion.answer.results import ConversionResult
+from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.errors import DatasetError
-from user_conversion.rules.job_names import CONVERSION
+from user_conversion.rules.job_names import CONVERSION, SPLIT
 
-VERSION = 1
+Instant = Annotated[datetime, Meta(tz=True)]
 
 
-@dataclass(frozen=True)
-class RunRecord:
-    """The last run, with the last run of each job. `result` is the last conversion, if any."""
+class SkippedPath(Struct, frozen=True):
+    """A file that was not read."""
 
-    document: Mapping[str, Any]
-    result: ConversionResult | None
+    path: str
+    reason: str
 
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> RunRecord:
-        """The record of a document as it is stored."""
-        result = document["jobs"].get(CONVERSION, {}).get("result")
-        return cls(document, ConversionResult.from_json(result) if result else None)
+
+Texts = tuple[str, ...]
+
+
+class RecordedFormat(Struct, frozen=True):
+    """A log format as `LogFormat.as_json` writes it."""
+
+    name: str
+    ids: str
+    events: dict[str, Texts]
+    fields: dict[str, Texts]
+    where: dict[str, dict[str, Texts]]
+    files: dict[str, Texts]
+    input: dict[str, Any]
+
+
+class SplitParameters(Struct, frozen=True):
+    """The options of `events-split`."""
+
+    input: Texts
+    exclude: Texts
+    max_rejected: float
+    full_refresh: bool
+    log_format: RecordedFormat
+
+
+class ConversionParameters(Struct, frozen=True):
+    """The options of `conversion-rate`."""
+
+    definition: str
+    timezone: str
+    as_of: date | None
+    by: str | None
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """The last run of a job, and how many seconds it took."""
+
+    run_at: Instant
+    engine: str
+    seconds: float
+
+
+class SplitJob(Job, frozen=True, kw_only=True):
+    """The last run of `events-split`, and what it read."""
+
+    parameters: SplitParameters
+    files_read: Count
+    files_gone: Count
+    files_replaced: Texts
+    skipped: tuple[SkippedPath, ...]
+    counts: EventCounts
+
+
+class ConversionJob(Job, frozen=True, kw_only=True):
+    """The last run of `conversion-rate`, and the answer."""
+
+    parameters: ConversionParameters
+    result: ConversionResult
+
+
+class Jobs(Struct, frozen=True, omit_defaults=True, rename={"split": SPLIT, "rate": CONVERSION}):
+    """The last run of each job, if any."""
+
+    split: SplitJob | None = None
+    rate: ConversionJob | None = None
+
+
+class RunRecord(Struct, frozen=True, kw_only=True, tag_field="version", tag=2):
+    """The last run, with the last run of each job; `definition` and `timezone` of the answer."""
+
+    command: str
+    run_at: Instant
+    engine: str
+    versions: dict[str, str]
+    definition: str | None
+    timezone: str | None
+    seconds: float
+    jobs: Jobs
 
     @property
     def conversion(self) -> ConversionResult:
-        """The last conversion. Raises `DatasetError` if there is none."""
-        if self.result is None:
+        """The last answer. Raises `DatasetError` if there is none."""
+        if self.jobs.rate is None:
             raise DatasetError(f"No conversion has been computed here yet: run {CONVERSION} first.")
-        return self.result
+        return self.jobs.rate.result
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The options of the last run of each job, by name."""
-        jobs = self.document["jobs"].values()
-        return {name: value for job in jobs for name, value in job["parameters"].items()}
+        split, rate = self.jobs.split, self.jobs.rate
+        options = asdict(split.parameters) if split else {}
+        return options | (asdict(rate.parameters) if rate else {})

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from user_conversion.answer.record import VERSION, RunRecord
+from user_conversion.answer.record import RunRecord
 from user_conversion.outputs import render
 from user_conversion.places.documents import read_document
 from user_conversion.places.layout import RUN_RECORD
@@ -18,15 +17,12 @@ def last_record(output: Path) -> RunRecord:
     """The record of an output folder. Raises `DatasetError` without a readable one."""
     path = output / RUN_RECORD
     try:
-        document = read_document(path, dict[str, Any])
-        if document["version"] != VERSION:
-            raise ValueError("it is of another version")
-        return RunRecord.of(document)
+        return read_document(path, RunRecord)
     except (FileNotFoundError, NotADirectoryError):
         raise DatasetError(f"No run in '{output}' yet: run user-conversion run first.") from None
-    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+    except (OSError, ValueError) as error:
         raise DatasetError(
-            f"'{path}' is not a readable record of a run: run {CONVERSION} again."
+            f"'{path}' is not a readable record of a run ({error}): run {CONVERSION} again."
         ) from None
 
 

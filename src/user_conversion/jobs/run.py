@@ -5,15 +5,26 @@ from __future__ import annotations
 import functools
 import platform
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from msgspec import convert
+from msgspec.structs import replace
+
 from user_conversion import __version__
-from user_conversion.answer.record import VERSION, RunRecord
+from user_conversion.answer.record import (
+    ConversionJob,
+    ConversionParameters,
+    Jobs,
+    RecordedFormat,
+    RunRecord,
+    SkippedPath,
+    SplitJob,
+    SplitParameters,
+)
 from user_conversion.answer.results import ConversionResult
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.conversion_rate import compute_conversion
@@ -57,75 +68,79 @@ def run_jobs(
         output.publication() as publication,
         Context(settings, started, publication, output.scratch) as context,
     ):
-        done: dict[str, Any] = {}
-        split = _split(context, done) if SPLIT in jobs else None
+        done, split = _previous_jobs(output.path), None
+        if SPLIT in jobs:
+            split, split_job = _split(context)
+            done = replace(done, split=split_job)
         if CONVERSION in jobs:
-            _convert(context, split, done)
+            done = replace(done, rate=_convert(context, split))
         record = _record(command, context, done)
-        publication.write_json(RUN_RECORD, record.document)
+        publication.write_json(RUN_RECORD, record)
         if report or (CONVERSION in jobs and (output.path / PAGE).exists()):
             publication.write_text(PAGE, render(record, "html"))
     return Outcome(record, split)
 
 
-def _split(context: Context, done: dict[str, Any]) -> SplitResult:
-    with _recorded(SPLIT, context, done) as record:
-        result = split_events(context)
-        record["files_read"] = len(result.files)
-        record["files_gone"] = result.gone
-        record["files_replaced"] = list(result.replaced)
-        record["skipped"] = [
-            {"path": str(each.path), "reason": each.reason} for each in result.skipped
-        ]
-        record["counts"] = result.read.as_json()
-    return result
+def _previous_jobs(output: Path) -> Jobs:
+    try:
+        return last_record(output).jobs
+    except DatasetError:
+        return Jobs()
 
 
-def _convert(context: Context, split: SplitResult | None, done: dict[str, Any]) -> None:
-    with _recorded(CONVERSION, context, done) as record:
-        record["result"] = compute_conversion(context, split).as_json()
-
-
-@contextmanager
-def _recorded(job: str, context: Context, done: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The entry of a job in `run.json`, which is added to `done` when the block ends."""
+def _split(context: Context) -> tuple[SplitResult, SplitJob]:
     begun = time.perf_counter()
-    record: dict[str, Any] = {"run_at": context.started.isoformat(timespec="seconds")}
-    record["parameters"] = context.settings.recorded(job)
-    yield record
-    record["engine"] = context.settings.engine
-    record["seconds"] = round(time.perf_counter() - begun, 3)
-    done[job] = record
-
-
-def _record(command: str, context: Context, done: Mapping[str, Any]) -> RunRecord:
-    """The record of this run, with the last run of each job."""
-    jobs = _previous_jobs(context.publication.output) | dict(done)
-    conversion = jobs.get(CONVERSION, {}).get("parameters", {})
-    return RunRecord.of(
-        {
-            "version": VERSION,
-            "command": command,
-            "run_at": context.started.isoformat(timespec="seconds"),
-            "engine": context.settings.engine,
-            "versions": {
-                "user-conversion": __version__,
-                "python": platform.python_version(),
-                **context.versions,
-            },
-            "definition": conversion.get("definition"),
-            "timezone": conversion.get("timezone"),
-            "seconds": round((datetime.now(UTC) - context.started).total_seconds(), 3),
-            "jobs": jobs,
-        }
+    result, settings = split_events(context), context.settings
+    parameters = SplitParameters(
+        input=settings.inputs,
+        exclude=settings.excluded,
+        max_rejected=settings.max_rejected,
+        full_refresh=settings.full_refresh,
+        log_format=convert(settings.events.as_json(), RecordedFormat),
+    )
+    skipped = tuple(SkippedPath(str(each.path), each.reason) for each in result.skipped)
+    return result, SplitJob(
+        **_how_it_ran(context, begun),
+        parameters=parameters,
+        files_read=len(result.files),
+        files_gone=result.gone,
+        files_replaced=tuple(result.replaced),
+        skipped=skipped,
+        counts=result.read,
     )
 
 
-def _previous_jobs(output: Path) -> dict[str, Any]:
-    try:
-        return dict(last_record(output).document["jobs"])
-    except DatasetError:
-        return {}
+def _convert(context: Context, split: SplitResult | None) -> ConversionJob:
+    begun = time.perf_counter()
+    result, settings = compute_conversion(context, split), context.settings
+    parameters = ConversionParameters(
+        settings.definition, settings.timezone, settings.as_of, settings.by
+    )
+    return ConversionJob(**_how_it_ran(context, begun), parameters=parameters, result=result)
+
+
+def _how_it_ran(context: Context, begun: float) -> dict[str, Any]:
+    return {
+        "run_at": context.started.replace(microsecond=0),
+        "engine": context.settings.engine,
+        "seconds": round(time.perf_counter() - begun, 3),
+    }
+
+
+def _record(command: str, context: Context, jobs: Jobs) -> RunRecord:
+    """The record of this run, with the last run of each job."""
+    asked = jobs.rate.parameters if jobs.rate else None
+    python = {"user-conversion": __version__, "python": platform.python_version()}
+    return RunRecord(
+        command=command,
+        run_at=context.started.replace(microsecond=0),
+        engine=context.settings.engine,
+        versions=python | context.versions,
+        definition=asked.definition if asked else None,
+        timezone=asked.timezone if asked else None,
+        seconds=round((datetime.now(UTC) - context.started).total_seconds(), 3),
+        jobs=jobs,
+    )
 
 
 Options = ParamSpec("Options")

@@ -3,7 +3,7 @@
 Importing and running Ibis takes as long as a small run. So the statements are compiled ahead
 (`task compile-metric`) into the folder `sql/`, where they can be read; a test keeps them equal to
 the expressions. The statements name these tables: user_registration, app_loaded and calendar;
-earliest_registrations; registered_users; user_conversion; observation; local_days. A column
+earliest_registrations; registered_users; user_conversion; segmented_users; observation. A column
 `attributes` has all attributes of a registration as one struct, so that no statement depends on
 their names.
 """
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from user_conversion.rules import datasets
 from user_conversion.rules.definitions import DEFINITIONS
-from user_conversion.rules.weeks import CALENDAR_COLUMNS, DAY_COLUMNS
+from user_conversion.rules.weeks import CALENDAR_COLUMNS
 
 if TYPE_CHECKING:
     from ibis import ir
@@ -57,12 +57,12 @@ def statements() -> dict[str, Callable[[], ir.Table]]:
         | {"registration_week": "string", "week_number": "bigint"}
         | {"next_week_starts_at": "timestamp", "next_week_ends_at": "timestamp"},
     )
-    converted = _table(datasets.user_conversion(ATTRIBUTES))
-    columns = datasets.user_conversion(ATTRIBUTES).columns
-    columns |= {"loads": "bigint", "loads_before_registration": "bigint"}
-    columns |= {"registration_week": "string", "next_week_loaded_at": "timestamp"}
+    week = {"registration_week": "string"}
+    columns = datasets.user_conversion(ATTRIBUTES).columns | week
+    converted = _unbound("user_conversion", columns | {"converted_at": "timestamp"})
     del columns["converted"]
-    users = _unbound("registered_users", columns)
+    users = _unbound("registered_users", columns | {"loads": "bigint"})
+    segmented = week | {"value": "string", "converted": "boolean"}
     found: dict[str, Callable[[], Any]] = {
         "earliest_registrations": partial(
             conversion.earliest_registrations, registrations, calendar, ATTRIBUTES
@@ -78,6 +78,10 @@ def statements() -> dict[str, Callable[[], ir.Table]]:
             _unbound("observation", {"until": "timestamp"}),
             conversion.HORIZON,
         ),
+        "conversion_days": partial(conversion.conversion_days, converted, calendar),
+        "segment_counts": partial(
+            conversion.segment_counts, _unbound("segmented_users", segmented)
+        ),
         "daily_events": partial(conversion.daily_events, registrations, loads),
         "load_quality": partial(conversion.load_quality, users),
     }
@@ -85,26 +89,12 @@ def statements() -> dict[str, Callable[[], ir.Table]]:
         found[f"user_conversion_{name}"] = partial(
             conversion.user_conversion, users, name, ATTRIBUTES
         )
-        found[f"conversion_days_{name}"] = partial(
-            conversion.conversion_days, users, _unbound("local_days", DAY_COLUMNS), name
-        )
-    by_value = _unbound("segmented_users", {"value": "string"} | _counted())
-    found["segment_counts"] = partial(conversion.segment_counts, by_value, "value")
     return found
-
-
-def _counted() -> dict[str, str]:
-    return {"registration_week": "string", "converted": "boolean"}
 
 
 def _events(dataset: datasets.Dataset) -> ir.Table:
     columns = {name: kind for name, kind in dataset.columns.items() if name != "event"}
     return _unbound(dataset.name, columns)
-
-
-def _table(dataset: datasets.Dataset) -> ir.Table:
-    week = {"registration_week": "string"} if dataset.partition == "registration_week" else {}
-    return _unbound(dataset.name, dataset.columns | week)
 
 
 def _unbound(name: str, columns: dict[str, str]) -> ir.Table:

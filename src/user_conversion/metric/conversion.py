@@ -10,6 +10,7 @@ nothing here depends on an engine's time zone rules.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import ibis
 from ibis import ir
@@ -17,21 +18,32 @@ from ibis import ir
 from user_conversion.rules import definitions
 from user_conversion.rules.definitions import ANY_LOAD_NEXT_WEEK, NEXT_WEEK, SAME_WEEK
 
-# Which users are converted, by the name of the definition, from `registered_users`.
-CONVERTED: dict[str, Callable[[ir.Table], ir.BooleanValue]] = {
-    NEXT_WEEK.name: lambda users: users.week_offset == 1,
-    SAME_WEEK.name: lambda users: users.week_offset == 0,
-    ANY_LOAD_NEXT_WEEK.name: lambda users: users.loaded_next_week,
-}
-# When a converted user converted.
-CONVERTED_AT: dict[str, Callable[[ir.Table], ir.TimestampValue]] = {
-    NEXT_WEEK.name: lambda users: users.first_loaded_at,
-    SAME_WEEK.name: lambda users: users.first_loaded_at,
-    ANY_LOAD_NEXT_WEEK.name: lambda users: users.next_week_loaded_at,
+
+class Conversion(NamedTuple):
+    """How a definition reads `registered_users`: who converted, and when, if they did."""
+
+    converted: Callable[[ir.Table], ir.BooleanValue]
+    converted_at: Callable[[ir.Table], ir.TimestampValue]
+
+
+# By the name of the definition.
+CONVERSIONS = {
+    NEXT_WEEK.name: Conversion(
+        lambda users: users.week_offset == 1, lambda users: users.first_loaded_at
+    ),
+    SAME_WEEK.name: Conversion(
+        lambda users: users.week_offset == 0, lambda users: users.first_loaded_at
+    ),
+    ANY_LOAD_NEXT_WEEK.name: Conversion(
+        lambda users: users.loaded_next_week, lambda users: users.next_week_loaded_at
+    ),
 }
 SECONDS_PER_DAY = 86_400
 # Full days after the registration that are counted one by one: four weeks.
 HORIZON = 28
+# Values of a field with figures of their own; the users of all others are added up. Enough for
+# every output and test, and few enough to be kept in memory.
+MOST_VALUES = 1_000
 
 
 def earliest_registrations(
@@ -148,10 +160,12 @@ def user_conversion(
 ) -> ir.Table:
     """One row per registered user, with `converted` under a definition.
 
-    `users` is what `registered_users` returns. Columns as in the `user_conversion` dataset.
-    Raises `SettingsError` for an unknown definition.
+    `users` is what `registered_users` returns. Columns as in the `user_conversion` dataset, and
+    converted_at (the instant of the conversion, null without one). Raises `SettingsError` for an
+    unknown definition.
     """
-    converted = CONVERTED[definitions.definition(definition).name](users)
+    reading = CONVERSIONS[definitions.definition(definition).name]
+    converted = reading.converted(users).fill_null(False)
     return users.select(
         "initiator_id",
         "registered_at",
@@ -160,7 +174,10 @@ def user_conversion(
         "device_type",
         "week_offset",
         "loaded_next_week",
-        converted=converted.fill_null(False),
+        "next_week_loaded_at",
+        "loads_before_registration",
+        converted=converted,
+        converted_at=ibis.ifelse(converted, reading.converted_at(users), ibis.null()),
         registration_week=users.registration_week,
     )
 
@@ -181,25 +198,16 @@ def weekly_summary(users: ir.Table) -> ir.Table:
     return weeks.mutate(conversion_rate=rate.cast("int64"))
 
 
-def conversion_days(users: ir.Table, days: ir.Table, definition: str = NEXT_WEEK.name) -> ir.Table:
-    """One row per registration week and local day on which users converted.
+def conversion_days(users: ir.Table, calendar: ir.Table) -> ir.Table:
+    """One row per registration week and day on which its users converted.
 
-    `users` is what `registered_users` returns, `days` the local days (`weeks.day_rows`); other
-    days are left out. Columns: registration_week, day (date), conversions (users).
+    `users` is what `user_conversion` returns. Columns: registration_week, day (full days of 24
+    hours from the start of the week), conversions (users).
     """
-    converted = users.filter(CONVERTED[definition](users))
-    converted = converted.select(
-        "registration_week", converted_at=CONVERTED_AT[definition](converted)
-    )
-    on_day = converted.join(
-        days,
-        [
-            converted.converted_at.date() == days.utc_day,
-            converted.converted_at >= days.starts_at,
-            converted.converted_at < days.ends_at,
-        ],
-    )
-    return on_day.group_by("registration_week", "day").aggregate(conversions=on_day.count())
+    starts = calendar.select("registration_week", "starts_at").distinct()
+    converted = users.filter(users.converted).inner_join(starts, "registration_week")
+    days = converted.mutate(day=_full_days(converted.starts_at, converted.converted_at))
+    return days.group_by("registration_week", "day").aggregate(conversions=days.count())
 
 
 def cohort_table(users: ir.Table) -> ir.Table:
@@ -210,14 +218,26 @@ def cohort_table(users: ir.Table) -> ir.Table:
     return users.group_by("registration_week", "week_offset").aggregate(users=users.count())
 
 
-def segment_counts(users: ir.Table, by: str) -> ir.Table:
-    """One row per registration week and value of a column of `user_conversion`.
+def segment_counts(users: ir.Table, most: int = MOST_VALUES) -> ir.Table:
+    """One row per registration week and `value`, a column of `users`.
 
-    Columns: registration_week, value (null where there is none), total_registered,
-    total_converted (users).
+    The users of all but the `most` frequent values are added up. Columns: registration_week,
+    others (whether these are those values together), value (null where there is none, and for
+    others), total_registered, total_converted (users).
     """
-    return users.group_by("registration_week", value=users[by]).aggregate(
+    counts = users.group_by("registration_week", "value").aggregate(
         total_registered=users.count(), total_converted=users.count(where=users.converted)
+    )
+    counts = counts.mutate(
+        of_value=counts.total_registered.sum().over(group_by=counts.value),
+    )
+    order = [counts.of_value.desc(), counts.value.isnull(), counts.value]
+    others = ibis.dense_rank().over(order_by=order) >= most
+    counts = counts.mutate(others=others)
+    counts = counts.mutate(value=ibis.ifelse(counts.others, ibis.null("string"), counts.value))
+    return counts.group_by("registration_week", "others", "value").aggregate(
+        total_registered=counts.total_registered.sum(),
+        total_converted=counts.total_converted.sum(),
     )
 
 
@@ -231,15 +251,18 @@ def first_load_days(users: ir.Table, observation: ir.Table, horizon: int) -> ir.
     """
     observed = users.cross_join(observation)
     return observed.group_by(
-        day=_full_days(observed.registered_at, observed.first_loaded_at, horizon),
-        days_observed=_full_days(observed.registered_at, observed.until, horizon),
+        day=_at_most(_full_days(observed.registered_at, observed.first_loaded_at), horizon),
+        days_observed=_at_most(_full_days(observed.registered_at, observed.until), horizon),
     ).aggregate(users=observed.count())
 
 
-def _full_days(start: ir.TimestampColumn, end: ir.TimestampColumn, horizon: int) -> ir.Column:
+def _full_days(start: ir.TimestampColumn, end: ir.TimestampColumn) -> ir.Column:
     # Of whole seconds: engines differ in how they round a difference of others.
     seconds = end.truncate("s").delta(start.truncate("s"), unit="second")
-    days = (seconds / SECONDS_PER_DAY).floor().cast("int64")
+    return (seconds / SECONDS_PER_DAY).floor().cast("int64")
+
+
+def _at_most(days: ir.IntegerColumn, horizon: int) -> ir.Column:
     return ibis.ifelse(days >= horizon, ibis.literal(horizon, "int64"), days)
 
 

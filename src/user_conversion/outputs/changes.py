@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import structs
+
 from user_conversion.answer.change import Comparison
 from user_conversion.answer.forecast import FEWEST_WEEKS
 from user_conversion.answer.results import ConversionResult
@@ -13,12 +15,12 @@ from user_conversion.outputs import words
 def as_json(result: ConversionResult, late: bool) -> dict[str, Any]:
     """The object that `check --format json` prints."""
     return {
-        **result.change.as_json(),
+        **structs.asdict(result.change),
         "late": late,
         "sentence": sentence(result),
         "definition": result.definition,
         "timezone": result.timezone,
-        "observed_through": result.observed_through and result.observed_through.isoformat(),
+        "observed_through": result.observed_through,
     }
 
 
@@ -47,6 +49,6 @@ def late_sentence(result: ConversionResult) -> str:
 
 
 def _segment(each: Comparison) -> str:
-    name = words.segment(each.by or "", each.value, 40)
+    name = words.segment(each, 40)
     usual = words.percent_interval(each.usual)
     return f"{name} {words.rate(each.conversion_rate)} (usually {usual})"

@@ -9,29 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from user_conversion.answer.finality import Gaps
-from user_conversion.answer.results import Cohort, Daily, Figures, Segmentation
+from user_conversion.answer.cohorts import Cohort
+from user_conversion.answer.finality import Daily, Gaps
 from user_conversion.answer.statistics import percent
 from user_conversion.outputs import words
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED
 from user_conversion.rules.weeks import DAY, monday_of
 
-MOST_SEGMENTS = 20
 MOST_COHORTS = 26
 MOST_OFFSETS = 12
 MOST_DAYS = 92
 HEAT_LEVELS = 8
 # Weeks in one chart: two years.
 MOST_CHARTED = 104
-
-
-@dataclass(frozen=True)
-class SegmentRow:
-    """One segment, or the other ones pooled (`rest`)."""
-
-    label: str
-    figures: Figures
-    rest: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,20 +72,6 @@ class Period:
     app_loaded_gaps: tuple[date, ...]
 
 
-def fold_segments(compared: Segmentation, most: int = MOST_SEGMENTS) -> list[SegmentRow]:
-    """The largest segments by rate, the highest first but small samples last; then the rest."""
-    segments = compared.segments
-    shown, rest = segments, segments[:0]
-    if len(segments) > most + 1:
-        shown, rest = segments[:most], segments[most:]
-    rows = [SegmentRow(words.segment(compared.by, each.value), each.figures) for each in shown]
-    rows.sort(key=lambda row: (row.figures.small_sample, -(row.figures.conversion_rate or 0)))
-    if rest:
-        label = f"{len(rest):,} smaller ones together"
-        rows.append(SegmentRow(label, Figures.pooled(each.figures for each in rest), rest=True))
-    return rows
-
-
 def fold_cohorts(
     cohorts: Sequence[Cohort], most: int = MOST_COHORTS, most_offsets: int = MOST_OFFSETS
 ) -> CohortGrid:
@@ -122,11 +98,11 @@ def _cohort_row(label: str, cohorts: Sequence[Cohort], offsets: int) -> CohortRo
     """Cohorts pooled; each offset has the cohorts for which its week has ended."""
     cells: list[Cell | None] = []
     for offset in range(offsets):
-        known = [(each.offsets[offset], each.registered) for each in cohorts]
+        known = [(each.offsets[offset], each.total_registered) for each in cohorts]
         known = [pair for pair in known if pair[0] is not None]
         users = sum(each or 0 for each, _ in known)
         cells.append(Cell(users, sum(registered for _, registered in known)) if known else None)
-    registered = sum(each.registered for each in cohorts)
+    registered = sum(each.total_registered for each in cohorts)
     return CohortRow(label, None, registered, tuple(cells), sum(each.never for each in cohorts))
 
 
@@ -148,8 +124,8 @@ def fold_days(daily: Daily, gaps: Gaps, most: int = MOST_DAYS) -> list[Period]:
     if not daily:
         return []
     missing = {
-        REGISTERED: {*gaps.events, *gaps.registered},
-        APP_LOADED: {*gaps.events, *gaps.app_loaded},
+        REGISTERED: {*gaps.no_events, *gaps.no_registered},
+        APP_LOADED: {*gaps.no_events, *gaps.no_app_loaded},
     }
     first, last = min(daily), max({*daily}.union(*missing.values()))
     length = 1 if (last - first).days < most else 7

@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterable, Iterator
 
 from user_conversion.answer.record import RunRecord
-from user_conversion.answer.results import ConversionResult, Figures, Segmentation, WeekResult
+from user_conversion.answer.results import ConversionResult
+from user_conversion.answer.segments import Segment, Segmentation
+from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs import sentences, words
-from user_conversion.outputs.folding import SegmentRow, fold_segments
 
 WEEKS_SHOWN = 12
-SEGMENTS_SHOWN = 12
 LONGEST_NAME = 40
-FIGURE_HEADINGS = ("Registered", "Converted", "Rate", words.INTERVAL, "")
 
 
 def as_markdown(record: RunRecord) -> str:
@@ -22,8 +21,8 @@ def as_markdown(record: RunRecord) -> str:
     lines = [f"**Weekly user conversion: {_headline(result)}**", "", *_context(result)]
     if result.weeks:
         lines += ["", *_weeks(result)]
-    if result.segmentation:
-        lines += ["", *_segments(result.segmentation)]
+    if result.asked:
+        lines += ["", *_segments(result.asked)]
     return words.ordinary_spaces("\n".join(lines)) + "\n"
 
 
@@ -36,7 +35,7 @@ def _headline(result: ConversionResult) -> str:
 
 def _context(result: ConversionResult) -> list[str]:
     through = f", observed through {result.observed_through}" if result.observed_through else ""
-    total = f"{words.rate(result.total.conversion_rate)}, {words.users(result.total)}"
+    total = f"{words.rate(result.conversion_rate)}, {words.users(result)}"
     return [
         f"Complete weeks: {words.users(result.complete)}. All registrations: {total}.  ",
         f"Definition `{result.definition}`, weeks in {result.timezone}{through}.",
@@ -52,32 +51,22 @@ def _weeks(result: ConversionResult) -> Iterator[str]:
 
 def _segments(compared: Segmentation) -> Iterator[str]:
     yield f"By `{compared.by}`, complete weeks only: {sentences.comparison(compared)}"
-    rows = fold_segments(compared, SEGMENTS_SHOWN)
-    if rows:
-        yield from ["", *_table((f"`{compared.by}`",), map(_segment, rows))]
+    if compared.segments:
+        yield from ["", *_table((f"`{compared.by}`",), map(_segment, compared.segments))]
 
 
 def _week(week: WeekResult) -> tuple[str, ...]:
-    notes = words.notes(week.figures, week)
-    return week.registration_week, week.week_start.isoformat(), *_cells(week.figures), notes
+    key = week.registration_week, week.week_start.isoformat()
+    return *key, *words.cells(week), words.notes(week)
 
 
-def _segment(row: SegmentRow) -> tuple[str, ...]:
-    name = row.label if row.rest else _code(row.label)
-    return name, *_cells(row.figures), words.notes(row.figures)
-
-
-def _cells(figures: Figures) -> tuple[str, ...]:
-    return (
-        words.count(figures.total_registered),
-        words.count(figures.total_converted),
-        words.rate(figures.conversion_rate),
-        words.percent_interval(figures.interval),
-    )
+def _segment(each: Segment) -> tuple[str, ...]:
+    name = words.segment(each)
+    return name if each.others else _code(name), *words.cells(each), words.notes(each)
 
 
 def _table(keys: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    yield f"| {' | '.join((*keys, *FIGURE_HEADINGS))}|"
+    yield f"| {' | '.join((*keys, *words.FIGURE_HEADINGS, ''))}|"
     yield f"|{'---|' * len(keys)}--:|--:|--:|--:|---|"
     yield from (f"| {' | '.join(cells)} |" for cells in rows)
 

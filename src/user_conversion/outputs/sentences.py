@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from user_conversion.answer.figures import Figures
 from user_conversion.answer.finality import MISSING_DAYS, UNFINISHED, Gaps
-from user_conversion.answer.results import (
-    DEVICE_TYPE,
-    ConversionResult,
-    Figures,
-    Segmentation,
-    WeekResult,
-)
+from user_conversion.answer.results import ConversionResult
+from user_conversion.answer.segments import Segmentation
 from user_conversion.answer.statistics import SMALL_SAMPLE, describe
+from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs import words
+from user_conversion.rules.log_format import DEVICE_TYPE
 
 
 def headline(result: ConversionResult) -> str:
@@ -39,12 +37,12 @@ def warnings(result: ConversionResult) -> Iterator[str]:
     """What a reader needs to know before using the figures."""
     if not result.weeks:
         yield "No registrations found: check the logs, or name the event with --registered."
-    elif result.complete.small_sample and result.complete.total_registered:
+    elif result.complete.is_small and result.complete.total_registered:
         yield (
             f"Small sample: fewer than {SMALL_SAMPLE} users registered in complete weeks. "
             "Look at the interval rather than the rate."
         )
-    asked = result.segmentation
+    asked = result.asked
     if asked and asked.segments and all(each.value is None for each in asked.segments):
         yield f"No user has a value for {asked.by}: check the name or path of the field."
     yield from missing_days(result)
@@ -77,7 +75,7 @@ def earlier(weeks: Sequence[WeekResult]) -> str:
     """The rate of the weeks that an output leaves out; empty without any."""
     if not weeks:
         return ""
-    figures = Figures.pooled(week.figures for week in weeks)
+    figures = Figures.pooled(weeks)
     number = words.number_of(len(weeks), "earlier week")
     return f"{number}: {words.rate(figures.conversion_rate)}, {words.users(figures)}."
 
@@ -98,11 +96,11 @@ def missing_days(result: ConversionResult) -> Iterator[str]:
 
 def gap_sentences(gaps: Gaps) -> Iterator[str]:
     """The missing days, by kind of event. Days without any event are named once."""
-    known = set(gaps.events)
+    known = set(gaps.no_events)
     for what, days in (
-        ("events", gaps.events),
-        ("registrations", [day for day in gaps.registered if day not in known]),
-        ("loads of the app", [day for day in gaps.app_loaded if day not in known]),
+        ("events", gaps.no_events),
+        ("registrations", [day for day in gaps.no_registered if day not in known]),
+        ("loads of the app", [day for day in gaps.no_app_loaded if day not in known]),
     ):
         if days:
             yield f"No {what} on {words.days(days)}."
@@ -117,6 +115,6 @@ def comparison(compared: Segmentation) -> str:
         )
     if not compared.segments or compared.test is None:
         return "Segments are compared over complete weeks, and there are none yet."
-    left_out = any(each.figures.small_sample for each in compared.segments)
+    left_out = any(each.small_sample for each in compared.segments)
     more = " Small samples are left out." if left_out and compared.test.p_value is not None else ""
     return describe(compared.test) + more

@@ -7,6 +7,8 @@ import io
 import json
 from typing import Any
 
+import msgspec
+
 from user_conversion.answer.record import RunRecord
 
 CSV_COLUMNS = (
@@ -28,12 +30,12 @@ CSV_COLUMNS = (
 
 def as_json(record: RunRecord) -> str:
     """The JSON object of `--format json`."""
-    return json_text(record.conversion.as_json())
+    return json_text(record.conversion)
 
 
 def json_text(document: Any) -> str:
     """A JSON document in ASCII, because texts from the logs could change a terminal."""
-    return json.dumps(document, indent=2) + "\n"
+    return json.dumps(msgspec.to_builtins(document, str_keys=True), indent=2) + "\n"
 
 
 def as_csv(record: RunRecord) -> str:
@@ -47,13 +49,12 @@ def as_csv(record: RunRecord) -> str:
     writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for week in record.conversion.weeks:
-        document = week.as_json()
-        low, high = document["interval"] or (None, None)
-        expected = document["forecast"] or {"conversion_rate": None, "interval": (None, None)}
-        forecast = [expected["conversion_rate"], *expected["interval"]]
-        flags = {key: str(document[key]).lower() for key in ("complete", "small_sample")}
-        name = week.registration_week.replace("-", "-W")
-        bounds = {"interval_low": low, "interval_high": high, "registration_week": name}
-        bounds |= dict(zip(CSV_COLUMNS[-3:], forecast, strict=True))
-        writer.writerow({**document, **flags, **bounds})
+        row = msgspec.structs.asdict(week)
+        row["registration_week"] = week.registration_week.replace("-", "-W")
+        row |= {key: str(row[key]).lower() for key in ("complete", "small_sample")}
+        row["interval_low"], row["interval_high"] = week.interval or (None, None)
+        if expected := week.forecast:
+            row["forecast_rate"] = expected.conversion_rate
+            row["forecast_low"], row["forecast_high"] = expected.interval
+        writer.writerow(row)
     return text.getvalue()

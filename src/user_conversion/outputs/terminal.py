@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from user_conversion.answer.results import ConversionResult, Figures, Segmentation
+from user_conversion.answer.figures import Figures
+from user_conversion.answer.results import ConversionResult
+from user_conversion.answer.segments import Segmentation
 from user_conversion.outputs import changes, sentences, words
 from user_conversion.outputs.columns import Column, fitting_table
 from user_conversion.rules.log_format import DEFAULT
@@ -32,6 +34,8 @@ NAME_WIDTH = 20
 NOTE_WIDTH = len(words.SMALL_SAMPLE)
 FILES_NAMED = 5
 FIELDS_SHOWN = 40
+# Which figures a narrow terminal does without first.
+FIGURE_RANKS = (1, 1, 0, 3)
 
 
 def console() -> Console:
@@ -103,11 +107,11 @@ def show_conversion(out: Console, result: ConversionResult) -> None:
     _print(out, f"Converted: {result.counted_as.summary}.", "dim")
     if result.weeks:
         out.print(weeks_table(result, out.width))
-    if result.segmentation:
-        show_segments(out, result.segmentation)
+    if result.asked:
+        show_segments(out, result.asked)
     for sentence in filter(None, [sentences.unfinished(result), *sentences.warnings(result)]):
         _print(out, sentence, "yellow")
-    _print(out, total_line(result.total), "bold")
+    _print(out, total_line(result), "bold")
     _print(out, complete_line(result.complete))
 
 
@@ -116,7 +120,7 @@ def show_change(out: Console, result: ConversionResult, late: bool) -> None:
     compared = result.change.segments
     if compared:
         _print(out, f"Compared with earlier weeks  {sentences.context(result)}")
-        names = ["All users", *(words.segment(e.by or "", e.value) for e in compared[1:])]
+        names = ["All users", *(words.segment(e) for e in compared[1:])]
         columns = [
             Column(f"Week {result.change.registration_week}", names, folded_at=NAME_WIDTH),
             Column("Registered", [words.count(e.total_registered) for e in compared], 2, "right"),
@@ -171,20 +175,19 @@ def weeks_table(result: ConversionResult, width: int = PIPED_WIDTH) -> Table:
     columns = [
         Column("Week", [week.registration_week for week in weeks]),
         Column("Starts", [week.week_start.isoformat() for week in weeks], rank=2),
-        *_figures([week.figures for week in weeks]),
-        Column("", [words.notes(week.figures, week) for week in weeks], folded_at=NOTE_WIDTH),
+        *_figures(weeks),
+        Column("", [words.notes(week) for week in weeks], folded_at=NOTE_WIDTH),
     ]
     return fitting_table(columns, width, ["" if week.complete else "dim" for week in weeks])
 
 
 def segments_table(compared: Segmentation, width: int = PIPED_WIDTH) -> Table:
     """One row per segment over complete weeks, in so many characters."""
-    names = [words.segment(compared.by, each.value, LONGEST_NAME) for each in compared.segments]
-    figures = [each.figures for each in compared.segments]
+    names = [words.segment(each, LONGEST_NAME) for each in compared.segments]
     columns = [
         Column(compared.by, names, folded_at=NAME_WIDTH),
-        *_figures(figures),
-        Column("", [words.notes(each) for each in figures], folded_at=NOTE_WIDTH),
+        *_figures(compared.segments),
+        Column("", [words.notes(each) for each in compared.segments], folded_at=NOTE_WIDTH),
     ]
     return fitting_table(columns, width)
 
@@ -211,12 +214,11 @@ def _figures(figures: Sequence[Figures]) -> list[Column]:
     """The columns of figures. Narrow terminals do without those of the highest ranks."""
     rates = [each.conversion_rate or 0.0 for each in figures]
     scale = max(rates, default=0.0) or 1.0
+    cells = zip(*map(words.cells, figures), strict=True)
+    columns = words.FIGURE_HEADINGS, cells, FIGURE_RANKS
     bars = ["█" * round(BAR_WIDTH * rate / scale) for rate in rates]
     return [
-        Column("Registered", [words.count(each.total_registered) for each in figures], 1, "right"),
-        Column("Converted", [words.count(each.total_converted) for each in figures], 1, "right"),
-        Column("Rate", [words.rate(each.conversion_rate) for each in figures], 0, "right"),
-        Column(words.INTERVAL, [words.bounds(each.interval) for each in figures], 3, "right"),
+        *(Column(name, column, rank, "right") for name, column, rank in zip(*columns, strict=True)),
         Column("", bars, 4),
     ]
 

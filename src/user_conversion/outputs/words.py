@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
+from user_conversion.answer.change import Comparison
+from user_conversion.answer.figures import Figures
 from user_conversion.answer.finality import MISSING_DAYS, UNFINISHED, runs
 from user_conversion.answer.forecast import Forecast
-from user_conversion.answer.results import Figures, WeekResult
+from user_conversion.answer.segments import Segment
+from user_conversion.answer.weeks import WeekResult
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.rejected import Reason
 from user_conversion.rules.weeks import WEEK, monday_of
@@ -16,6 +19,7 @@ SMALL_SAMPLE = "small sample"
 INTERVAL = "95\N{NO-BREAK SPACE}% interval"
 
 LONGEST_NAME = 300
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 INCOMPLETE = {UNFINISHED: "unfinished", MISSING_DAYS: "missing days"}
@@ -76,9 +80,9 @@ def day_and_month(when: date) -> str:
     return f"{when.day} {MONTHS[when.month - 1]}"
 
 
-def moment(text: str) -> str:
-    """An instant of `run.json`, 2020-01-07T08:03:10+00:00, as 7 Jan 2020, 08:03 UTC."""
-    when = datetime.fromisoformat(text).astimezone(UTC)
+def moment(when: datetime) -> str:
+    """An instant as 7 Jan 2020, 08:03 UTC."""
+    when = when.astimezone(UTC)
     return f"{day(when.date())}, {when:%H:%M} UTC"
 
 
@@ -114,6 +118,12 @@ def week_names(labels: Sequence[str]) -> str:
     return ", ".join(labels[:4]) + (f" and {len(labels) - 4:,} more" if len(labels) > 4 else "")
 
 
+def day_of_window(day: int) -> str:
+    """A day of a registration week's window by its weekday, the first day being 0."""
+    where = "the registration week" if day < len(WEEKDAYS) else "the week after"
+    return f"{WEEKDAYS[day % len(WEEKDAYS)]} of {where}"
+
+
 def weeks_after(offset: int) -> str:
     """A week offset in words."""
     return "Same week" if offset == 0 else f"{number_of(offset, 'week')} after"
@@ -137,9 +147,9 @@ def cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def segment(by: str, value: str | None, longest: int = LONGEST_NAME) -> str:
+def segment(each: Segment | Comparison, longest: int = LONGEST_NAME) -> str:
     """The name of a segment; no text is shown as users without a value are."""
-    return f"(no {by})" if value is None else name(value, longest)
+    return f"(no {each.by})" if each.value is None else name(each.value, longest)
 
 
 def forecast(expected: Forecast | None) -> str:
@@ -149,12 +159,26 @@ def forecast(expected: Forecast | None) -> str:
     return f"forecast {rate(expected.conversion_rate)} ({bounds(expected.interval)})"
 
 
-def notes(figures: Figures, week: WeekResult | None = None) -> str:
+FIGURE_HEADINGS = ("Registered", "Converted", "Rate", INTERVAL)
+
+
+def cells(figures: Figures) -> tuple[str, str, str, str]:
+    """The four figures of a row, under `FIGURE_HEADINGS`."""
+    return (
+        count(figures.total_registered),
+        count(figures.total_converted),
+        rate(figures.conversion_rate),
+        bounds(figures.interval),
+    )
+
+
+def notes(figures: Figures) -> str:
     """The marks of a row: why a week is not final, its forecast, and whether it is small."""
-    marks = [SMALL_SAMPLE] * figures.small_sample
-    if week is not None:
-        because = INCOMPLETE.get(week.incomplete_because or "", "")
-        marks = [because, forecast(week.forecast), *["logs begin"] * week.logs_begin, *marks]
+    marks = [SMALL_SAMPLE] * figures.is_small
+    if isinstance(figures, WeekResult):
+        because = INCOMPLETE.get(figures.incomplete_because or "", "")
+        begin = ["logs begin"] * figures.logs_begin
+        marks = [because, forecast(figures.forecast), *begin, *marks]
     return ", ".join(filter(None, marks))
 
 

@@ -28,7 +28,7 @@ def read_document(path: Path, type_: type[AnyDocument]) -> AnyDocument:
         document = json.loads(path.read_bytes())
         if isinstance(document, dict) and "version" not in document:
             raise ValueError("it has no version")
-        return msgspec.convert(document, type_, dec_hook=_of_text)
+        return msgspec.convert(document, type_, str_keys=True, dec_hook=_of_text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from msgspec import Struct
 
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED
 from user_conversion.rules.rejected import Reason
@@ -34,9 +35,14 @@ class LineCount(NamedTuple):
     lines: int
 
 
-@dataclass(frozen=True)
-class EventCounts:
-    """How the lines that were read were counted; the counts add up to `lines`."""
+KEPT_OR_SKIPPED = (REGISTERED, APP_LOADED, *map(str, Skipped))
+
+
+class EventCounts(Struct, frozen=True):
+    """How the lines that were read were counted; the counts add up to `lines`.
+
+    `rejected` lines cannot be an event; `rejected_by_reason` has them by `Reason`, in order.
+    """
 
     lines: int = 0
     registered: int = 0
@@ -44,7 +50,8 @@ class EventCounts:
     other: int = 0
     anonymous: int = 0
     blank: int = 0
-    rejected_by_reason: Mapping[str, int] = field(default_factory=dict)
+    rejected: int = 0
+    rejected_by_reason: dict[str, int] = {}
 
     @classmethod
     def of(cls, lines: int, verdicts: Mapping[str, int]) -> EventCounts:
@@ -52,20 +59,10 @@ class EventCounts:
 
         `lines` is counted independently of the verdicts.
         """
-        return cls(
-            lines=lines,
-            **{
-                name: verdicts.get(name, 0) for name in (REGISTERED, APP_LOADED, *map(str, Skipped))
-            },
-            rejected_by_reason={
-                str(reason): verdicts[reason] for reason in sorted(Reason) if verdicts.get(reason)
-            },
-        )
-
-    @property
-    def rejected(self) -> int:
-        """Lines that cannot be an event."""
-        return sum(self.rejected_by_reason.values())
+        by_reason = {str(each): verdicts[each] for each in sorted(Reason) if verdicts.get(each)}
+        counts = {verdict: verdicts.get(verdict, 0) for verdict in KEPT_OR_SKIPPED}
+        rejected = sum(by_reason.values())
+        return cls(lines=lines, **counts, rejected=rejected, rejected_by_reason=by_reason)
 
     @property
     def recognised(self) -> int:
@@ -76,28 +73,24 @@ class EventCounts:
         """Lines that are in no count; anything but 0 is a bug of the engine."""
         return self.lines - self.recognised - self.blank - self.rejected
 
+    @property
+    def is_consistent(self) -> bool:
+        """Whether no count is negative, and the counts add up."""
+        reasons = self.rejected_by_reason.values()
+        all_lines_once = not self.unaccounted() and sum(reasons) == self.rejected
+        return all_lines_once and min(self._verdicts.values()) >= 0
+
     def __add__(self, more: EventCounts) -> EventCounts:
-        counts = {name: getattr(self, name) + getattr(more, name) for name in COUNTS}
-        reasons = Counter(self.rejected_by_reason) + Counter(more.rejected_by_reason)
-        return EventCounts(**counts, rejected_by_reason=dict(sorted(reasons.items())))
+        verdicts = Counter(self._verdicts)
+        verdicts.update(more._verdicts)
+        return EventCounts.of(self.lines + more.lines, verdicts)
 
     def __sub__(self, less: EventCounts) -> EventCounts:
-        counts = {name: getattr(self, name) - getattr(less, name) for name in COUNTS}
-        reasons = Counter(self.rejected_by_reason)
-        reasons.subtract(less.rejected_by_reason)
-        return EventCounts(**counts, rejected_by_reason=dict(sorted(reasons.items())))
+        verdicts = Counter(self._verdicts)
+        verdicts.subtract(less._verdicts)
+        return EventCounts.of(self.lines - less.lines, verdicts)
 
-    def as_json(self) -> dict[str, Any]:
-        """The key `events` of the JSON."""
-        counts = {name: getattr(self, name) for name in COUNTS}
-        by_reason = dict(self.rejected_by_reason)
-        return counts | {"rejected": self.rejected, "rejected_by_reason": by_reason}
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> EventCounts:
-        """The inverse of `as_json`."""
-        counts = {name: int(document[name]) for name in COUNTS}
-        return cls(**counts, rejected_by_reason=dict(document["rejected_by_reason"]))
-
-
-COUNTS = ("lines", "registered", "app_loaded", "other", "anonymous", "blank")
+    @property
+    def _verdicts(self) -> dict[str, int]:
+        counts = {name: getattr(self, name) for name in KEPT_OR_SKIPPED}
+        return counts | self.rejected_by_reason

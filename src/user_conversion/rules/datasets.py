@@ -19,13 +19,14 @@ class Dataset:
     """One dataset: its columns without the partition, and the partition column, if any.
 
     Partitions follow the timestamp column `instant`: all instants of a partition are before those
-    of the next one.
+    of the next one. The rows of a partition are in the order of the column `order`, if any.
     """
 
     name: str
     columns: Columns
     partition: str | None = None
     instant: str | None = None
+    order: str | None = None
 
 
 def user_registration(attributes: Attributes = ("channel",), ids: str = "bigint") -> Dataset:
@@ -55,9 +56,11 @@ def user_conversion(attributes: Attributes = ("channel",), ids: str = "bigint") 
         "device_type": "string",
         "week_offset": "bigint",
         "loaded_next_week": "boolean",
+        "next_week_loaded_at": "timestamp",
+        "loads_before_registration": "bigint",
         "converted": "boolean",
     }
-    return Dataset("user_conversion", columns, "registration_week", "registered_at")
+    return Dataset("user_conversion", columns, "registration_week", "registered_at", "initiator_id")
 
 
 # One row per registration week in which users registered.

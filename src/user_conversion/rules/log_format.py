@@ -29,6 +29,7 @@ KINDS = (REGISTERED, APP_LOADED)
 BASE_FIELDS = ("event", "timestamp", "initiator_id", "device_type")
 REQUIRED_FIELDS = BASE_FIELDS[:3]
 CHANNEL = "channel"
+DEVICE_TYPE = "device_type"
 DEFAULT = "default"
 
 PRESETS = Path(__file__).with_name("log_formats")

@@ -29,7 +29,6 @@ CALENDAR_COLUMNS = {
     "ends_at": "timestamp",
     "next_week_ends_at": "timestamp",
 }
-DAY_COLUMNS = {"utc_day": "date", "day": "date", "starts_at": "timestamp", "ends_at": "timestamp"}
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,9 @@ def _hint(name: str) -> str:
     known = {zone.lower(): zone for zone in available_timezones() - OF_THE_MACHINE}
     cities = {zone.rsplit("/", 1)[-1].lower(): zone for zone in known.values()}
     wanted = name.lower().replace(" ", "_")
-    near = [known[match] for match in difflib.get_close_matches(wanted, known, 3)]
-    near += [cities[match] for match in difflib.get_close_matches(wanted, cities, 3)]
+    near = [cities[wanted]] if wanted in cities else []
+    for names in () if near else (known, cities):
+        near += [names[match] for match in difflib.get_close_matches(wanted, names, 3)]
     return f"; did you mean {', '.join(dict.fromkeys(near))}?" if near else "."
 
 
@@ -94,8 +94,12 @@ def monday_of(label: str) -> date:
 
 
 def start_of_day(day: date, zone: tzinfo) -> datetime:
-    """The first instant (UTC) that is on or after a local day."""
-    # Midnight may not exist (a daylight-saving gap) or come twice; a day may be missing altogether.
+    """The instant (UTC) at which a local day begins.
+
+    Midnight may not exist because the clock is set forward, or come twice because it is set back
+    shortly after midnight; then the day begins with the second one. A day that a zone skipped
+    begins with the next one.
+    """
     # Zones lie within 26 hours of UTC, so the instant is found by halving that span.
     lo = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(hours=26)
     hi = lo + timedelta(hours=52)
@@ -138,31 +142,3 @@ def calendar_rows(
             rows.append((day, week.label, week.number, bounds[0], bounds[1], bounds[2]))
             day += DAY
     return rows
-
-
-def day_rows(first: date, last: date, zone: tzinfo) -> list[tuple[date, date, datetime, datetime]]:
-    """The local days from one to another: one row per local day and UTC day that overlap.
-
-    Columns as in `DAY_COLUMNS`, instants without a zone, in UTC. A day that a zone skipped has
-    no row.
-    """
-    rows = []
-    starts_at = _midnight(first, zone)
-    for number in range((last - first).days + 1):
-        day = first + number * DAY
-        ends_at = _midnight(day + DAY, zone)
-        utc_day = starts_at.date()
-        while datetime(utc_day.year, utc_day.month, utc_day.day) < ends_at:
-            if starts_at < ends_at:
-                rows.append((utc_day, day, starts_at, ends_at))
-            utc_day += DAY
-        starts_at = ends_at
-    return rows
-
-
-def _midnight(day: date, zone: tzinfo) -> datetime:
-    """The start of a local day in UTC, without a zone; where it does not exist, the next instant.
-
-    Twenty times faster than `start_of_day`.
-    """
-    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC).replace(tzinfo=None)

@@ -97,9 +97,10 @@ class DuckDBEngine(Engine):
             self._execute(f"COPY (SELECT {columns} FROM ({sql})) TO {target} ({PARQUET})")
             return
         options = f"{PARQUET}, PARTITION_BY ({dataset.partition}), FILENAME_PATTERN 'part-{{i}}'"
+        order = f" ORDER BY {dataset.order}" if dataset.order else ""
         for portion in self._portions(sql, dataset.partition, dataset.instant):
             self._execute(
-                f"COPY (SELECT {columns}, {dataset.partition} FROM ({sql}) WHERE {portion}) "
+                f"COPY (SELECT {columns}, {dataset.partition} FROM ({sql}) WHERE {portion}{order}) "
                 f"TO {literal(str(folder))} ({options}, OVERWRITE_OR_IGNORE)"
             )
 

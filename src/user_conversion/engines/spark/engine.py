@@ -188,6 +188,8 @@ class SparkEngine(Engine):
         by = f"({self.quoted(dataset.partition)})" if dataset.partition else ""
         with self._errors():
             rows = self._spark.sql(f"SELECT /*+ REBALANCE{by} */ {columns} FROM ({sql})")
+            if dataset.order:
+                rows = rows.sortWithinPartitions(*partition, dataset.order)
             self._write(rows, written, *partition)
         move(written, folder)
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from user_conversion.answer.accuracy import Accuracy
+from user_conversion.answer.cohorts import FirstLoads
 from user_conversion.answer.finality import MISSING_DAYS, UNFINISHED, Gaps
-from user_conversion.answer.results import ConversionResult, FirstLoads, WeekResult
+from user_conversion.answer.results import ConversionResult
+from user_conversion.answer.statistics import percent
+from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs import sentences, words
 from user_conversion.outputs.folding import CohortGrid
 
@@ -26,7 +30,7 @@ def all_registrations(result: ConversionResult) -> str:
     unfinished = sum(week.incomplete_because == UNFINISHED for week in result.weeks)
     missing = sum(week.incomplete_because == MISSING_DAYS for week in result.weeks)
     weeks = words.number_of(len(result.weeks), "week")
-    text = f"{words.users(result.total)}, registered in {weeks}."
+    text = f"{words.users(result)}, registered in {weeks}."
     if unfinished:
         number = words.number_of(unfinished, "week is", "weeks are")
         can_convert = sentences.can_still_convert(unfinished)
@@ -115,4 +119,15 @@ def later_loads(loads: FirstLoads) -> str:
     return (
         "Each day counts only users who registered early enough to be observed through it. "
         f"Later than the days shown: {later}. Not yet loaded: {not_yet}."
+    )
+
+
+def forecasts(found: Sequence[Accuracy]) -> str:
+    """How many of the intervals had the actual rate."""
+    weeks, within = sum(each.weeks for each in found), sum(each.within_interval for each in found)
+    return (
+        "Complete weeks, forecast as of each earlier day from the weeks before them. "
+        f"The actual rate was within the interval in {words.count(within)} of "
+        f"{words.number_of(weeks, 'forecast')} "
+        f"({words.rate(percent(within, weeks))}; 95\N{NO-BREAK SPACE}% are expected)."
     )

@@ -8,9 +8,12 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from user_conversion.answer.results import Figures, FirstLoadDay, WeekResult
+from user_conversion.answer.cohorts import FirstLoadDay
+from user_conversion.answer.figures import Figures
+from user_conversion.answer.segments import Segment
+from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs import words
-from user_conversion.outputs.folding import Period, SegmentRow
+from user_conversion.outputs.folding import Period
 from user_conversion.outputs.page import scales, tips
 from user_conversion.outputs.page.shapes import Bar, Estimate, Panel, PanelChart, Row, RowChart
 from user_conversion.outputs.page.templating import TEMPLATES
@@ -45,9 +48,9 @@ def _rates(weeks: Weeks) -> Panel:
         for place, week in weeks.items()
         if week.forecast
     ]
-    highest = scales.top([week.figures for week in weeks.values()])
+    highest = scales.top([*weeks.values()])
     highest = max([highest, *(min(100.0, scales.room(each.high)) for each in forecasts)])
-    estimates = [Estimate.of(place, week.figures, _style(week)) for place, week in weeks.items()]
+    estimates = [Estimate.of(place, week, _style(week)) for place, week in weeks.items()]
     complete = [each for each in estimates if weeks[each.place].complete]
     unfinished = [each for each in estimates if not weeks[each.place].complete]
     stretches = _stretches(complete)
@@ -68,7 +71,7 @@ def _rates(weeks: Weeks) -> Panel:
 
 
 def _sizes(weeks: Weeks) -> Panel:
-    users = {place: week.figures.total_registered for place, week in weeks.items()}
+    users = {place: week.total_registered for place, week in weeks.items()}
     highest = scales.room(max(users.values()))
     bars = [Bar(place, users[place], f"users {_style(week)}") for place, week in weeks.items()]
     return Panel("Users who registered", 60, highest, scales.counts(highest, 3), bars=bars)
@@ -84,14 +87,14 @@ def _stretches(estimates: Sequence[Estimate]) -> list[list[Estimate]]:
     return [[estimate for _, estimate in run] for _, run in runs]
 
 
-def segments(rows: Sequence[SegmentRow], all_users: Figures) -> Markup:
+def segments(rows: Sequence[Segment], all_users: Figures) -> Markup:
     """The rate of each segment with its interval, and the overall rate as a line."""
-    highest = scales.top([all_users, *(row.figures for row in rows)])
+    highest = scales.top([all_users, *rows])
     drawn = [
         Row(
-            words.cut(row.label, LONGEST_LABEL),
-            words.rate(row.figures.conversion_rate),
-            Estimate.of(place, row.figures, "small" if row.figures.small_sample else "large"),
+            words.segment(row, LONGEST_LABEL),
+            words.rate(row.conversion_rate),
+            Estimate.of(place, row, "small" if row.small_sample else "large"),
             tips.segment(row),
         )
         for place, row in enumerate(rows)

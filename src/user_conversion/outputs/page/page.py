@@ -15,10 +15,11 @@ from importlib import resources
 from markupsafe import Markup
 
 from user_conversion.answer.record import RunRecord
-from user_conversion.answer.results import ConversionResult, Segmentation
+from user_conversion.answer.results import ConversionResult
+from user_conversion.answer.segments import Segmentation
 from user_conversion.outputs import folding, sentences, words
 from user_conversion.outputs.folding import MOST_CHARTED
-from user_conversion.outputs.page import captions, charts, forecasts, tables
+from user_conversion.outputs.page import captions, charts, tables
 from user_conversion.outputs.page.tables import Table
 from user_conversion.outputs.page.templating import TEMPLATES
 
@@ -48,7 +49,7 @@ def render(record: RunRecord) -> str:
         script=Markup(script),
         policy=_policy(style, script),
         result=result,
-        record=record.document,
+        record=record,
         parameters=tables.parameters(record),
         grid=folding.fold_cohorts(result.cohorts),
         weekly=_weekly(result) if result.weeks else None,
@@ -77,9 +78,9 @@ def _weekly(result: ConversionResult) -> Section:
 
 
 def _about_users(result: ConversionResult) -> Iterator[Section]:
-    yield _segments(result, result.channels)
-    if result.segmentation and result.segmentation.by != result.channels.by:
-        yield _segments(result, result.segmentation)
+    yield _segments(result, result.by_channel)
+    if result.asked and result.asked.by != result.by_channel.by:
+        yield _segments(result, result.asked)
     loads = result.first_loads
     yield Section(
         "first-load",
@@ -95,12 +96,7 @@ def _forecasts(result: ConversionResult) -> Iterator[Section]:
     found = result.past_forecasts
     if found:
         yield Section(
-            "forecasts",
-            "How good forecasts were",
-            forecasts.lead(found),
-            forecasts.chart(found),
-            forecasts.table(found),
-            forecasts.note(found),
+            "forecasts", "Forecast accuracy", captions.forecasts(found), "", tables.forecasts(found)
         )
 
 
@@ -118,13 +114,13 @@ def _days(result: ConversionResult) -> Section:
 
 
 def _segments(result: ConversionResult, compared: Segmentation) -> Section:
-    rows = folding.fold_segments(compared)
+    rows = compared.segments
     return Section(
         compared.by,
         f"By {compared.by.replace('_', ' ')}",
         sentences.comparison(compared),
         charts.segments(rows, result.complete) if rows else "",
-        tables.segments(compared.by, rows, result.complete),
+        tables.segments(compared, result.complete),
         "Complete weeks only. The dotted line is the rate of all users." if rows else "",
     )
 

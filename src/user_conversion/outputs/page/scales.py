@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from datetime import date
 
-from user_conversion.answer.results import Figures
+from user_conversion.answer.figures import Figures
 from user_conversion.outputs import words
 
 MOST_LABELS = 5
@@ -24,7 +24,7 @@ def position(value: float, highest: float, length: float) -> float:
 def top(figures: Sequence[Figures]) -> float:
     """The top of an axis of rates: all rates fit, and the intervals except of small samples."""
     rates = [each.conversion_rate or 0 for each in figures]
-    large = [each for each in figures if not each.small_sample]
+    large = [each for each in figures if not each.is_small]
     intervals = [each.interval[1] for each in large or figures if each.interval]
     return min(100.0, 1.08 * max(rates + intervals, default=0) or 100.0)
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from user_conversion.answer.figures import Figures
 from user_conversion.answer.forecast import Forecast
-from user_conversion.answer.results import Figures
 from user_conversion.outputs.page import scales
 
 # Wide enough for half a desktop page, and still readable when a phone shows it smaller.

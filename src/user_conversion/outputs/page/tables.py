@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from user_conversion.answer.record import RunRecord
-from user_conversion.answer.results import Figures, FirstLoads, Quality, WeekResult
+from user_conversion.answer.accuracy import Accuracy
+from user_conversion.answer.cohorts import FirstLoads
+from user_conversion.answer.figures import Figures
+from user_conversion.answer.record import RecordedFormat, RunRecord
+from user_conversion.answer.results import Quality
+from user_conversion.answer.segments import Segmentation
 from user_conversion.answer.statistics import percent
+from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs import words
-from user_conversion.outputs.folding import Period, SegmentRow
+from user_conversion.outputs.folding import Period
 from user_conversion.outputs.page import tips
 from user_conversion.rules.counts import EventCounts
-
-FIGURE_HEADINGS = ("Users", "Converted", "Rate", words.INTERVAL)
 
 
 @dataclass(frozen=True)
@@ -49,29 +52,46 @@ def weeks(results: Sequence[WeekResult]) -> Table:
     for week in reversed(results):
         note = f"from {words.day(week.week_start)}"
         style = "" if week.complete else "unfinished"
-        cells = _cells(week.figures)
-        rows.append(
-            TableRow(week.registration_week, cells, note, words.notes(week.figures, week), style)
-        )
-    return Table("Conversion by registration week", ("Week", *FIGURE_HEADINGS), tuple(rows))
+        cells = words.cells(week)
+        rows.append(TableRow(week.registration_week, cells, note, words.notes(week), style))
+    return Table("Conversion by registration week", ("Week", *words.FIGURE_HEADINGS), tuple(rows))
 
 
-def segments(by: str, folded: Sequence[SegmentRow], all_users: Figures) -> Table:
+def segments(compared: Segmentation, all_users: Figures) -> Table:
     """One row per segment over complete weeks, and one for all users."""
     rows = [
         TableRow(
-            row.label,
-            _cells(row.figures),
-            mark=words.notes(row.figures),
-            style="rest" if row.rest else "",
+            words.segment(each),
+            words.cells(each),
+            mark=words.notes(each),
+            style="rest" if each.others else "",
         )
-        for row in folded
+        for each in compared.segments
     ]
     if rows:
-        rows.append(TableRow("All users", _cells(all_users), style="total"))
-    caption = f"Conversion by {by} over complete weeks"
-    headings = (by.replace("_", " ").capitalize(), *FIGURE_HEADINGS)
+        rows.append(TableRow("All users", words.cells(all_users), style="total"))
+    caption = f"Conversion by {compared.by} over complete weeks"
+    headings = (compared.by.replace("_", " ").capitalize(), *words.FIGURE_HEADINGS)
     return Table(caption, headings, tuple(rows), whole=True)
+
+
+def forecasts(found: Sequence[Accuracy]) -> Table:
+    """One row per day of the window."""
+    rows = tuple(
+        TableRow(
+            f"Day {each.day + 1}",
+            (
+                words.count(each.weeks),
+                words.rate(each.share_within),
+                f"{each.mean_error:.2f}",
+                f"{each.mean_width:.2f}",
+            ),
+            note=words.day_of_window(each.day),
+        )
+        for each in found
+    )
+    headings = ("Observed through", "Weeks", "Within interval", "Mean error", "Mean width")
+    return Table("Forecasts of complete weeks by day, in points", headings, rows, whole=True)
 
 
 def first_loads(loads: FirstLoads) -> Table:
@@ -149,34 +169,30 @@ def unused(counts: Quality) -> Table:
 
 def parameters(record: RunRecord) -> Table:
     """One row per version and option of the run."""
-    document = record.document
-    rows = {"Computed": words.moment(document["run_at"]), "Engine": document["engine"]}
-    rows |= {f"Version of {name}": version for name, version in document["versions"].items()}
-    options = dict(record.parameters)
+    rows = {"Computed": words.moment(record.run_at), "Engine": record.engine}
+    rows |= {f"Version of {name}": version for name, version in record.versions.items()}
+    options = record.parameters
     if log_format := options.pop("log_format", None):
         rows["Log format"] = _log_format(log_format)
     rows |= {f"Option {name.replace('_', '-')}": _option(options[name]) for name in options}
     return Table(
         "Versions and parameters",
         ("", ""),
-        tuple(TableRow(name, (words.printable(str(value)),)) for name, value in rows.items()),
+        tuple(TableRow(name, (words.printable(value),)) for name, value in rows.items()),
         text=True,
     )
 
 
-def _log_format(document: Mapping[str, Any]) -> str:
+def _log_format(found: RecordedFormat) -> str:
     """The name of a log format, and what the events are called where their names differ."""
-    renamed = [
-        f"{kind} is {' or '.join(names)}"
-        for kind, names in document["events"].items()
-        if names != [kind]
-    ]
-    return ", ".join([document["name"], *renamed])
+    events = found.events.items()
+    renamed = (f"{kind} is {' or '.join(names)}" for kind, names in events if names != (kind,))
+    return ", ".join([found.name, *renamed])
 
 
 def _option(value: Any) -> str:
     """The value of an option as on the command line."""
-    if isinstance(value, list):
+    if isinstance(value, tuple):
         return ", ".join(map(str, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -191,12 +207,3 @@ def _until(each: Period) -> str:
     if each.length == 1:
         return ""
     return f"to {words.day(each.first + timedelta(days=each.length - 1))}"
-
-
-def _cells(figures: Figures) -> tuple[str, ...]:
-    return (
-        words.count(figures.total_registered),
-        words.count(figures.total_converted),
-        words.rate(figures.conversion_rate),
-        words.bounds(figures.interval),
-    )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from user_conversion.answer.cohorts import FirstLoadDay
+from user_conversion.answer.figures import Figures
 from user_conversion.answer.finality import MISSING_DAYS, UNFINISHED
-from user_conversion.answer.forecast import PastForecast
-from user_conversion.answer.results import Figures, FirstLoadDay, WeekResult
+from user_conversion.answer.segments import Segment
+from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs import sentences, words
-from user_conversion.outputs.folding import Period, SegmentRow
+from user_conversion.outputs.folding import Period
 from user_conversion.rules.weeks import week_label
 
 BETWEEN_LINES = " · "
@@ -22,16 +24,7 @@ def week(result: WeekResult) -> str:
     }
     note = notes.get(result.incomplete_because or "", "")
     label = f"{result.registration_week}, from {words.day(result.week_start)}"
-    return _lines(label, *_of(result.figures), note, words.forecast(result.forecast))
-
-
-def past_forecast(each: PastForecast) -> str:
-    """A forecast of a week that is complete by now."""
-    return _lines(
-        each.registration_week,
-        words.forecast(each.forecast),
-        f"came: {words.rate(each.conversion_rate)}",
-    )
+    return _lines(label, *_of(result), note, words.forecast(result.forecast))
 
 
 def no_week(monday: date) -> str:
@@ -39,9 +32,9 @@ def no_week(monday: date) -> str:
     return _lines(f"{week_label(monday)}, from {words.day(monday)}", "no registrations")
 
 
-def segment(row: SegmentRow) -> str:
+def segment(each: Segment) -> str:
     """A segment."""
-    return _lines(row.label, *_of(row.figures))
+    return _lines(words.segment(each), *_of(each))
 
 
 def first_load(each: FirstLoadDay) -> str:
@@ -84,7 +77,7 @@ def _of(figures: Figures) -> list[str]:
     return [
         f"{words.rate(figures.conversion_rate)}, {words.users(figures)}",
         f"{words.INTERVAL} {words.percent_interval(figures.interval)}",
-        words.SMALL_SAMPLE if figures.small_sample else "",
+        words.SMALL_SAMPLE if figures.is_small else "",
     ]
 
 

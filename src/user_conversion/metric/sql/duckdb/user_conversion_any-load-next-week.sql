@@ -6,6 +6,13 @@ SELECT
   "t0"."device_type",
   "t0"."week_offset",
   "t0"."loaded_next_week",
+  "t0"."next_week_loaded_at",
+  "t0"."loads_before_registration",
   COALESCE("t0"."loaded_next_week", FALSE) AS "converted",
+  CASE
+    WHEN COALESCE("t0"."loaded_next_week", FALSE)
+    THEN "t0"."next_week_loaded_at"
+    ELSE NULL
+  END AS "converted_at",
   "t0"."registration_week"
 FROM "registered_users" AS "t0"

@@ -43,8 +43,11 @@ FROM (
     `t2`.`device_type`,
     `t2`.`week_offset`,
     `t2`.`loaded_next_week`,
+    `t2`.`next_week_loaded_at`,
+    `t2`.`loads_before_registration`,
     `t2`.`converted`,
     `t2`.`registration_week`,
+    `t2`.`converted_at`,
     `t3`.`until`
   FROM `user_conversion` AS `t2`
   CROSS JOIN `observation` AS `t3`

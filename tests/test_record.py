@@ -1,0 +1,108 @@
+"""`run.json` with wrong values: `report` and `check` answer or say what is wrong in a sentence."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.command import command
+from support.outputs import SAMPLE
+
+from user_conversion.jobs.report import last_record
+from user_conversion.outputs import WRITERS, changes, render
+from user_conversion.rules.errors import DatasetError
+
+HUGE = (2**64, -(2**63) - 1, 10**400, 1e308, -1.5)
+WRONG = (None, True, 0, 7, -1, *HUGE, "", "text", "2020-45", "9999-12-31", [], [[]], {}, {"a": 1})
+# What a mutation does with the member of an object that it finds.
+MISSING = object()
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("record") / "output"
+    options = ("--by", "device_type", "--max-rejected", 1)
+    done = command("run", "--input", SAMPLE, "--output", output, *options)
+    assert done.status == 0, done.err
+    return output
+
+
+def places(document: Any) -> Iterator[tuple[Any, ...]]:
+    """The path to each value in a document."""
+    if isinstance(document, dict | list):
+        items = document.items() if isinstance(document, dict) else enumerate(document)
+        for key, value in items:
+            yield (key,)
+            yield from ((key, *more) for more in places(value))
+
+
+def mutated(document: Any, place: tuple[Any, ...], value: Any) -> Any:
+    changed = copy.deepcopy(document)
+    parent = changed
+    for step in place[:-1]:
+        parent = parent[step]
+    if value is MISSING:
+        del parent[place[-1]]
+    elif value == "as text":
+        parent[place[-1]] = str(parent[place[-1]])
+    else:
+        parent[place[-1]] = value
+    return changed
+
+
+@pytest.mark.property
+def test_a_mutated_record_ends_in_an_answer_or_a_sentence(published: Path, tmp_path: Path) -> None:
+    whole = json.loads((published / "run.json").read_bytes())
+    # Of long lists the first and the last entry are enough.
+    where = st.sampled_from([*places(whole)])
+    refused = 0
+
+    @given(where, st.sampled_from([*WRONG, MISSING, "as text"]))
+    def check(place: tuple[Any, ...], value: Any) -> None:
+        nonlocal refused
+        (tmp_path / "run.json").write_text(json.dumps(mutated(whole, place, value)))
+        try:
+            record = last_record(tmp_path)
+            for name in WRITERS:
+                render(record, name).encode("utf-8")
+            changes.sentence(record.conversion)
+        except DatasetError as error:
+            assert "\n" not in str(error)
+            assert "run.json" in str(error) or "No conversion" in str(error)
+            refused += 1
+
+    check()
+    assert refused
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "sentence"),
+    [
+        (("weeks", 0, "complete"), "yes", "Expected `bool`, got `str` - at `$.jobs"),
+        (("weeks", 1, "total_registered"), "7", "Expected `int`, got `str`"),
+        (("weeks", 1, "total_converted"), 10**6, "more users converted than registered"),
+        (("weeks", 0, "week_start"), "2020-01-06", "week_start is not the Monday"),
+        (("definition",), "soon", "unknown definition 'soon'"),
+        (("daily", "2020-01-07", "registered"), None, "Expected `int`, got `null`"),
+        (("events", "lines"), 1, "the counts of events do not add up"),
+        (("interval", 0), 101, "Expected `float` <= 100.0"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_place(
+    published: Path, tmp_path: Path, place: tuple[Any, ...], value: Any, sentence: str
+) -> None:
+    whole = json.loads((published / "run.json").read_bytes())
+    result = ("jobs", "conversion-rate-week-after-registration", "result")
+    (tmp_path / "run.json").write_text(json.dumps(mutated(whole, (*result, *place), value)))
+    for name in ("report", "check"):
+        done = command(name, "--output", tmp_path)
+        assert (done.status, done.out) == (1, "")
+        assert len(done.err.splitlines()) == 1
+        assert sentence in done.err
+        assert "run conversion-rate-week-after-registration again" in done.err
