@@ -1,6 +1,6 @@
 """The definitions: which registered users count as converted. Each is one value, used everywhere.
 
-The expression that decides, per definition, is `conversion.CONVERTED`.
+The expressions of each definition are in `conversion.CONVERSIONS`.
 """
 
 from __future__ import annotations
