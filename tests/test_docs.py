@@ -182,9 +182,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_key_of_the_json_is_documented(output: Path) -> None:
     found = sections(DOCS / "reference" / "json.md")
-    answer = last_record(output).result
-    assert answer is not None
-    document = answer.as_json()
+    document = last_record(output).conversion.as_json()
     assert set(document) == set(documented(found["The answer"]))
     for heading, entry in {
         "weeks": document["weeks"][0],

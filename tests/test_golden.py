@@ -61,27 +61,36 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             (
                 *("registration_week", "initiator_id", "registered_at", "channel", "Order"),
                 *("first_loaded_at", "device_type"),
-                *("week_offset", "loaded_next_week", "converted"),
+                *("week_offset", "loaded_next_week", "next_week_loaded_at"),
+                *("loads_before_registration", "converted"),
             ),
             (
                 *("2020-53", 1, "2020-12-28T00:00:00", "invite", "pro"),
-                *("2021-01-04T00:00:00", "phone", 1, True, True),
+                *("2021-01-04T00:00:00", "phone", 1, True, "2021-01-04T00:00:00", 0, True),
             ),
             (
                 *("2020-53", 2, "2021-01-03T23:59:59.999999", "ad", SAID),
-                *("2021-01-05T10:00:00", "tablet", 1, True, True),
+                *("2021-01-05T10:00:00", "tablet", 1, True, "2021-01-05T10:00:00", 0, True),
             ),
             (
                 *("2020-53", 2**63 - 1, "2020-12-28T09:00:00", "invite", None),
-                *(None, None, None, False, False),
+                *(None, None, None, False, None, 0, False),
             ),
             (
                 *("2021-01", 3, "2021-01-04T12:00:00", "", None),
-                *("2021-01-12T08:30:00.500000", None, 1, True, True),
+                *(
+                    "2021-01-12T08:30:00.500000",
+                    None,
+                    1,
+                    True,
+                    "2021-01-12T08:30:00.500000",
+                    0,
+                    True,
+                ),
             ),
             (
                 *("2021-03", 5, "2021-01-18T00:00:00", None, None),
-                *(None, None, None, False, False),
+                *(None, None, None, False, None, 0, False),
             ),
         ),
         (

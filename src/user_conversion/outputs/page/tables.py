@@ -20,6 +20,9 @@ from user_conversion.outputs.folding import Period
 from user_conversion.outputs.page import tips
 from user_conversion.rules.counts import EventCounts
 
+# Short, so that the table fits beside its chart.
+FIGURE_HEADINGS = ("Users", *words.FIGURE_HEADINGS[1:])
+
 
 @dataclass(frozen=True)
 class TableRow:
@@ -54,7 +57,7 @@ def weeks(results: Sequence[WeekResult]) -> Table:
         style = "" if week.complete else "unfinished"
         cells = words.cells(week)
         rows.append(TableRow(week.registration_week, cells, note, words.notes(week), style))
-    return Table("Conversion by registration week", ("Week", *words.FIGURE_HEADINGS), tuple(rows))
+    return Table("Conversion by registration week", ("Week", *FIGURE_HEADINGS), tuple(rows))
 
 
 def segments(compared: Segmentation, all_users: Figures) -> Table:
@@ -71,7 +74,7 @@ def segments(compared: Segmentation, all_users: Figures) -> Table:
     if rows:
         rows.append(TableRow("All users", words.cells(all_users), style="total"))
     caption = f"Conversion by {compared.by} over complete weeks"
-    headings = (compared.by.replace("_", " ").capitalize(), *words.FIGURE_HEADINGS)
+    headings = (compared.by.replace("_", " ").capitalize(), *FIGURE_HEADINGS)
     return Table(caption, headings, tuple(rows), whole=True)
 
 
