@@ -32,13 +32,11 @@ from user_conversion.options import (
 from user_conversion.rules.datasets import check_attributes
 from user_conversion.rules.definitions import DEFINITIONS, Definition, definition
 from user_conversion.rules.errors import SettingsError
-from user_conversion.rules.job_names import CONVERSION, SPLIT
 from user_conversion.rules.log_format import LogFormat, log_format
 from user_conversion.rules.weeks import time_zone
 
 MEMORY_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT])(i?)B", re.IGNORECASE)
 # The section with the options of one job alone.
-SECTION_OF_JOB = {SPLIT: LOGS, CONVERSION: METRIC}
 
 
 @Parameter(name="*")
