@@ -1,8 +1,8 @@
 """Engines read and write; they know nothing of the metric.
 
-An engine is a place where named tables are and SQL runs. To add one, make a folder here with a
-class that satisfies `base.Engine`, and describe it in `ENGINES`: the command line, the compiled
-metric and the tests take it from there.
+An engine has named tables and runs SQL over them. To add one, make a folder here with a subclass
+of `base.Engine`, and describe it in `ENGINES`: the command line, the compiled metric and the tests
+take it from there.
 """
 
 from __future__ import annotations

@@ -91,9 +91,7 @@ class LineReader:
             if kind is not None:
                 counts[places[number], Kind(kind).counted_as, day] += lines
         for event, kind in ((REGISTERED, Kind.REGISTERED), (APP_LOADED, Kind.APP_LOADED)):
-            # An ENUM, since a text would be hashed for every row when it is written.
-            name = f"'{event}'::ENUM ('{event}')"
-            new.add_parsed(event, name, f"{table} WHERE kind = {int(kind)}")
+            new.add_parsed(event, f"'{event}'", f"{table} WHERE kind = {int(kind)}")
         firsts = dict(zip(places, accumulate((rows[n] for n in places), initial=0), strict=False))
         unclear: dict[int, list[int]] = {}
         for number, row in self._fetch(

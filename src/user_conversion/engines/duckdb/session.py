@@ -79,19 +79,12 @@ def create_table(
     rows: Iterable[Sequence[Any]] = (),
 ) -> None:
     """Create a small table from rows in memory."""
-    typed = ", ".join(f'"{name}" {TYPES.get(kind, kind)}' for name, kind in columns.items())
+    types = {name: TYPES.get(kind, kind) for name, kind in columns.items()}
+    typed = ", ".join(f'"{name}" {kind}' for name, kind in types.items())
     session.execute(f"CREATE OR REPLACE TABLE {table} ({typed})")
-    insert(session, table, columns, list(rows))
-
-
-def insert(
-    session: duckdb.DuckDBPyConnection, table: str, columns: Columns, rows: Sequence[Sequence[Any]]
-) -> None:
-    """Add rows to a table."""
-    if rows:
-        values = ", ".join(f"unnest(?::{TYPES.get(kind, kind)}[])" for kind in columns.values())
-        lists = [list(column) for column in zip(*rows, strict=True)]
-        session.execute(f"INSERT INTO {table} SELECT {values}", lists)
+    if values := [list(column) for column in zip(*rows, strict=True)]:
+        lists = ", ".join(f"unnest(?::{kind}[])" for kind in types.values())
+        session.execute(f"INSERT INTO {table} SELECT {lists}", values)
 
 
 @contextmanager
