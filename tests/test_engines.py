@@ -82,8 +82,8 @@ def test_an_engine_that_cannot_read_logs_runs_both_jobs(
     (week,) = toy.run(tmp_path / "out", log).weeks
     assert (
         week.registration_week,
-        week.figures.total_registered,
-        week.figures.total_converted,
+        week.total_registered,
+        week.total_converted,
     ) == (
         "2020-45",
         3,

@@ -81,8 +81,8 @@ def everything_is_slow(patch: Patch) -> None:
 
 
 def second_job_reads_parquet(patch: Patch) -> None:
-    job = conversion_rate._Job
-    patch.setattr(conversion_rate, "_Job", lambda run, ledger, _: job(run, ledger, False))
+    tables = conversion_rate.MetricTables
+    patch.setattr(conversion_rate, "MetricTables", lambda run, kept, _: tables(run, kept, False))
 
 
 def everything_is_read_again(patch: Patch) -> None:
