@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
@@ -166,6 +167,29 @@ def test_an_event_of_the_future_does_not_complete_a_week(warehouse: Warehouse) -
     rows = [("registered", now, 1, None), ("app_loaded", now + 60 * timedelta(days=1), 1, None)]
     script = [*warehouse.table("events", COLUMNS, rows), query(warehouse, "same-week")]
     assert [row[4] for row in warehouse.run(script)[0]] == ["0"]
+
+
+def test_an_event_without_a_time_is_left_out(warehouse: Warehouse) -> None:
+    rows = [*example(), ("registered", None, 4, None), ("app_loaded", None, 1, None)]
+    if warehouse.dialect == "clickhouse":
+        types = {**warehouse.types, datetime: "Nullable(DateTime64(6, 'UTC'))"}
+        warehouse = replace(warehouse, types=types)
+    script = [*warehouse.table("events", COLUMNS, rows), query(warehouse)]
+    assert warehouse.run(script) == [[("2020-45", "3", "1", "33", "1")]]
+
+
+@pytest.mark.parametrize("server", ["duckdb", "postgres"])
+def test_timestamps_with_a_time_zone_are_instants(server: str) -> None:
+    with WAREHOUSES[server]() as found:
+        types = {**found.types, datetime: "TIMESTAMP WITH TIME ZONE"}
+        zoned = replace(found, types=types, time="'{:%Y-%m-%d %H:%M:%S.%f}+00'")
+        script = zoned.table("events", COLUMNS, example())
+        script += [query(zoned, zone=zone) for zone in ("UTC", "America/Los_Angeles")]
+        assert zoned.run(script) == [
+            [("2020-45", "3", "1", "33", "1")],
+            # 1 and 2 registered on Sunday evening there, and 1 came back on Monday.
+            [("2020-44", "2", "1", "50", "1"), ("2020-45", "1", "0", "0", "1")],
+        ]
 
 
 def test_two_tables_have_no_column_of_names(warehouse: Warehouse) -> None:

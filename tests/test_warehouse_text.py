@@ -64,6 +64,10 @@ def test_a_parser_of_the_dialect_accepts_the_query(name: str) -> None:
     assert {"registrations", "weeks"} <= {each.alias for each in parsed.ctes}
 
 
+def test_no_semicolon_cuts_the_query_for_clients_that_split_at_it() -> None:
+    assert not [name for name, text in queries().items() if ";" in text]
+
+
 def test_what_was_not_run_is_marked_in_the_first_line() -> None:
     for name, text in queries().items():
         run = name.partition("-")[0] in {

@@ -39,6 +39,7 @@ registrations AS (
     MIN(happened_at) AS registered_at,
     DATE_TRUNC(MIN(local_day), ISOWEEK) AS week_start
   FROM registered_events
+  WHERE happened_at IS NOT NULL
   GROUP BY user_id
 ),
 

@@ -29,6 +29,7 @@ registrations AS (
     MIN(happened_at) AS registered_at,
     toMonday(MIN(local_day)) AS week_start
   FROM registered_events
+  WHERE happened_at IS NOT NULL
   GROUP BY user_id
 ),
 

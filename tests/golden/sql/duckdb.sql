@@ -29,6 +29,7 @@ registrations AS (
     MIN(happened_at) AS registered_at,
     CAST(DATE_TRUNC('week', MIN(local_day)) AS DATE) AS week_start
   FROM registered_events
+  WHERE happened_at IS NOT NULL
   GROUP BY user_id
 ),
 

@@ -31,6 +31,7 @@ registrations AS (
     MIN(happened_at) AS registered_at,
     DATE_SUB(MIN(local_day), INTERVAL WEEKDAY(MIN(local_day)) DAY) AS week_start
   FROM registered_events
+  WHERE happened_at IS NOT NULL
   GROUP BY user_id
 ),
 

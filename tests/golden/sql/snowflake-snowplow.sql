@@ -28,6 +28,7 @@ registrations AS (
     MIN(happened_at) AS registered_at,
     DATEADD(DAY, 1 - DAYOFWEEKISO(MIN(local_day)), MIN(local_day)) AS week_start
   FROM registered_events
+  WHERE happened_at IS NOT NULL
   GROUP BY user_id
 ),
 

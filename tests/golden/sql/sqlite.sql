@@ -1,7 +1,7 @@
 -- Weekly user conversion for SQLite (run by the tests of user-conversion).
 -- Definition next-week: first load in the calendar week directly after the registration week.
 -- Weeks from Monday to Sunday in UTC. Timestamps without a zone are UTC.
--- Timestamps must be texts such as 2020-11-02T06:21:14.5Z; T, fraction and Z may be missing.
+-- Timestamps must be texts such as 2020-11-02T06:21:14.5Z or 2020-11-02 06:21:14.
 WITH registered_events AS (
   SELECT
     JSON_EXTRACT(e."payload", '$."user"."id"') AS user_id,
@@ -30,6 +30,7 @@ registrations AS (
     MIN(happened_at) AS registered_at,
     DATE(MIN(local_day), 'weekday 0', '-6 days') AS week_start
   FROM registered_events
+  WHERE happened_at IS NOT NULL
   GROUP BY user_id
 ),
 

@@ -13,12 +13,11 @@ from user_conversion.metric.warehouse.sources import (
     Since,
     Source,
     Sources,
-    check_segment,
     named_tables,
 )
 from user_conversion.rules.definitions import ANY_LOAD_NEXT_WEEK, NEXT_WEEK, SAME_WEEK, Definition
 from user_conversion.rules.errors import SettingsError
-from user_conversion.rules.log_format import KINDS, LogFormat
+from user_conversion.rules.log_format import BASE_FIELDS, KINDS, LogFormat
 from user_conversion.rules.weeks import time_zone
 
 TEMPLATE = Path(__file__).with_name("query.sql.jinja")
@@ -48,7 +47,8 @@ def warehouse_query(
     or several of the form registered=NAME and app_loaded=NAME. With `since` there are only weeks
     that begin on or after that day. Raises `SettingsError` for what the dialect cannot express.
     """
-    check_segment(by)
+    if by in BASE_FIELDS:
+        raise SettingsError(f"--by {by}: the query splits by fields of the registration only.")
     time_zone(timezone)
     if log_format.timezone != "UTC":
         raise SettingsError(

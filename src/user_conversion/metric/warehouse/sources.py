@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from uuid import UUID
 
 from user_conversion.metric.warehouse.dialects import Dialect
 from user_conversion.rules.errors import SettingsError
 from user_conversion.rules.log_format import (
     APP_LOADED,
-    BASE_FIELDS,
     KINDS,
     FieldPath,
     LogFormat,
@@ -20,16 +20,7 @@ from user_conversion.rules.log_format import (
 from user_conversion.rules.weeks import DAY
 
 # What loaders write where there is no user.
-NO_IDS = (
-    "",
-    "null",
-    "NULL",
-    "None",
-    "undefined",
-    "nan",
-    r"\N",
-    "-".join("0" * n for n in (8, 4, 4, 4, 12)),
-)
+NO_IDS = ("", "null", "NULL", "None", "undefined", "nan", r"\N", str(UUID(int=0)))
 Tables = dict[str, list[str]]
 
 
@@ -98,7 +89,8 @@ class Sources:
     def of(self, kind: str, tables: Tables | str) -> list[Source]:
         """The tables with events of a kind."""
         if isinstance(tables, str):
-            named = f"{self._exact(self._first('event'))} IN ({self.names(kind)})"
+            event = self.dialect.exact.format(c=self._first("event"))
+            named = f"{event} IN ({self.names(kind)})"
             return [self._source(kind, tables, [named])]
         return [self._source(kind, table, []) for table in tables[kind]]
 
@@ -108,7 +100,7 @@ class Sources:
             for path, values in self.log_format.where.get(kind, {}).items()
         ]
         if self.log_format.ids == "text":
-            user_id = self._exact(self._first("initiator_id", as_text=True))
+            user_id = self.dialect.exact.format(c=self._first("initiator_id", as_text=True))
             conditions.append(f"{user_id} NOT IN ({self._literals(NO_IDS)})")
         else:
             user_id = self._first("initiator_id")
@@ -174,9 +166,6 @@ class Sources:
             return how.json_value(column, rest), True
         return ".".join([column, *(how.name(str(step)) for step in rest)]), False
 
-    def _exact(self, text: str) -> str:
-        return self.dialect.exact.format(c=text) if self.dialect.exact else text
-
     def _literals(self, texts: Iterable[str]) -> str:
         return ", ".join(map(self.dialect.literal, texts))
 
@@ -190,9 +179,3 @@ def column_name(path: FieldPath) -> str:
     """The column that Segment and RudderStack make of a field: context_campaign_source."""
     steps = path[1:] if path[0] == "properties" and len(path) > 1 else path
     return "_".join(snake_case(str(step)) for step in steps)
-
-
-def check_segment(by: str | None) -> None:
-    """Raise `SettingsError` if a field is not one of the registration."""
-    if by in BASE_FIELDS:
-        raise SettingsError(f"--by {by}: the query splits by fields of the registration only.")
