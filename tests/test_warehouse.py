@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -139,6 +141,27 @@ def test_segments_are_those_of_the_registration(warehouse: Warehouse) -> None:
         ("2020-45", None, "1", "1", "100", "1"),
         ("2020-46", "a", "1", "0", "0", "0"),
     }
+
+
+def test_the_sample_has_the_weeks_of_our_own_run(warehouse: Warehouse, tmp_path: Path) -> None:
+    if warehouse.dialect == "spark":
+        pytest.skip("a statement with all rows of the sample is too much for Spark's parser")
+    log = Path(__file__).parents[1] / "data-input"
+    lines = [json.loads(line) for file in log.iterdir() for line in file.read_text().splitlines()]
+    rows = [
+        (line["event"], datetime.fromisoformat(line["timestamp"]), line["initiator_id"], None)
+        for line in lines
+    ]
+    zone = "Europe/Berlin" if warehouse.has_zones else "UTC"
+    script = warehouse.table("events", COLUMNS, rows)
+    script += [query(warehouse, name, zone) for name in DEFINITIONS]
+    for name, found in zip(DEFINITIONS, warehouse.run(script), strict=True):
+        answer = user_conversion.run(log, tmp_path / name, timezone=zone, definition=name)
+        assert [(row[0], int(row[1] or 0), int(row[2] or 0)) for row in found] == [
+            (week.registration_week, week.total_registered, week.total_converted)
+            for week in answer.weeks
+        ]
+        assert sum(int(row[1] or 0) for row in found) > 7000
 
 
 def test_since_leaves_out_weeks_and_changes_no_other(warehouse: Warehouse) -> None:
