@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,6 +18,8 @@ from user_conversion.rules.errors import InputError
 HIDDEN = ("_", ".")
 # What a file system keeps for itself; only root may read it.
 LOST_AND_FOUND = "lost+found"
+# What is in the folder of a table that has a log of its own.
+LAKES = {"_delta_log": "Delta Lake", ".hoodie": "Hudi"}
 STANDARD_INPUT = "-"
 STREAM = "/dev/stdin"
 
@@ -155,7 +157,9 @@ class _Search:
         if folder in self._seen:
             return
         self._seen.add(folder)
-        for entry in _entries(folder):
+        entries = _entries(folder)
+        _require_no_lake(folder, {entry.name for entry in entries})
+        for entry in entries:
             name = below + entry.name
             if is_hidden(entry.name) or self._is_excluded(entry.name, name):
                 continue
@@ -195,10 +199,22 @@ class _Search:
         return any(fnmatchcase(each, glob) for glob in self._exclude for each in (name, path))
 
 
-def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
+def _require_no_lake(folder: str, names: Collection[str]) -> None:
+    """Raise `InputError` for a table whose own log says which of its files count."""
+    kinds = [kind for mark, kind in LAKES.items() if mark in names]
+    if "metadata" in names and any(Path(folder, "metadata").glob("*.metadata.json")):
+        kinds.append("Iceberg")
+    if kinds:
+        raise InputError(
+            f"'{folder}' is a table of {kinds[0]}, which is not the sum of its files: export it to "
+            "Parquet or JSON first, with a tool that reads such tables."
+        )
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            yield from sorted(entries, key=lambda entry: entry.name)
+            return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         raise InputError(
             f"Cannot read '{error.filename}': {error.strerror}; leave it out with --exclude, or "

@@ -11,7 +11,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from user_conversion.inputs import archives, compression, json_files, parquet, tables
+from user_conversion.inputs import (
+    archives,
+    compression,
+    container_logs,
+    json_files,
+    parquet,
+    tables,
+)
 from user_conversion.inputs.compression import LogStream, compression_at, compression_of
 from user_conversion.inputs.content import Content, Kind, NotALogError, Sample, Wanted
 
@@ -20,6 +27,7 @@ KINDS: tuple[Callable[[Sample, Wanted], Kind | None], ...] = (
     parquet.recognise,
     archives.recognise,
     json_files.recognise,
+    container_logs.recognise,
     tables.recognise,
 )
 

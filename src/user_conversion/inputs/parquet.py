@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from user_conversion.inputs.content import Sample, Wanted
+from user_conversion.inputs.content import NotALogError, Sample, Wanted
 from user_conversion.places.duckdb_text import literal, path_literal
-from user_conversion.rules.errors import InputError
 
 MAGIC = b"PAR1"
 
@@ -24,17 +23,11 @@ class Parquet:
         from user_conversion.inputs import duckdb_reader
 
         # Folders such as `day=2020-01-01` are no columns.
-        table = (
-            f"read_parquet({path_literal(path)}, hive_partitioning = false, "
-            "binary_as_string = true)"
-        )
+        table = f"read_parquet({path_literal(path)}, hive_partitioning = false)"
         rows = duckdb_reader.rows_of(f"DESCRIBE FROM {table}", source)
         columns = {name: kind for name, kind, *_ in rows}
         if missing := wanted.missing(columns):
-            raise InputError(
-                f"'{source}' has no column for {missing}; name the column with --field, or "
-                "exclude the file."
-            )
+            raise NotALogError(source, f"Parquet without a column for {missing}")
         members = ", ".join(_members(columns, wanted))
         query = f"SELECT json_object({members}) FROM {table} LIMIT {wanted.limit or 'ALL'}"
         duckdb_reader.write_lines(query, target, source)
@@ -49,6 +42,8 @@ def _members(columns: dict[str, str], wanted: Wanted) -> Iterator[str]:
     """The keys and values of a record, in SQL."""
     for name, kind in columns.items():
         column = '"' + name.replace('"', '""') + '"'
+        if kind == "BLOB":
+            column, kind = _text_of(column), "VARCHAR"
         if kind == "DATE":
             yield f"{literal(name)}, CAST({column} AS TIMESTAMP)"
         elif kind == "VARCHAR" and wanted.is_nested(name):
@@ -58,3 +53,10 @@ def _members(columns: dict[str, str], wanted: Wanted) -> Iterator[str]:
             )
         elif wanted.is_wanted(name):
             yield f"{literal(name)}, {column}"
+
+
+def _text_of(column: str) -> str:
+    """Bytes as text, in SQL: some tools write text so. Others, such as a UUID, as their digits."""
+    text = f"TRY(decode({column}))"
+    is_text = f"NOT regexp_matches({text}, '[\\x00-\\x08]')"
+    return f"coalesce(CASE WHEN {is_text} THEN {text} END, lower(hex({column})))"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -22,6 +23,7 @@ DELIMITERS = (TAB, ",", ";", "|")
 ROWS_TO_LOOK_AT = 20
 # More is a quotation mark that is never closed.
 LARGEST_CELL = 1 << 24
+PREAMBLE = re.compile(r"#|\ufeff?sep=.\s*$|\s*$", re.IGNORECASE)
 
 encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -34,19 +36,19 @@ class Table:
     name: str = "table"
 
     def write_lines(self, path: Path, target: Path, source: str, wanted: Wanted) -> None:
-        """See `Kind`. Raises `InputError` if a cell has no end."""
+        """See `Kind`. Raises `InputError` if a cell has no end or a name is given twice."""
         csv.field_size_limit(LARGEST_CELL)
         with (
             read_text(path, source, newline="") as text,
             target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as lines,
         ):
-            reader = csv.reader(text, **_dialect(self.delimiter, wanted.log_format))
+            rows = Rows(text, self.delimiter, wanted.log_format)
             try:
-                for record in islice(_records(reader, wanted), wanted.limit):
+                for record in islice(_records(rows, wanted), wanted.limit):
                     lines.write(record + "\n")
             except csv.Error as error:
                 raise InputError(
-                    f"'{source}' is not a table at line {reader.line_num:,} ({error}); replace "
+                    f"'{source}' is not a table from line {rows.begins_at:,} on ({error}); repair "
                     "it or exclude it."
                 ) from None
 
@@ -60,7 +62,9 @@ def recognise(sample: Sample, wanted: Wanted) -> Table | None:
         if columns := wanted.log_format.columns:
             is_table = any(len(row) == len(columns) for row in rows)
         else:
-            is_table = _is_table(rows) if not wanted.paths else not wanted.missing(rows[0])
+            is_table = (
+                _is_table(rows) if not wanted.paths else bool(rows) and not wanted.missing(rows[0])
+            )
         if is_table:
             return Table(delimiter)
     return None
@@ -82,19 +86,55 @@ def _is_table(rows: list[list[str]]) -> bool:
     return len({len(row) for row in rows[:2]}) == 1 and len(rows) > 1 and len(rows[0]) > 1
 
 
+class Rows:
+    """The rows of a text, read strictly: a quotation mark that is never closed is an error.
+
+    Lines before the header that begin with `#` or say what separates the cells are left out.
+    `begins_at` is the number of the line where the last row begins. Raises `csv.Error`.
+    """
+
+    def __init__(self, text: Iterable[str], delimiter: str, log_format: LogFormat) -> None:
+        csv.field_size_limit(LARGEST_CELL)
+        self.begins_at = 0
+        self._left_out = 0
+        lines = text if log_format.columns else self._from_header(text)
+        self._reader = csv.reader(lines, **_dialect(delimiter, log_format))
+
+    def __iter__(self) -> Iterator[list[str]]:
+        while True:
+            self.begins_at = self._left_out + self._reader.line_num + 1
+            row = next(self._reader, None)
+            if row is None:
+                return
+            yield row
+
+    def _from_header(self, text: Iterable[str]) -> Iterator[str]:
+        lines = iter(text)
+        for line in lines:
+            if not PREAMBLE.match(line):
+                yield line
+                break
+            self._left_out += 1
+        yield from lines
+
+
 def _first_rows(text: str, delimiter: str, log_format: LogFormat) -> list[list[str]]:
-    csv.field_size_limit(LARGEST_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), **_dialect(delimiter, log_format))
+    rows: list[list[str]] = []
     try:
-        return list(islice((row for row in reader if row), ROWS_TO_LOOK_AT))
+        for row in Rows(io.StringIO(text, newline=""), delimiter, log_format):
+            rows += [row] if row else []
+            if len(rows) == ROWS_TO_LOOK_AT:
+                break
     except csv.Error:
-        return []
+        pass  # the sample may end inside a cell
+    return rows
 
 
 def _dialect(delimiter: str, log_format: LogFormat) -> dict[str, Any]:
     # Tools that write tabs and no header write quotation marks as they are.
     is_raw = delimiter == TAB and log_format.columns
-    return {"delimiter": delimiter, "quoting": csv.QUOTE_NONE if is_raw else csv.QUOTE_MINIMAL}
+    quoting = csv.QUOTE_NONE if is_raw else csv.QUOTE_MINIMAL
+    return {"delimiter": delimiter, "quoting": quoting, "strict": True}
 
 
 def _records(rows: Iterable[list[str]], wanted: Wanted) -> Iterator[str]:
@@ -111,6 +151,8 @@ def _records(rows: Iterable[list[str]], wanted: Wanted) -> Iterator[str]:
             yield ""
         elif row:
             columns = row
+            if twice := [name for name in row if row.count(name) > 1]:
+                raise csv.Error(f"two columns are called '{twice[0]}'")
 
 
 def _record(row: list[str], columns: Sequence[str], wanted: Wanted) -> str:

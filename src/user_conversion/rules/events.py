@@ -31,8 +31,17 @@ LOCAL_TIMESTAMP = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-5][0-9](\
 TIMESTAMP = LOCAL_TIMESTAMP + r"(Z| UTC|[+-](?:0[0-9]|1[0-7])(?::?[0-5][0-9])?|[+-]18(?::?00)?)?"
 # A number of seconds, milliseconds, microseconds or nanoseconds since 1970, told by its size.
 EPOCH_NUMBER = r"[0-9]+(\.[0-9]+)?([eE][+]?[0-9]{1,2})?"
-SMALLEST_EPOCH, LARGEST_EPOCH = 100_000_000, 4_200_000_000
+# The first second is in September 2001: smaller numbers are the counts of other systems.
+SMALLEST_EPOCH, LARGEST_EPOCH = 1_000_000_000, 4_200_000_000
 EPOCH_UNITS = (1, 10**3, 10**6, 10**9)
+
+# Texts that programs write as the id of nobody.
+NO_ID = (
+    *("", "null", "NULL", "None", "undefined", "nan", "\\N"),
+    "00000000-0000-0000-0000-000000000000",
+)
+# A rounded number, as spreadsheets write long ids.
+ROUNDED_ID = r"-?[0-9]+([.,][0-9]+)?[eE][+][0-9]+"
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 WHITESPACE = b" \t\r\n\v\f"
@@ -68,9 +77,7 @@ def read_line(
         return Skipped.OTHER
     time = _read_time(field_value(record, log_format, "timestamp"), log_format, latest)
     initiator_id = field_value(record, log_format, "initiator_id")
-    if log_format.ids == "text" and initiator_id == "":
-        initiator_id = None
-    if initiator_id is None:
+    if initiator_id is None or initiator_id in NO_ID:
         if log_format.anonymous:
             return Skipped.ANONYMOUS
         raise Rejected(Reason.MISSING_INITIATOR_ID)
@@ -173,9 +180,11 @@ def _integer_id(value: Any) -> int:
 
 
 def _text_id(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    text = str(value)
+    is_id = isinstance(value, str | int) and not isinstance(value, bool)
+    if not is_id or re.fullmatch(ROUNDED_ID, text):
         raise Rejected(Reason.INVALID_INITIATOR_ID)
-    return str(value)
+    return text
 
 
 def _parse_object(line: bytes) -> dict[str, Any]:

@@ -23,7 +23,14 @@ TYPED_FORMS = {
     rb"[-0-9]{10}T[:0-9]{8}[.][0-9]{1,6}Z": "%Y-%m-%dT%H:%M:%S.%fZ",
 }
 # Texts that could be JSON numbers with a fraction, booleans, objects or arrays, which are no ids.
-UNCLEAR_ID = r"(?s)true|false|[{\[].*|-?[0-9]+(\.[0-9]+([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)"
+UNCLEAR_ID = "(?s)" + "|".join(
+    (
+        *("true", "false", r"[{\[].*"),
+        r"-?[0-9]+(\.[0-9]+([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)",
+        events.ROUNDED_ID,
+        *map(re.escape, events.NO_ID),
+    )
+)
 
 
 class Kind(IntEnum):
@@ -112,16 +119,14 @@ def read_sql(
         is_app_loaded=fields.is_kind(APP_LOADED, known),
         unnamed=str(log_format.unnamed),
         anonymous=str(log_format.anonymous),
-        has_no_id="coalesce(id_text, '') = ''" if log_format.ids == "text" else "id_text IS NULL",
+        has_no_id=f"coalesce(id_text, '') IN ({', '.join(map(literal, events.NO_ID))})",
         latest=latest.replace(tzinfo=None).isoformat(" "),
     )
 
 
 def _initiator_id(log_format: LogFormat) -> str:
     if log_format.ids == "text":
-        return (
-            f"CASE WHEN NOT regexp_full_match(id_text, '{UNCLEAR_ID}') THEN nullif(id_text, '') END"
-        )
+        return f"CASE WHEN NOT regexp_full_match(id_text, {literal(UNCLEAR_ID)}) THEN id_text END"
     # DuckDB casts 3.5, true and 0x10 to integers, so only texts of plain digits are taken.
     number = "TRY_CAST(id_text AS BIGINT)"
     return f"CASE WHEN {number}::VARCHAR = id_text THEN {number} END"

@@ -18,9 +18,12 @@ from user_conversion.rules.log_format import APP_LOADED, KINDS, REGISTERED, LogF
 from user_conversion.rules.rejected import CUT_MARK, RAW_LIMIT, Reason
 
 BLANK = r"\A\uFEFF?[ \t\r\x0b\f]*\z"
-INTEGER, TIMESTAMP, EPOCH_NUMBER = (
+INTEGER, TIMESTAMP, EPOCH_NUMBER, ROUNDED_ID = (
     rf"\A(?:{pattern})\z"
-    for pattern in (events.INTEGER.pattern, events.TIMESTAMP, events.EPOCH_NUMBER)
+    for pattern in (
+        *(events.INTEGER.pattern, events.TIMESTAMP),
+        *(events.EPOCH_NUMBER, events.ROUNDED_ID),
+    )
 )
 OFFSET = 2  # its group in TIMESTAMP
 
@@ -121,7 +124,7 @@ def _initiator_id(record: Record, log_format: LogFormat) -> Column:
         F.when(record.at(path).isNotNull(), record.is_text_or_integer(path))
         for path in log_format.fields["initiator_id"]
     )
-    return F.when(F.coalesce(*is_valid), text)
+    return F.when(F.coalesce(*is_valid) & ~text.rlike(ROUNDED_ID), text)
 
 
 def _verdict(record: Record, log_format: LogFormat, latest: datetime) -> Column:
@@ -129,9 +132,7 @@ def _verdict(record: Record, log_format: LogFormat, latest: datetime) -> Column:
     kind, id_text, micros = F.col("kind"), F.col("id_text"), F.unix_micros("time")
     is_blank = F.col("value").rlike(BLANK)
     has_no_name = kind.isNull() & (F.coalesce("name", F.lit("")) == "")
-    has_no_id = id_text.isNull()
-    if log_format.ids == "text":
-        has_no_id = has_no_id | (id_text == "")
+    has_no_id = id_text.isNull() | id_text.isin(*events.NO_ID)
     unnamed = Skipped.OTHER if log_format.unnamed else Reason.MISSING_EVENT
     anonymous = Skipped.ANONYMOUS if log_format.anonymous else Reason.MISSING_INITIATOR_ID
     return (
