@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from backports import zstd
 from hypothesis import given, settings
@@ -351,7 +353,7 @@ def test_cells_that_are_not_utf_8_are_kept(tmp_path: Path) -> None:
 def test_a_cell_without_an_end_is_named(tmp_path: Path) -> None:
     text = 'event,timestamp,initiator_id\nregistered,1,"2\n' + "a,1,2\n" * 3_000_000
     message = failure(write(tmp_path / "a.csv", text))
-    assert message.startswith(f"'{tmp_path}/a.csv' is not a table at line ")
+    assert message.startswith(f"'{tmp_path}/a.csv' is not a table from line 2 on")
 
 
 # ---------------------------------------------------------------- Parquet
@@ -402,7 +404,7 @@ def test_events_in_a_text_column_of_parquet(tmp_path: Path) -> None:
     duckdb.sql(f"SELECT '{EVENT}' AS message, 1 AS n").write_parquet(str(tmp_path / "a"))
     assert lines(tmp_path / "a", LogFormat(embedded=("message",))) == [EVENT]
     assert len(list((tmp_path / "scratch").iterdir())) == 1
-    assert "has no column for log;" in failure(tmp_path / "a", LogFormat(embedded=("log",)))
+    assert "Parquet without a column for log" in failure(tmp_path / "a", LogFormat(embedded=("log",)))
 
 
 def test_parquet_without_a_column_or_end_is_named(tmp_path: Path) -> None:
@@ -410,7 +412,8 @@ def test_parquet_without_a_column_or_end_is_named(tmp_path: Path) -> None:
     path.parent.mkdir()
     duckdb.sql("SELECT 'registered' AS event, 1 AS initiator_id").write_parquet(str(path))
     assert failure(path) == (
-        f"'{path}' has no column for timestamp; name the column with --field, or exclude the file."
+        f"'{path}' is not a log of events (Parquet without a column for timestamp); exclude it, or "
+        "describe it with --log-format."
     )
     path.write_bytes(path.read_bytes()[:-20])
     assert failure(path).startswith(f"'{path}' is corrupt or truncated (")
@@ -648,3 +651,68 @@ def test_a_file_that_is_damaged_is_named(tmp_path: Path) -> None:
         path = write(tmp_path / "file", content)
         with pytest.raises(InputError, match=r"^'.*/file' is corrupt or truncated \(.*\); replace"):
             count_lines([line_file(path)])
+
+
+# ---------------------------------------------------------------- what is in the way
+
+
+def test_csv_is_read_strictly(tmp_path: Path) -> None:
+    """An inch mark, text behind a closing mark, a name given twice: the line is named."""
+    header = "event,timestamp,initiator_id,channel\n"
+    row = "registered,2020-11-02T06:21:14Z,1,"
+    for text, where in (
+        (header + row + "ad\n" + row + '"5 inch\n' + row + "ad\n", "from line 3 on"),
+        (header + row + '"a"b\n', "from line 2 on"),
+        ("event,timestamp,initiator_id,event\n" + row + "ad\n", "two columns are called 'event'"),
+    ):
+        path = write(tmp_path / "log.csv", text)
+        assert where in failure(path)
+    legal = write(tmp_path / "legal.csv", header + row + '"two\nlines"\n' + row + '5" screen\n')
+    assert [json.loads(line)["channel"] for line in lines(legal)] == ["two\nlines", '5" screen']
+
+
+@pytest.mark.parametrize("preamble", ["sep=;\n", "# Report\n# 2020\n\n", "\ufeffsep=;\n#\n"])
+def test_lines_before_the_header_are_left_out(tmp_path: Path, preamble: str) -> None:
+    text = "event;timestamp;initiator_id\nregistered;2020-11-02T06:21:14Z;1\n"
+    (line,) = lines(write(tmp_path / "log.csv", preamble + text))
+    assert json.loads(line)["initiator_id"] == "1"
+
+
+def test_logs_of_containers(tmp_path: Path) -> None:
+    """Kubernetes cuts lines at 16 KiB: P begins a line, F ends it."""
+    half = len(EVENT) // 2
+    kubernetes = (
+        f"2020-11-02T06:21:14.1Z stdout P {EVENT[:half]}\n"
+        f"2020-11-02T06:21:14.2Z stdout F {EVENT[half:]}\n"
+        f"2020-11-02T06:21:14.3Z stderr F {EVENT}\n"
+    )
+    compose = f"app-1  | {EVENT}\nweb-1  | {EVENT}\n"
+    for text in (kubernetes, compose):
+        assert lines(write(tmp_path / "app.log", text)) == [EVENT, EVENT]
+
+
+def test_bytes_in_parquet_are_text_or_hexadecimal_digits(tmp_path: Path) -> None:
+    rows = {"event": b"registered", "timestamp": b"2020-11-02T06:21:14Z"}
+    uuid = bytes(range(0xF0, 0x100))
+    for value, shown in ((b"u-1", "u-1"), (uuid, "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff")):
+        table = pa.table({name: [v] for name, v in (rows | {"initiator_id": value}).items()})
+        pq.write_table(table, tmp_path / "log.parquet")
+        (line,) = lines(tmp_path / "log.parquet")
+        assert json.loads(line)["initiator_id"] == shown
+
+
+@pytest.mark.parametrize("mark", ["_delta_log/0.json", ".hoodie/x", "metadata/v1.metadata.json"])
+def test_a_table_of_a_lake_is_not_the_sum_of_its_files(tmp_path: Path, mark: str) -> None:
+    write(tmp_path / "table" / "a.json", EVENT)
+    write(tmp_path / "table" / mark, "{}")
+    with pytest.raises(InputError, match=r"is a table of (Delta Lake|Hudi|Iceberg)"):
+        find_files([str(tmp_path)])
+
+
+def test_what_is_excluded(tmp_path: Path) -> None:
+    for name in ("a.json", "test/b.json", "c.tmp", "deep/test/d.json", "lost+found/x"):
+        write(tmp_path / name, EVENT)
+    found = find_files([str(tmp_path)], exclude=["test", "*.tmp"])
+    assert names(found, tmp_path) == ["a.json"]
+    found = find_files([str(tmp_path)], exclude=["deep/*"])
+    assert names(found, tmp_path) == ["a.json", "c.tmp", "test/b.json"]

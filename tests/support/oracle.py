@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from support.finality_oracle import missing_days, touches, utc_day_of_the_last_instant
@@ -277,7 +278,7 @@ def timestamp(value: object, run_started: datetime, log_format: LogFormat) -> da
 def microseconds_of_number(number: Decimal, zone: Any) -> int:
     """Seconds, or thousandths, millionths or billionths of them; the size decides."""
     for unit in (1, 10**3, 10**6, 10**9):
-        if 10**8 * unit <= number <= 42 * 10**8 * unit:
+        if 10**9 * unit <= number <= 42 * 10**8 * unit:
             micros = int(number * 10**6 / unit)
             local = (EPOCH + micros * MICROSECOND).replace(tzinfo=zone)
             return micros - (local.utcoffset() or timedelta()) // MICROSECOND
@@ -312,13 +313,17 @@ def identifier(value: object, log_format: LogFormat) -> int | str | None:
 
     None if there is none and the log format says that this is usual.
     """
-    if value is None or (value == "" and log_format.ids == "text"):
+    nobody = ["", "null", "NULL", "None", "undefined", "nan", "\\N", str(UUID(int=0))]
+    if value is None or value in nobody:
         if log_format.anonymous:
             return None
         raise NotAnEventError("missing_initiator_id")
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise NotAnEventError("invalid_initiator_id")
     if log_format.ids == "text":
+        # What spreadsheets make of long numbers: 1.23457E+15, in some countries 1,23457E+15.
+        if re.fullmatch("-?[0-9]+([.,][0-9]+)?[Ee][+][0-9]+", str(value)):
+            raise NotAnEventError("invalid_initiator_id")
         return str(value)
     if isinstance(value, str) and (match := INTEGER_TEXT.fullmatch(value)):
         value = int(match[1] + match[2])

@@ -480,14 +480,14 @@ BAD_LINES: dict[str, tuple[bytes, ...]] = {
         b'{"event":"registered","timestamp":"1969-12-31T23:59:59Z"}',
     ),
     "missing_initiator_id": (
-        _with_id("null"),
+        *map(_with_id, ("null", '""', '"null"', '"None"', '"nan"', '"\\\\N"')),
         *(GOOD.replace("initiator_id", key).encode() for key in ("user_id", "Initiator_Id")),
     ),
     "invalid_initiator_id": (
         *map(_with_id, ("3.0", "3.5", "1e3", "-1E0", "true", "false", "[]", "[1]", "{}")),
         *map(_with_id, ("9223372036854775808", "-9223372036854775809", '"9223372036854775808"')),
-        *map(_with_id, ('""', '" 7"', '"7 "', '"+7"', '"--7"', '"-"', '"3.0"', '"1e3"', '"0x1F"')),
-        *map(_with_id, ('"1_000"', '"seven"', '"７"', '"null"', '"true"', '"7\\n"')),
+        *map(_with_id, ('" 7"', '"7 "', '"+7"', '"--7"', '"-"', '"3.0"', '"1e3"', '"0x1F"')),
+        *map(_with_id, ('"1_000"', '"seven"', '"７"', '"true"', '"7\\n"')),
     ),
 }
 UNDECIDED_LINES = (
