@@ -404,7 +404,9 @@ def test_events_in_a_text_column_of_parquet(tmp_path: Path) -> None:
     duckdb.sql(f"SELECT '{EVENT}' AS message, 1 AS n").write_parquet(str(tmp_path / "a"))
     assert lines(tmp_path / "a", LogFormat(embedded=("message",))) == [EVENT]
     assert len(list((tmp_path / "scratch").iterdir())) == 1
-    assert "Parquet without a column for log" in failure(tmp_path / "a", LogFormat(embedded=("log",)))
+    assert "Parquet without a column for log" in failure(
+        tmp_path / "a", LogFormat(embedded=("log",))
+    )
 
 
 def test_parquet_without_a_column_or_end_is_named(tmp_path: Path) -> None:
