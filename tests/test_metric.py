@@ -1,4 +1,7 @@
-"""The metric on every engine: cases by hand, the oracle's judgement, and what must not matter."""
+"""The metric on every engine: cases by hand, the oracle's judgement, and what must not matter.
+
+The cases by hand are put to the oracle, too: an oracle that errs would be believed.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import product
 from math import sqrt
 from pathlib import Path
 from random import Random
@@ -25,6 +29,12 @@ from support.logs import app_loaded, registered, scratch_folder, write_log
 from support.strategies import RUN_STARTED, Question, event_line, event_logs, questions
 
 from user_conversion.answer.results import ConversionResult
+
+
+def oracle_events(lines: Sequence[str]) -> list[oracle.Event]:
+    events, _ = oracle.read([line.encode() for line in lines], RUN_STARTED)
+    return events
+
 
 # ---------------------------------------------------------------- one user per case
 
@@ -105,7 +115,9 @@ WEEKS: dict[str, list[Case]] = {
 
 
 @pytest.fixture(scope="module")
-def users_of_all_zones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def users_of_all_zones(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, list[oracle.Event]]:
     """Every case of every zone as a user: 1000 times the zone's place, plus the case's."""
     folder = tmp_path_factory.mktemp("zones")
     lines = []
@@ -114,17 +126,19 @@ def users_of_all_zones(tmp_path_factory: pytest.TempPathFactory) -> Path:
             lines.append(registered(registration, user))
             lines += [app_loaded(load, user)] if load else []
     DUCKDB.split(folder / "output", write_log(folder / "log.json", lines))
-    return folder / "output"
+    return folder / "output", oracle_events(lines)
 
 
 @pytest.mark.parametrize("zone", WEEKS)
-def test_calendar_weeks(users_of_all_zones: Path, zone: str) -> None:
-    DUCKDB.convert(users_of_all_zones, timezone=zone)
-    rows = read_dataset(users_of_all_zones, "user_conversion")
-    users = {user.initiator_id: user for user in rows}
-    for user, case in enumerate(WEEKS[zone], 1000 * list(WEEKS).index(zone)):
+def test_calendar_weeks(users_of_all_zones: tuple[Path, list[oracle.Event]], zone: str) -> None:
+    output, events = users_of_all_zones
+    DUCKDB.convert(output, timezone=zone)
+    users = {user.initiator_id: user for user in read_dataset(output, "user_conversion")}
+    judged = {user.initiator_id: user for user in oracle.measure(events, zone).users}
+    cases = enumerate(WEEKS[zone], 1000 * list(WEEKS).index(zone))
+    for (user, case), found_by in product(cases, (users, judged)):
         registration, load, week, offset = case
-        found = users[user]
+        found = found_by[user]
         assert (found.registration_week, found.week_offset) == (week, offset), case
         assert found.registered_at == datetime.fromisoformat(registration)
         assert found.first_loaded_at == (load and datetime.fromisoformat(load))
@@ -237,12 +251,16 @@ def test_users_one_by_one(engine: EngineUnderTest, tmp_path: Path, output: Path)
     stranger = app_loaded("2020-11-10T08:00:00Z", 999, "phone")
     lines = [stranger, *(line for _, lines, _ in USERS for line in lines)]
     result = engine.run(output, write_log(tmp_path / "log.json", lines))
-    users = {user.initiator_id: user for user in read_dataset(output, "user_conversion")}
-    for what, lines, expected in USERS:
-        user = users.pop(int(json.loads(lines[0])["initiator_id"]))
-        found = (user.channel, user.registration_week, user.device_type, user.week_offset)
-        assert found == expected, what
-    assert not users
+    for rows in (
+        read_dataset(output, "user_conversion"),
+        oracle.measure(oracle_events(lines)).users,
+    ):
+        users = {user.initiator_id: user for user in rows}
+        for what, (first, *_), expected in USERS:
+            user = users.pop(int(json.loads(first)["initiator_id"]))
+            found = (user.channel, user.registration_week, user.device_type, user.week_offset)
+            assert found == expected, what
+        assert not users
     assert result.quality.loads_without_registration == 1
     assert result.quality.loads_before_registration == 1
     # Second and later registered events of users 1 to 5 and 10.
@@ -261,7 +279,9 @@ def test_definitions_part_where_users_load_in_both_weeks(tmp_path: Path, output:
     ):
         result = DUCKDB.convert(output, definition=definition)
         rows = read_dataset(output, "user_conversion")
-        assert {row.initiator_id for row in rows if row.converted} == who
+        judged = oracle.measure(oracle_events(lines), definition=definition).users
+        for users in (rows, judged):
+            assert {user.initiator_id for user in users if user.converted} == who
         assert {row.initiator_id for row in rows if row.next_week_loaded_at} == {2, 3}
         assert result.total_converted == len(who)
 

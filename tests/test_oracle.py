@@ -189,60 +189,7 @@ def test_worked_example_cohorts_and_gaps() -> None:
     assert conversion.gaps == Gaps((), (), ())
 
 
-# ---------------------------------------------------------------- weeks
-
-
-@pytest.mark.parametrize(
-    ("timezone", "last_moment_of_week", "first_moment_of_next", "labels"),
-    [
-        ("UTC", "2020-11-08T23:59:59.999999Z", "2020-11-09T00:00:00Z", ("2020-45", "2020-46")),
-        ("UTC", "2021-01-03T23:59:59.999999Z", "2021-01-04T00:00:00Z", ("2020-53", "2021-01")),
-        # Sunday ends at midnight there, on Sunday here.
-        ("Asia/Tokyo", "2020-11-08T14:59:59Z", "2020-11-08T15:00:00Z", ("2020-45", "2020-46")),
-        ("Pacific/Kiritimati", "2021-01-03T09:59Z", "2021-01-03T10:00Z", ("2020-53", "2021-01")),
-        # Summer time on the Sunday moves the end of the week, not its beginning.
-        ("America/Los_Angeles", "2020-03-02T07:59Z", "2020-03-02T08:00Z", ("2020-09", "2020-10")),
-        ("America/Los_Angeles", "2020-03-09T06:59Z", "2020-03-09T07:00Z", ("2020-10", "2020-11")),
-        ("America/Los_Angeles", "2020-11-02T07:59Z", "2020-11-02T08:00Z", ("2020-44", "2020-45")),
-        ("Europe/Dublin", "2020-03-29T22:59Z", "2020-03-29T23:00Z", ("2020-13", "2020-14")),
-        ("Australia/Lord_Howe", "2021-04-04T13:29Z", "2021-04-04T13:30Z", ("2021-13", "2021-14")),
-        # The week without a Friday: 2011-12-26 begins at UTC-10, 2012-01-02 at UTC+14.
-        ("Pacific/Apia", "2011-12-26T09:59Z", "2011-12-26T10:00Z", ("2011-51", "2011-52")),
-        ("Pacific/Apia", "2012-01-01T09:59Z", "2012-01-01T10:00Z", ("2011-52", "2012-01")),
-    ],
-)
-def test_border_of_a_local_week(
-    timezone: str, last_moment_of_week: str, first_moment_of_next: str, labels: tuple[str, str]
-) -> None:
-    user = only_user([registered(last_moment_of_week), app_loaded(first_moment_of_next)], timezone)
-    assert (user.registration_week, user.week_offset) == (labels[0], 1)
-    assert user.converted
-    later = only_user([registered(first_moment_of_next)], timezone)
-    assert later.registration_week == labels[1]
-
-
-def test_week_offset_across_a_long_year() -> None:
-    # 2020-52 is followed by 2020-53 and 2021-01: two weeks, not one.
-    loaded_late = [registered("2020-12-27T12:00Z"), app_loaded("2021-01-04T12:00Z")]
-    assert only_user(loaded_late).week_offset == 2
-    a_year_later = [registered("2020-01-01T12:00Z"), app_loaded("2020-12-31T12:00Z")]
-    assert only_user(a_year_later).week_offset == 52  # 2020-01 to 2020-53
-
-
 # ---------------------------------------------------------------- users
-
-
-def test_earliest_registration_with_its_channel() -> None:
-    user = only_user(
-        [
-            registered("2020-11-09T00:00:01Z", channel="later"),
-            registered("2020-11-08T23:59:59Z", channel="earliest"),
-            registered("2020-11-10T00:00:00Z", channel="a"),
-        ]
-    )
-    assert (user.channel, user.registration_week) == ("earliest", "2020-45")
-    assert (user.first_loaded_at, user.week_offset) == (None, None)
-    assert not user.loaded_next_week
 
 
 @pytest.mark.parametrize(
@@ -269,34 +216,6 @@ def test_tie_of_registrations_falls_to_further_attributes() -> None:
     tied = [("b", "a", "a"), ("a", None, "a"), ("a", "x", None), ("a", "x", "y"), (None, "a", "a")]
     user = only_user([registered(time, 1, *values) for values in tied])
     assert (user.channel, user.extra) == ("a", ("x", "y"))
-
-
-def test_loads_before_the_registration_do_not_count() -> None:
-    user = only_user(
-        [
-            app_loaded("2020-11-01T12:00:00Z", device_type="before"),
-            registered("2020-11-02T12:00:00.000001Z"),
-            app_loaded("2020-11-02T12:00:00Z", device_type="just before"),
-            app_loaded("2020-11-09T12:00:00Z", device_type="after"),
-        ]
-    )
-    assert (user.device_type, user.week_offset, user.converted) == ("after", 1, True)
-
-
-def test_a_load_at_the_moment_of_registration_counts() -> None:
-    user = only_user([app_loaded("2020-11-02T12:00:00Z"), registered("2020-11-02T12:00:00Z")])
-    assert (user.week_offset, user.converted) == (0, False)
-
-
-def test_definitions_part_where_a_user_loads_in_both_weeks() -> None:
-    events = [
-        *(registered("2020-11-02T12:00Z", user) for user in (1, 2, 3, 4)),
-        *(app_loaded("2020-11-03T12:00Z", user) for user in (1, 2)),
-        *(app_loaded("2020-11-10T12:00Z", user) for user in (2, 3)),
-        app_loaded("2020-11-10T12:00Z", 5),  # never registered
-    ]
-    who = {each: converted_ids(measure(events, definition=each)) for each in DEFINITIONS}
-    assert who == {"next-week": {3}, "same-week": {1, 2}, "any-load-next-week": {2, 3}}
 
 
 def test_ids_are_exact() -> None:
