@@ -18,6 +18,8 @@ from statistics import NormalDist
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
+import ibis
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -29,6 +31,7 @@ from support.logs import app_loaded, registered, scratch_folder, write_log
 from support.strategies import RUN_STARTED, Question, event_line, event_logs, questions
 
 from user_conversion.answer.results import ConversionResult
+from user_conversion.metric import conversion
 
 
 def oracle_events(lines: Sequence[str]) -> list[oracle.Event]:
@@ -460,6 +463,29 @@ def test_weeks_that_are_gone_leave_the_datasets(unfinished: Path) -> None:
     DUCKDB.convert(unfinished, as_of=date(2020, 11, 8))
     for name in ("weekly_summary", "user_conversion"):
         assert {row.registration_week for row in read_dataset(unfinished, name)} == {"2020-45"}
+
+
+def test_values_beyond_the_most_frequent_are_added_up() -> None:
+    users = ibis.table(
+        {"registration_week": "string", "value": "string", "converted": "boolean"}, name="users"
+    )
+    sql = ibis.to_sql(conversion.segment_counts(users, most=2), dialect="duckdb")
+    with duckdb.connect() as database:
+        database.execute("""
+            CREATE TABLE users AS FROM (VALUES
+                ('2020-01', 'a', true), ('2020-01', 'a', false), ('2020-02', 'a', false),
+                ('2020-01', NULL, true), ('2020-02', NULL, true),
+                ('2020-01', 'b', true), ('2020-01', 'c', false), ('2020-02', 'd', true)
+            ) AS users(registration_week, value, converted)
+        """)
+        assert set(database.execute(sql).fetchall()) == {
+            ("2020-01", False, "a", 2, 1),
+            ("2020-02", False, "a", 1, 0),
+            ("2020-01", False, None, 1, 1),
+            ("2020-02", False, None, 1, 1),
+            ("2020-01", True, None, 2, 1),
+            ("2020-02", True, None, 1, 1),
+        }
 
 
 # ---------------------------------------------------------------- the oracle

@@ -228,12 +228,9 @@ def segment_counts(users: ir.Table, most: int = MOST_VALUES) -> ir.Table:
     counts = users.group_by("registration_week", "value").aggregate(
         total_registered=users.count(), total_converted=users.count(where=users.converted)
     )
-    counts = counts.mutate(
-        of_value=counts.total_registered.sum().over(group_by=counts.value),
-    )
+    counts = counts.mutate(of_value=counts.total_registered.sum().over(group_by=counts.value))
     order = [counts.of_value.desc(), counts.value.isnull(), counts.value]
-    others = ibis.dense_rank().over(order_by=order) >= most
-    counts = counts.mutate(others=others)
+    counts = counts.mutate(others=ibis.dense_rank().over(order_by=order) >= most)
     counts = counts.mutate(value=ibis.ifelse(counts.others, ibis.null("string"), counts.value))
     return counts.group_by("registration_week", "others", "value").aggregate(
         total_registered=counts.total_registered.sum(),
