@@ -36,7 +36,9 @@ from user_conversion.inputs.lines import (
 )
 from user_conversion.inputs.preparation import require_logs
 from user_conversion.rules.errors import InputError, OutputError
-from user_conversion.rules.log_format import LogFormat, log_format, parse_path
+from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.paths import parse_path
+from user_conversion.rules.presets import log_format
 
 DEFAULT = LogFormat()
 ALL = frozenset({"gzip", "zstd"})

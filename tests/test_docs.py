@@ -16,7 +16,8 @@ from support.command import command
 
 from user_conversion.jobs.report import last_record
 from user_conversion.rules import datasets
-from user_conversion.rules.log_format import log_format, path_text, presets
+from user_conversion.rules.paths import path_text
+from user_conversion.rules.presets import log_format, presets
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "user_conversion"

@@ -15,7 +15,8 @@ from user_conversion.inputs.files import find_files
 from user_conversion.inputs.inspection import advice, inspect
 from user_conversion.inputs.inspection.fields import form, instant
 from user_conversion.rules.errors import InputError
-from user_conversion.rules.log_format import LogFormat, log_format
+from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.presets import log_format
 
 
 def segment(number: int, event: str) -> dict[str, object]:

@@ -21,7 +21,8 @@ from user_conversion.inputs.json_files import Array, Lines, Values
 from user_conversion.inputs.parquet import Parquet
 from user_conversion.inputs.tables import Table
 from user_conversion.rules.errors import InputError
-from user_conversion.rules.log_format import LogFormat, log_format
+from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.presets import log_format
 
 DEFAULT = LogFormat()
 EVENT = '{"event":"registered","timestamp":"2020-11-02T06:21:14Z","initiator_id":1}'

@@ -14,8 +14,9 @@ from support.prepared import prepare_found
 
 from user_conversion.inputs.files import find_files
 from user_conversion.inputs.lines import LineFile
-from user_conversion.rules.events import value_at
-from user_conversion.rules.log_format import LogFormat, log_format
+from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.paths import value_at
+from user_conversion.rules.presets import log_format
 
 ALL = frozenset({"gzip", "zstd"})
 

@@ -20,7 +20,8 @@ from support.warehouses import WAREHOUSES, ZONES, Rows, Warehouse, spark
 import user_conversion
 from user_conversion.metric.warehouse.query import warehouse_query
 from user_conversion.rules.definitions import definition
-from user_conversion.rules.log_format import LogFormat, log_format
+from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.presets import log_format
 from user_conversion.rules.weeks import CALENDAR_COLUMNS
 
 # One process starts the servers.

@@ -15,7 +15,7 @@ from user_conversion.metric.warehouse.dialects import dialect, dialects
 from user_conversion.metric.warehouse.query import warehouse_query
 from user_conversion.rules.definitions import definition
 from user_conversion.rules.errors import SettingsError
-from user_conversion.rules.log_format import log_format
+from user_conversion.rules.presets import log_format
 
 GOLDEN = Path(__file__).parent / "golden" / "sql"
 SEGMENT = log_format("segment", "Signed Up", "Application Opened", {"plan": "properties.plan"})

@@ -32,7 +32,8 @@ from user_conversion.options import (
 from user_conversion.rules.datasets import check_attributes
 from user_conversion.rules.definitions import DEFINITIONS, Definition, definition
 from user_conversion.rules.errors import SettingsError
-from user_conversion.rules.log_format import LogFormat, log_format
+from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.presets import log_format
 from user_conversion.rules.weeks import time_zone
 
 MEMORY_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT])(i?)B", re.IGNORECASE)
@@ -176,14 +177,9 @@ class Settings:
 
     @cached_property
     def events(self) -> LogFormat:
-        """The log format in force. A field that is only named by `by` has its own name as path."""
+        """The log format in force."""
         paths: dict[str, Texts] = dict(pairs("--field", self.field))
-        found = log_format(self.log_format, self.registered, self.app_loaded, paths)
-        if self.by and self.by not in found.fields:
-            found = log_format(
-                self.log_format, self.registered, self.app_loaded, paths | {self.by: self.by}
-            )
-        return found
+        return log_format(self.log_format, self.registered, self.app_loaded, paths)
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -11,8 +10,8 @@ from typing import Any, get_args, get_origin
 from cyclopts import App, Argument, ArgumentCollection, Token
 
 from user_conversion.options import COMMAND_LINE_ONLY, as_texts, section
-from user_conversion.rules.errors import SettingsError
-from user_conversion.rules.log_format import did_you_mean
+from user_conversion.rules.errors import SettingsError, did_you_mean
+from user_conversion.rules.toml import read_toml
 
 PREFIX = "USER_CONVERSION_"
 PROJECT_FILE = Path("user-conversion.toml")
@@ -59,12 +58,7 @@ def _every_option(app: App) -> Iterator[str]:
 def _read(file: Path, must_exist: bool) -> dict[str, Any]:
     if not must_exist and not file.exists():
         return {}
-    try:
-        return tomllib.loads(file.read_text("utf-8-sig"))
-    except OSError as error:
-        raise SettingsError(f"Cannot read '{file}': {error.strerror}.") from None
-    except ValueError as error:
-        raise SettingsError(f"'{file}' is not TOML: {error}.") from None
+    return read_toml(file)
 
 
 def _append(argument: Argument, keyword: str, value: Any) -> None:

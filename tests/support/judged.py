@@ -17,7 +17,7 @@ from support.oracle import UNDECIDED, LogFormat
 from support.strategies import RUN_STARTED, as_toml
 from user_conversion.inputs.lines import LineFile
 from user_conversion.rules.events import CLOCK_TOLERANCE
-from user_conversion.rules.log_format import log_format as product_format
+from user_conversion.rules.presets import log_format as product_format
 
 
 def good(number: int) -> bytes:

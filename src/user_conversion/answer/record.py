@@ -13,6 +13,7 @@ from user_conversion.answer.results import ConversionResult
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.errors import DatasetError
 from user_conversion.rules.job_names import CONVERSION, SPLIT
+from user_conversion.rules.log_format import RecordedLogFormat
 
 Instant = Annotated[datetime, Meta(tz=True)]
 
@@ -27,18 +28,6 @@ class SkippedPath(Struct, frozen=True):
 Texts = tuple[str, ...]
 
 
-class RecordedFormat(Struct, frozen=True):
-    """A log format as `LogFormat.as_json` writes it."""
-
-    name: str
-    ids: str
-    events: dict[str, Texts]
-    fields: dict[str, Texts]
-    where: dict[str, dict[str, Texts]]
-    files: dict[str, Texts]
-    input: dict[str, Any]
-
-
 class SplitParameters(Struct, frozen=True):
     """The options of `events-split`."""
 
@@ -46,7 +35,7 @@ class SplitParameters(Struct, frozen=True):
     exclude: Texts
     max_rejected: float
     full_refresh: bool
-    log_format: RecordedFormat
+    log_format: RecordedLogFormat
 
 
 class ConversionParameters(Struct, frozen=True):

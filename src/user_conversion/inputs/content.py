@@ -10,7 +10,8 @@ from typing import Protocol
 
 from user_conversion.rules.errors import InputError
 from user_conversion.rules.events import BYTE_ORDER_MARK
-from user_conversion.rules.log_format import FieldPath, LogFormat, needed_fields
+from user_conversion.rules.log_format import LogFormat, needed_fields
+from user_conversion.rules.paths import FieldPath
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from user_conversion.inputs.json_files import Lines, as_object, one_line
 from user_conversion.inputs.kinds import recognise
 from user_conversion.inputs.lines import LineFile, bytes_between
 from user_conversion.rules.errors import OutputError
-from user_conversion.rules.events import value_at
-from user_conversion.rules.log_format import FieldPath, LogFormat
+from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.paths import FieldPath, value_at
 
 # Writes the file at the second path from the one at the first.
 Step = Callable[[Path, Path], None]

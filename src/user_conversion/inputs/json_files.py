@@ -11,8 +11,8 @@ from typing import Any
 from user_conversion.inputs.compression import NONE, decompress
 from user_conversion.inputs.content import Kind, Sample, Wanted
 from user_conversion.places.duckdb_text import literal, path_literal
-from user_conversion.rules.events import value_at
-from user_conversion.rules.log_format import FieldPath, needed_fields, path_text
+from user_conversion.rules.log_format import needed_fields
+from user_conversion.rules.paths import FieldPath, path_text, value_at
 
 # Numbers stay text: they are not needed, and a very long one is an error in Python.
 DECODER = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -17,7 +16,7 @@ from user_conversion.places.layout import LEDGER
 from user_conversion.places.row_counts import Rows
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.errors import DatasetError
-from user_conversion.rules.log_format import LogFormat, attributes_of
+from user_conversion.rules.log_format import LogFormat, RecordedLogFormat, attributes_of, id_type
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -33,7 +32,7 @@ class Ledger(Document, frozen=True, tag=4):
     `rows` are the published rows by dataset and partition.
     """
 
-    log_format: dict[str, Any]
+    log_format: RecordedLogFormat
     batches: tuple[Batch, ...] = ()
     files: tuple[KnownFile, ...] = ()
     rows: Rows = msgspec.field(default_factory=dict)
@@ -41,7 +40,7 @@ class Ledger(Document, frozen=True, tag=4):
     @classmethod
     def new(cls, log_format: LogFormat) -> Ledger:
         """The ledger of an output without events."""
-        return cls(log_format=log_format.as_json())
+        return cls(log_format=log_format.recorded)
 
     @classmethod
     def load(cls, output: Path) -> Ledger | None:
@@ -64,12 +63,17 @@ class Ledger(Document, frozen=True, tag=4):
     @property
     def attributes(self) -> tuple[str, ...]:
         """The fields that were kept with each registration."""
-        return attributes_of(self.log_format["fields"])
+        return attributes_of(self.log_format.fields)
 
     @property
     def id_type(self) -> str:
         """The type of the column initiator_id."""
-        return "bigint" if self.log_format["ids"] == "integer" else "string"
+        return id_type(self.log_format.ids)
+
+    def was_read_as(self, log_format: LogFormat) -> bool:
+        """Whether the events were read with this log format, whatever it is called."""
+        renamed = msgspec.structs.replace(self.log_format, name=log_format.name)
+        return renamed == log_format.recorded
 
     def with_files(self, batch: Batch, files: Sequence[KnownFile]) -> Ledger:
         """The ledger after one more run, with all files behind the events."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 
 from user_conversion.answer.accuracy import Accuracy, accuracy
@@ -20,8 +19,8 @@ from user_conversion.jobs.events_split import SplitResult
 from user_conversion.jobs.metric_tables import MetricTables
 from user_conversion.places.row_counts import require_rows
 from user_conversion.rules import datasets
-from user_conversion.rules.errors import DatasetError, SettingsError
-from user_conversion.rules.log_format import CHANNEL, DEVICE_TYPE, LogFormat, did_you_mean
+from user_conversion.rules.errors import DatasetError
+from user_conversion.rules.log_format import CHANNEL, DEVICE_TYPE, LogFormat, require_field
 
 Weeks = tuple[WeekResult, ...]
 
@@ -36,7 +35,7 @@ def compute_conversion(run: Context, split: SplitResult | None = None) -> Conver
     kept = ledger or Ledger.new(LogFormat())
     if not ledger and not run.publication.partitions_of(datasets.user_registration()):
         raise DatasetError(f"No events in '{run.publication.output}' yet: run events-split first.")
-    _check_by(run.settings.by, kept.attributes)
+    require_field(run.settings.by, (*kept.attributes, DEVICE_TYPE))
     # The engine still has the tables of `Engine.read_events`.
     just_split = split is not None and split.rebuild
     if ledger and not just_split:
@@ -45,15 +44,6 @@ def compute_conversion(run: Context, split: SplitResult | None = None) -> Conver
     tables = MetricTables(run, kept, just_split)
     tables.stage()
     return _answer(run, kept, tables)
-
-
-def _check_by(by: str | None, attributes: Sequence[str]) -> None:
-    known = (*attributes, DEVICE_TYPE)
-    if by and by not in known:
-        raise SettingsError(
-            f"--by {by}: events-split kept {', '.join(known)}{did_you_mean(by, known)} Run "
-            f"events-split with --field {by}=PATH to keep another field."
-        )
 
 
 def _answer(run: Context, ledger: Ledger, tables: MetricTables) -> ConversionResult:

@@ -126,7 +126,7 @@ def _plan(run: Context) -> _Plan:
         why = "nothing read before"
     elif run.settings.full_refresh:
         why = "as asked for"
-    elif log_format.as_json() != ledger.log_format:
+    elif not ledger.was_read_as(log_format):
         why = "the log format changed"
     else:
         files = plan_reading(found.files, log_format, ledger.files)

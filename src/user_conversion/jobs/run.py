@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from msgspec import convert
 from msgspec.structs import replace
 
 from user_conversion import __version__
@@ -19,7 +18,6 @@ from user_conversion.answer.record import (
     ConversionJob,
     ConversionParameters,
     Jobs,
-    RecordedFormat,
     RunRecord,
     SkippedPath,
     SplitJob,
@@ -35,6 +33,7 @@ from user_conversion.places.layout import PAGE, RUN_RECORD
 from user_conversion.places.output_folder import OutputFolder
 from user_conversion.rules.errors import DatasetError
 from user_conversion.rules.job_names import CONVERSION, SPLIT
+from user_conversion.rules.log_format import DEVICE_TYPE, require_field
 from user_conversion.settings import Settings
 
 JOBS = (SPLIT, CONVERSION)
@@ -62,6 +61,9 @@ def run_jobs(
     old figures. `started` stands for the present moment. Raises `UserConversionError`.
     """
     started = started or datetime.now(UTC)
+    if {SPLIT, CONVERSION} <= {*jobs}:
+        # `compute_conversion` would find it too, but after the logs were read.
+        require_field(settings.by, (*settings.events.attributes, DEVICE_TYPE))
     output = OutputFolder(settings.folder, command, rebuild=settings.full_refresh)
     with (
         output,
@@ -96,7 +98,7 @@ def _split(context: Context) -> tuple[SplitResult, SplitJob]:
         exclude=settings.excluded,
         max_rejected=settings.max_rejected,
         full_refresh=settings.full_refresh,
-        log_format=convert(settings.events.as_json(), RecordedFormat),
+        log_format=settings.events.recorded,
     )
     skipped = tuple(SkippedPath(str(each.path), each.reason) for each in result.skipped)
     return result, SplitJob(

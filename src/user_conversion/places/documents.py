@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,19 +27,14 @@ def read_document(path: Path, type_: type[AnyDocument]) -> AnyDocument:
         document = json.loads(path.read_bytes())
         if isinstance(document, dict) and "version" not in document:
             raise ValueError("it has no version")
-        return msgspec.convert(document, type_, str_keys=True, dec_hook=_of_text)
+        return msgspec.convert(document, type_, str_keys=True)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
 
 def write_document(path: Path, document: Any) -> None:
     """Write a document for `read_document`, and for people."""
-    builtins = msgspec.to_builtins(document, str_keys=True, enc_hook=os.fspath)
+    builtins = msgspec.to_builtins(document, str_keys=True)
     text = json.dumps(builtins, indent=2, ensure_ascii=False) + "\n"
     # The surrogates in file names that are not UTF-8 become escapes. msgspec's own JSON has none.
     path.write_bytes(text.encode("utf-8", "backslashreplace"))
-
-
-def _of_text(type_: type, value: Any) -> Any:
-    """A path, which JSON has as text."""
-    return type_(value)

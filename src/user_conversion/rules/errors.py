@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -57,3 +59,9 @@ class SettingsError(UserConversionError):
     """An option has a value that cannot be used."""
 
     status = Status.USAGE
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question that names the nearest known names, or a full stop if none is near."""
+    near = difflib.get_close_matches(name, list(known), 3, 0.5)
+    return f"; did you mean {', '.join(near)}?" if near else "."

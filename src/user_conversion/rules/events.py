@@ -15,7 +15,8 @@ from decimal import Decimal
 from typing import Any
 
 from user_conversion.rules.counts import Skipped
-from user_conversion.rules.log_format import FieldPath, LogFormat
+from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.paths import FieldPath, first_at, value_at
 from user_conversion.rules.rejected import Reason, Rejected
 from user_conversion.rules.weeks import time_zone
 
@@ -75,34 +76,18 @@ def read_line(
     kind = kind or _kind(record, log_format)
     if kind is None or not _is_where(record, log_format.where.get(kind, {})):
         return Skipped.OTHER
-    time = _read_time(field_value(record, log_format, "timestamp"), log_format, latest)
-    initiator_id = field_value(record, log_format, "initiator_id")
+    time = _read_time(first_at(record, log_format.fields["timestamp"]), log_format, latest)
+    initiator_id = first_at(record, log_format.fields["initiator_id"])
     if initiator_id is None or initiator_id in NO_ID:
         if log_format.anonymous:
             return Skipped.ANONYMOUS
         raise Rejected(Reason.MISSING_INITIATOR_ID)
     fields = {
-        name: as_text(field_value(record, log_format, name))
+        name: as_text(first_at(record, log_format.fields[name]))
         for name in (*log_format.attributes, "device_type")
     }
     read_id = _integer_id if log_format.ids == "integer" else _text_id
     return Event(kind, time, read_id(initiator_id), fields)
-
-
-def field_value(record: dict[str, Any], log_format: LogFormat, name: str) -> Any:
-    """The value of a field of the log format: the first of its paths that is not null."""
-    values = (value_at(record, path) for path in log_format.fields[name])
-    return next((value for value in values if value is not None), None)
-
-
-def value_at(value: Any, path: FieldPath) -> Any:
-    """The JSON value at a path; None if the path leads through something else."""
-    for step in path:
-        if isinstance(step, int):
-            value = value[step] if isinstance(value, list) and step < len(value) else None
-        else:
-            value = value.get(step) if isinstance(value, dict) else None
-    return value
 
 
 def as_text(value: Any) -> str | None:
@@ -145,7 +130,7 @@ def parse_epoch(number: Decimal, zone: tzinfo | None = None) -> datetime | None:
 
 def _kind(record: dict[str, Any], log_format: LogFormat) -> str | None:
     """The kind of event that a record names, None for another event."""
-    name = as_text(field_value(record, log_format, "event"))
+    name = as_text(first_at(record, log_format.fields["event"]))
     if not name and not log_format.unnamed:
         raise Rejected(Reason.MISSING_EVENT)
     return log_format.kind_by_name.get(name or "")

@@ -1,25 +1,22 @@
 """Log formats: what the two events are called in a log, and where their fields are.
 
-A log format comes from a preset (a TOML file in `log_formats/`), a TOML file of the user, and
-options; options override the file, the file overrides its preset. `docs/reference/log-format.md`
-is the reference.
+`docs/reference/log-format.md` is the reference; `presets.log_format` makes a log format of what
+the user wrote.
 """
 
 from __future__ import annotations
 
-import difflib
-import re
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from user_conversion.rules.errors import SettingsError
-from user_conversion.rules.weeks import time_zone
+from user_conversion.rules.errors import SettingsError, did_you_mean
+from user_conversion.rules.paths import FieldPath, path_text
 
 REGISTERED = "registered"
 APP_LOADED = "app_loaded"
@@ -32,46 +29,33 @@ CHANNEL = "channel"
 DEVICE_TYPE = "device_type"
 DEFAULT = "default"
 
-PRESETS = Path(__file__).with_name("log_formats")
-
-# The steps from a record to a value: keys of objects, places in arrays.
-FieldPath = tuple[str | int, ...]
-Names = str | Sequence[str]
-
-_STEP = re.compile(r'\.?(?:"([^"]+)"|([^."\[\]]+))|\[([0-9]+)\]')
+IdType = Literal["integer", "text"]
+Names = str | tuple[str, ...]
+T = TypeVar("T")
 
 
-def parse_path(text: str) -> FieldPath:
-    """The steps of a path such as `a.b`, `"a.b".c` or `a[0].b`.
+class ByKind(msgspec.Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
+    """A table of a log format with a value for each of the two kinds of events."""
 
-    Raises `SettingsError` if the text is no path.
-    """
-    steps: list[str | int] = []
-    at = 0
-    while at < len(text):
-        match = _STEP.match(text, at)
-        if not match or (match[0].startswith(".") and not steps):
-            break
-        steps.append(int(match[3]) if match[3] else match[1] or match[2])
-        at = match.end()
-    if at < len(text) or not steps or isinstance(steps[0], int):
-        raise SettingsError(
-            f"'{text}' is not a path to a field: write user.id, \"user.id\".name or items[0].id."
-        )
-    return tuple(steps)
+    registered: T | UnsetType = UNSET
+    app_loaded: T | UnsetType = UNSET
+
+    def as_dict(self) -> dict[str, T]:
+        """The values that are given, by kind."""
+        values = {kind: getattr(self, kind) for kind in KINDS}
+        return {kind: value for kind, value in values.items() if value is not UNSET}
 
 
-def path_text(path: FieldPath) -> str:
-    """A path as it is written in options and TOML files."""
-    steps = (
-        f"[{step}]" if isinstance(step, int) else f'."{step}"' if _is_quoted(step) else f".{step}"
-        for step in path
-    )
-    return "".join(steps).removeprefix(".")
+class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The table `[input]` of a log format: how the events are in a file."""
 
-
-def _is_quoted(step: str) -> bool:
-    return re.search(r'[."\[\]]', step) is not None
+    timezone: str = "UTC"
+    records: str | None = None
+    embedded: str | None = None
+    columns: tuple[str, ...] | None = None
+    unnamed: bool = False
+    anonymous: bool = False
+    local_numbers: bool = False
 
 
 class Warehouse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,6 +74,35 @@ class Warehouse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     microseconds: bool = False
 
 
+class WrittenLogFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A log format in a TOML file; paths are text.
+
+    `fields` has `Names`, `where` has a value or several by path. Both are checked one by one, so
+    that an error can name the key.
+    """
+
+    preset: str | None = None
+    ids: IdType | None = None
+    events: ByKind[Names] = ByKind()
+    fields: dict[str, Any] = msgspec.field(default_factory=dict)
+    where: ByKind[dict[str, Any]] = ByKind()
+    input: Input = Input()
+    files: ByKind[Names] = ByKind()
+    warehouse: Warehouse = Warehouse()
+
+
+class RecordedLogFormat(msgspec.Struct, frozen=True):
+    """A log format in `run.json` and the ledger: all that decides how events are read."""
+
+    name: str
+    ids: IdType
+    events: dict[str, tuple[str, ...]]
+    fields: dict[str, tuple[str, ...]]
+    where: dict[str, dict[str, tuple[str, ...]]]
+    files: dict[str, tuple[str, ...]]
+    input: Input
+
+
 @dataclass(frozen=True)
 class LogFormat:
     """What a log calls the two events, and where their fields are.
@@ -104,7 +117,7 @@ class LogFormat:
     """
 
     name: str = DEFAULT
-    ids: Literal["integer", "text"] = "integer"
+    ids: IdType = "integer"
     events: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {kind: (kind,) for kind in KINDS}
     )
@@ -130,7 +143,7 @@ class LogFormat:
     @property
     def id_type(self) -> str:
         """The type of the column initiator_id."""
-        return "bigint" if self.ids == "integer" else "string"
+        return id_type(self.ids)
 
     @property
     def kind_by_name(self) -> dict[str, str]:
@@ -151,36 +164,45 @@ class LogFormat:
                 return kind
         return None
 
-    def as_json(self) -> dict[str, Any]:
+    @property
+    def recorded(self) -> RecordedLogFormat:
         """The format for `run.json` and the ledger; equal formats give equal documents."""
-        return {
-            "name": self.name,
-            "ids": self.ids,
-            "events": {kind: list(names) for kind, names in self.events.items()},
-            "fields": {
-                name: [path_text(path) for path in self.fields[name]]
-                for name in sorted(self.fields)
-            },
-            "where": {
-                kind: {path_text(path): list(values) for path, values in conditions.items()}
-                for kind, conditions in self.where.items()
-            },
-            "files": {kind: list(patterns) for kind, patterns in self.files.items()},
-            "input": {
-                "timezone": self.timezone,
-                "records": self.records and path_text(self.records),
-                "embedded": self.embedded and path_text(self.embedded),
-                "columns": self.columns and list(self.columns),
-                "unnamed": self.unnamed,
-                "anonymous": self.anonymous,
-                "local_numbers": self.local_numbers,
-            },
+        fields = {name: tuple(map(path_text, self.fields[name])) for name in sorted(self.fields)}
+        where = {
+            kind: {path_text(path): values for path, values in conditions.items()}
+            for kind, conditions in self.where.items()
         }
+        how = Input(
+            timezone=self.timezone,
+            records=path_text(self.records) if self.records else None,
+            embedded=path_text(self.embedded) if self.embedded else None,
+            columns=self.columns,
+            unnamed=self.unnamed,
+            anonymous=self.anonymous,
+            local_numbers=self.local_numbers,
+        )
+        return RecordedLogFormat(
+            self.name, self.ids, dict(self.events), fields, where, dict(self.files), how
+        )
 
 
 def attributes_of(fields: Iterable[str]) -> tuple[str, ...]:
     """The fields that are kept with each registration: the channel, then the others by name."""
     return (CHANNEL, *sorted({*fields} - {*BASE_FIELDS, CHANNEL}))
+
+
+def id_type(ids: IdType) -> str:
+    """The type of the column initiator_id."""
+    return "bigint" if ids == "integer" else "string"
+
+
+def require_field(by: str | None, known: Collection[str]) -> None:
+    """Raise `SettingsError` if the answer is to be split by a field that is not known."""
+    if by and by not in known:
+        raise SettingsError(
+            f"--by {by}: the fields are {', '.join(known)}{did_you_mean(by, known)} Another field "
+            f"needs --field {by}=PATH when the logs are read."
+        )
 
 
 def needed_fields(log_format: LogFormat, event: str | None = None) -> tuple[str, ...]:
@@ -190,195 +212,3 @@ def needed_fields(log_format: LogFormat, event: str | None = None) -> tuple[str,
     """
     has_names = not (event or log_format.unnamed)
     return REQUIRED_FIELDS if has_names else REQUIRED_FIELDS[1:]
-
-
-def presets() -> list[str]:
-    """The names of the presets, in order."""
-    return sorted(file.stem for file in PRESETS.glob("*.toml"))
-
-
-def log_format(
-    source: str | Mapping[str, Any] | None = None,
-    registered: Names = (),
-    app_loaded: Names = (),
-    fields: Mapping[str, Names] | None = None,
-) -> LogFormat:
-    """The log format of a preset, a TOML file or a table like one, and of options.
-
-    Raises `SettingsError` for an unknown preset or field, a name in both lists, or a preset that
-    needs names of events which are not given.
-    """
-    document: dict[str, Any] = {}
-    name = DEFAULT
-    if source:
-        name, document = _named_document(source)
-        _check_shape(name, document)
-    options = {
-        "events": {
-            kind: _texts(names)
-            for kind, names in ((REGISTERED, registered), (APP_LOADED, app_loaded))
-            if names
-        },
-        "fields": dict(fields or {}),
-    }
-    return _from_document(name, _merged(document, options))
-
-
-def _named_document(source: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    if isinstance(source, Mapping):
-        return "[log_format]", _on_preset("[log_format]", dict(source))
-    if source == DEFAULT:
-        return DEFAULT, {}
-    if source in presets():
-        return source, _preset(source)
-    file = Path(source)
-    if not file.suffix and not file.exists():
-        raise SettingsError(
-            f"Unknown log format '{source}'{did_you_mean(source, presets())} "
-            f"Name a TOML file or one of {', '.join(presets())}."
-        )
-    try:
-        document = tomllib.loads(file.read_text("utf-8"))
-    except OSError as error:
-        raise SettingsError(f"Cannot read log format '{file}': {error.strerror}.") from None
-    except ValueError as error:
-        raise SettingsError(f"Log format '{file}' is not TOML: {error}.") from None
-    return file.name, _on_preset(str(file), document)
-
-
-def _on_preset(name: str, document: dict[str, Any]) -> dict[str, Any]:
-    """A document merged onto the preset that it names, if any."""
-    preset = document.pop("preset", None)
-    if preset is None:
-        return document
-    if preset not in presets():
-        known = did_you_mean(str(preset), presets())
-        raise SettingsError(f"Log format '{name}': unknown preset '{preset}'{known}")
-    return _merged(_preset(preset), document)
-
-
-def _preset(name: str) -> dict[str, Any]:
-    return {"ids": "text"} | tomllib.loads((PRESETS / f"{name}.toml").read_text("utf-8"))
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """A document in which the tables of `over` override those of `base` key by key."""
-    merged = dict(base)
-    for key, value in over.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            merged[key] = _merged(merged[key], value) if key != "where" else dict(value)
-        else:
-            merged[key] = value
-    return merged
-
-
-SHAPE: dict[str, set[str] | None] = {
-    "ids": None,
-    "events": set(KINDS),
-    "fields": None,
-    "where": set(KINDS),
-    "input": {
-        *("records", "embedded", "columns", "timezone"),
-        *("unnamed", "anonymous", "local_numbers"),
-    },
-    "files": set(KINDS),
-    "warehouse": set(Warehouse.__struct_fields__),
-}
-
-
-def _from_document(name: str, document: Mapping[str, Any]) -> LogFormat:
-    events = {kind: (kind,) for kind in KINDS} | {
-        kind: _texts(names) for kind, names in document.get("events", {}).items()
-    }
-    has_path = "initiator_id" in document.get("fields", {})
-    ids = document.get("ids", "text" if has_path else "integer")
-    if ids not in ("integer", "text"):
-        raise SettingsError(f'Log format {name}: ids must be "integer" or "text".')
-    _check_events(name, events)
-    settings = document.get("input", {})
-    zone = settings.get("timezone", "UTC")
-    time_zone(zone)
-    return LogFormat(
-        name=name,
-        ids=ids,
-        events=events,
-        fields=_fields(name, document.get("fields", {})),
-        where={
-            kind: {parse_path(path): _texts(values) for path, values in conditions.items()}
-            for kind, conditions in document.get("where", {}).items()
-        },
-        files={kind: _texts(names) for kind, names in document.get("files", {}).items()},
-        timezone=zone,
-        records=_optional_path(settings.get("records")),
-        embedded=_optional_path(settings.get("embedded")),
-        columns=_texts(settings["columns"]) if "columns" in settings else None,
-        unnamed=bool(settings.get("unnamed", False)),
-        anonymous=bool(settings.get("anonymous", False)),
-        local_numbers=bool(settings.get("local_numbers", False)),
-        warehouse=_warehouse(name, document.get("warehouse", {})),
-    )
-
-
-def _warehouse(name: str, table: Mapping[str, Any]) -> Warehouse:
-    try:
-        return msgspec.convert(table, Warehouse)
-    except msgspec.ValidationError as error:
-        raise SettingsError(f"Log format {name}, [warehouse]: {error}.") from None
-
-
-def _check_shape(name: str, document: Mapping[str, Any]) -> None:
-    for key, value in document.items():
-        if key not in SHAPE:
-            raise SettingsError(f"Log format {name}: unknown key '{key}'{did_you_mean(key, SHAPE)}")
-        if key == "ids":
-            continue
-        if not isinstance(value, Mapping):
-            raise SettingsError(f"Log format {name}: [{key}] must be a table.")
-        known = SHAPE[key]
-        for inner in value:
-            if known and inner not in known:
-                raise SettingsError(
-                    f"Log format {name}: unknown key '{inner}' in [{key}]"
-                    f"{did_you_mean(inner, known)}"
-                )
-
-
-def _check_events(name: str, events: Mapping[str, tuple[str, ...]]) -> None:
-    missing = [kind for kind in KINDS if not events[kind]]
-    if missing:
-        options = " and ".join(f"--{kind.replace('_', '-')} NAME" for kind in missing)
-        raise SettingsError(
-            f"Log format {name} does not know what the events are called: add {options}. "
-            "user-conversion inspect PATH lists the names in a log."
-        )
-    both = sorted({*events[REGISTERED]} & {*events[APP_LOADED]})
-    if both:
-        raise SettingsError(f"'{both[0]}' cannot be both a registered and an app_loaded event.")
-
-
-def _fields(name: str, given: Mapping[str, Names]) -> dict[str, tuple[FieldPath, ...]]:
-    fields: dict[str, tuple[FieldPath, ...]] = {
-        field: ((field,),) for field in (*BASE_FIELDS, CHANNEL)
-    }
-    for field_name, paths in given.items():
-        fields[field_name] = tuple(parse_path(path) for path in _texts(paths))
-    for required in REQUIRED_FIELDS:
-        if not fields[required]:
-            raise SettingsError(f"Log format {name}: {required} in [fields] needs a path.")
-    return fields
-
-
-def _optional_path(text: Any) -> FieldPath | None:
-    return None if text is None else parse_path(str(text))
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    values = [value] if isinstance(value, str) or not isinstance(value, Iterable) else value
-    # A condition on a flag is compared with JSON's true and false.
-    return tuple(str(each).lower() if isinstance(each, bool) else str(each) for each in values)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A question that names the nearest known names, or a full stop if none is near."""
-    near = difflib.get_close_matches(name, list(known), 3, 0.5)
-    return f"; did you mean {', '.join(near)}?" if near else "."

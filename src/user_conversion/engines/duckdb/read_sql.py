@@ -12,7 +12,8 @@ from string import Template
 from user_conversion.inputs.lines import LineFile
 from user_conversion.places.duckdb_text import literal, path_literal
 from user_conversion.rules import events
-from user_conversion.rules.log_format import APP_LOADED, REGISTERED, FieldPath, LogFormat
+from user_conversion.rules.log_format import APP_LOADED, REGISTERED, LogFormat
+from user_conversion.rules.paths import FieldPath
 
 # DuckDB buffers twice as many bytes in each thread. Larger lines fail the run.
 LARGEST_LINE = 32 << 20

@@ -22,7 +22,7 @@ from pyspark.sql.types import (
 )
 
 from user_conversion.rules.events import BYTE_ORDER_MARK
-from user_conversion.rules.log_format import FieldPath
+from user_conversion.rules.paths import FieldPath
 
 TEXT = StringType()
 JSON_OPTIONS = {

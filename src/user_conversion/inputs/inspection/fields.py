@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from user_conversion.rules.events import EPOCH_NUMBER, parse_epoch, parse_timestamp
-from user_conversion.rules.log_format import FieldPath, path_text
+from user_conversion.rules.paths import FieldPath, path_text
 
 DEPTH = 3
 FORMS = (

@@ -10,18 +10,15 @@ from typing import Any
 from user_conversion.inputs.inspection.fields import Field
 from user_conversion.inputs.inspection.samples import Records
 from user_conversion.rules.errors import SettingsError
-from user_conversion.rules.events import field_value, value_at
 from user_conversion.rules.log_format import (
     APP_LOADED,
     DEFAULT,
     REGISTERED,
     REQUIRED_FIELDS,
-    FieldPath,
     LogFormat,
-    log_format,
-    parse_path,
-    presets,
 )
+from user_conversion.rules.paths import FieldPath, first_at, parse_path, value_at
+from user_conversion.rules.presets import log_format, presets
 
 # Fields that tell a log from those of another tool, which has the same names for the rest.
 MARKS = {"rudderstack": ("rudderId", "request_ip")}
@@ -129,7 +126,7 @@ def with_fields(paths: Mapping[str, str]) -> LogFormat:
 
 def values(records: Records, log_format: LogFormat, field: str) -> Iterator[Any]:
     """The values of a field that are not null."""
-    found = (field_value(record, log_format, field) for record in records)
+    found = (first_at(record, log_format.fields[field]) for record in records)
     return (value for value in found if value is not None)
 
 

@@ -13,7 +13,8 @@ from user_conversion.inputs.files import find_files
 from user_conversion.inputs.inspection import guesses
 from user_conversion.inputs.inspection.fields import Field, fields, time_span
 from user_conversion.inputs.inspection.samples import Sample, samples
-from user_conversion.rules.log_format import DEFAULT, LogFormat, path_text
+from user_conversion.rules.log_format import DEFAULT, LogFormat
+from user_conversion.rules.paths import path_text
 
 NAMES = 20
 

@@ -18,7 +18,8 @@ from user_conversion.inputs.files import SkippedFile
 from user_conversion.inputs.json_files import Values, as_object
 from user_conversion.inputs.lines import LineFile
 from user_conversion.inputs.tables import Table
-from user_conversion.rules.log_format import FieldPath, LogFormat
+from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.paths import FieldPath
 
 RECORDS = 2_000
 FILES = 20

@@ -12,7 +12,8 @@ from user_conversion.metric.warehouse.query import Query, render, warehouse_quer
 from user_conversion.metric.warehouse.sources import Since, Sources, named_tables
 from user_conversion.rules.definitions import Definition
 from user_conversion.rules.errors import SettingsError
-from user_conversion.rules.log_format import KINDS, LogFormat, parse_path
+from user_conversion.rules.log_format import KINDS, LogFormat
+from user_conversion.rules.paths import parse_path
 
 PARTS = Path(__file__).with_name("dbt")
 PROJECT = "dbt_project.yml"

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from user_conversion.rules.errors import SettingsError
-from user_conversion.rules.log_format import FieldPath, did_you_mean, path_text
+from user_conversion.rules.errors import SettingsError, did_you_mean
+from user_conversion.rules.paths import FieldPath, path_text
 
 FOLDER = Path(__file__).with_name("dialects")
 

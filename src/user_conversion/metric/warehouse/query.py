@@ -17,7 +17,7 @@ from user_conversion.metric.warehouse.sources import (
 )
 from user_conversion.rules.definitions import ANY_LOAD_NEXT_WEEK, NEXT_WEEK, SAME_WEEK, Definition
 from user_conversion.rules.errors import SettingsError
-from user_conversion.rules.log_format import BASE_FIELDS, KINDS, LogFormat
+from user_conversion.rules.log_format import BASE_FIELDS, KINDS, LogFormat, require_field
 from user_conversion.rules.weeks import time_zone
 
 TEMPLATE = Path(__file__).with_name("query.sql.jinja")
@@ -49,6 +49,7 @@ def warehouse_query(
     """
     if by in BASE_FIELDS:
         raise SettingsError(f"--by {by}: the query splits by fields of the registration only.")
+    require_field(by, log_format.attributes)
     time_zone(timezone)
     if log_format.timezone != "UTC":
         raise SettingsError(

@@ -10,13 +10,8 @@ from uuid import UUID
 
 from user_conversion.metric.warehouse.dialects import Dialect
 from user_conversion.rules.errors import SettingsError
-from user_conversion.rules.log_format import (
-    APP_LOADED,
-    KINDS,
-    FieldPath,
-    LogFormat,
-    parse_path,
-)
+from user_conversion.rules.log_format import APP_LOADED, KINDS, LogFormat
+from user_conversion.rules.paths import FieldPath, parse_path
 from user_conversion.rules.weeks import DAY
 
 # What loaders write where there is no user.

@@ -10,7 +10,7 @@ from typing import Any
 from user_conversion.answer.accuracy import Accuracy
 from user_conversion.answer.cohorts import FirstLoads
 from user_conversion.answer.figures import Figures
-from user_conversion.answer.record import RecordedFormat, RunRecord
+from user_conversion.answer.record import RunRecord
 from user_conversion.answer.results import Quality
 from user_conversion.answer.segments import Segmentation
 from user_conversion.answer.statistics import percent
@@ -19,6 +19,7 @@ from user_conversion.outputs import words
 from user_conversion.outputs.folding import Period
 from user_conversion.outputs.page import tips
 from user_conversion.rules.counts import EventCounts
+from user_conversion.rules.log_format import RecordedLogFormat
 
 # Short, so that the table fits beside its chart.
 FIGURE_HEADINGS = ("Users", *words.FIGURE_HEADINGS[1:])
@@ -186,7 +187,7 @@ def parameters(record: RunRecord) -> Table:
     )
 
 
-def _log_format(found: RecordedFormat) -> str:
+def _log_format(found: RecordedLogFormat) -> str:
     """The name of a log format, and what the events are called where their names differ."""
     events = found.events.items()
     renamed = (f"{kind} is {' or '.join(names)}" for kind, names in events if names != (kind,))
