@@ -82,7 +82,7 @@ def run(
     settings = with_inputs(settings, paths)
     done = run_jobs("run", settings, report=not no_report)
     page = None if no_report else settings.folder / PAGE
-    _print(done.record, format, split=done.split, page=page)
+    _print(done, format, page)
 
 
 @app.command(default_parameter=without(METRIC))
@@ -97,9 +97,11 @@ def events_split(
     from user_conversion.outputs import terminal
     from user_conversion.outputs.tables import json_text
 
-    split = run_jobs(SPLIT, with_inputs(settings, paths), [SPLIT]).split
+    done = run_jobs(SPLIT, with_inputs(settings, paths), [SPLIT])
+    split = done.split
     assert split
     terminal.show_files(split)
+    terminal.show_notes(done.notes)
     if format == "json":
         document = {
             "events": split.total,
@@ -124,7 +126,7 @@ def conversion_rate(
     """
     from user_conversion.jobs.run import run_jobs
 
-    _print(run_jobs(CONVERSION, settings, [CONVERSION]).record, format)
+    _print(run_jobs(CONVERSION, settings, [CONVERSION]), format)
 
 
 @app.command
@@ -153,19 +155,21 @@ def check(
     return Status.FOUND if result.change.changed or late else Status.DONE
 
 
-def _print(record: Any, format: str, split: Any = None, page: Path | None = None) -> None:  # noqa: A002
+def _print(done: Any, format: str, page: Path | None = None) -> None:  # noqa: A002
+    """Print what a run did and found; its notes go to standard error."""
     from user_conversion.jobs.report import write
     from user_conversion.outputs import terminal
 
-    if split is not None:
-        terminal.show_files(split)
+    if done.split:
+        terminal.show_files(done.split)
+    terminal.show_notes(done.notes)
     if format == "json":
-        write(record, "json", None)
+        write(done.record, "json", None)
         return
     out = terminal.console()
-    if split is not None:
-        terminal.show_events(out, split)
-    terminal.show_conversion(out, record.conversion)
+    if done.split:
+        terminal.show_events(out, done.split)
+    terminal.show_conversion(out, done.record.conversion)
     if page:
         out.print(f"Report: {page}", soft_wrap=True, markup=False)
 

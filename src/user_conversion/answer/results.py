@@ -18,6 +18,7 @@ from user_conversion.answer.change import Change
 from user_conversion.answer.cohorts import Cohort, FirstLoads
 from user_conversion.answer.figures import Count, Figures
 from user_conversion.answer.finality import Daily, Gaps
+from user_conversion.answer.restated import Restated
 from user_conversion.answer.segments import Segment, Segmentation
 from user_conversion.answer.statistics import IndependenceTest
 from user_conversion.answer.weeks import WeekResult
@@ -54,7 +55,8 @@ class ConversionResult(Figures, frozen=True, kw_only=True):
 
     The figures are those of all registrations, `complete` has those of complete weeks. `channels`
     are the segments by channel, `segments` those by the field that was asked for, if any. `daily`
-    has the events by UTC day and kind. Raises `ValueError` if the parts contradict each other.
+    has the events by UTC day and kind. `restated` are complete weeks that changed since the last
+    answer with the same options. Raises `ValueError` if the parts contradict each other.
     """
 
     definition: str
@@ -75,6 +77,7 @@ class ConversionResult(Figures, frozen=True, kw_only=True):
     change: Change
     past_forecasts: tuple[Accuracy, ...]
     daily: Daily
+    restated: tuple[Restated, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()

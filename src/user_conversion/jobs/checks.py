@@ -16,7 +16,7 @@ from user_conversion.inputs.reading_plan import KnownFile
 from user_conversion.rules.counts import EventCounts, LineCount
 from user_conversion.rules.datasets import Dataset
 from user_conversion.rules.errors import EngineError, InputError, TooManyRejectedError
-from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.log_format import KINDS, LogFormat
 
 if TYPE_CHECKING:
     from user_conversion.engines import Engine
@@ -85,16 +85,22 @@ def known_files(
     ]
 
 
-def require_events(counts: EventCounts, files: Sequence[LineFile], log_format: LogFormat) -> None:
-    """Raise `InputError` if none of all lines is an event of the two kinds."""
-    if counts.registered or counts.app_loaded or counts.lines == counts.blank:
-        return
+def check_events(
+    counts: EventCounts, before: EventCounts, files: Sequence[LineFile], log_format: LogFormat
+) -> tuple[str, ...]:
+    """Say if one of the two kinds of events is absent.
+
+    Raises `InputError` if both are, or if it was there `before` in the published events.
+    """
+    absent = [kind for kind in KINDS if not getattr(counts, kind)]
+    if not absent or counts.lines == counts.blank:
+        return ()
     from user_conversion.inputs.inspection import advice
 
-    raise InputError(
-        f"None of {counts.lines - counts.blank:,} lines is a registered or app_loaded event; "
-        f"nothing was published. {advice(files, log_format)}"
-    )
+    what = f"None of {counts.lines - counts.blank:,} lines is of the kind {' or '.join(absent)}"
+    if absent == list(KINDS) or any(getattr(before, kind) for kind in absent):
+        raise InputError(f"{what}; nothing was published. {advice(files, log_format)}")
+    return (f"{what}. {advice(files, log_format)}",)
 
 
 def check_rows(datasets: Sequence[Dataset], ledger: Ledger) -> None:

@@ -22,11 +22,11 @@ from user_conversion.inputs.preparation import Prepared, grown_files, prepare, r
 from user_conversion.inputs.reading_plan import FileToRead, KnownFile, ReadingPlan, plan_reading
 from user_conversion.jobs import unfinished
 from user_conversion.jobs.checks import (
+    check_events,
     check_lines,
     check_rows,
     counts_by_file,
     known_files,
-    require_events,
 )
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.replaced import Replaced, read_kept_days
@@ -46,7 +46,8 @@ class SplitResult:
 
     `files` were read in this run and `read` counts their lines; `skipped` are not logs or not new.
     `gone` is the number of known files that were not found, `replaced` are the paths of those that
-    have other content now. `rebuild` says that these are all events there are, and `why`.
+    have other content now. `rebuild` says that these are all events there are, and `why`. `notes`
+    are sentences for people.
     """
 
     log_format: LogFormat
@@ -56,6 +57,7 @@ class SplitResult:
     replaced: tuple[str, ...]
     rebuild: bool
     why: str
+    notes: tuple[str, ...]
     read: EventCounts
     ledger: Ledger
 
@@ -76,6 +78,7 @@ def split_events(run: Context) -> SplitResult:
     if plan.rebuild:
         require_logs(prepared)
     ledger, counts, replaced = _relocated(plan), EventCounts(), Replaced()
+    notes: tuple[str, ...] = ()
     if prepared.files:
         replaced = Replaced.of(prepared.plan, plan.files.present, plan.files.gone)
         if not plan.rebuild:
@@ -87,7 +90,7 @@ def split_events(run: Context) -> SplitResult:
         counts = sum(by_file, EventCounts())
         read = known_files(prepared, by_file, counted, run.started.isoformat())
         ledger = _with_files(run, ledger, prepared, read, replaced)
-        require_events(ledger.counts, prepared.files, run.settings.events)
+        notes = check_events(ledger.counts, plan.before, prepared.files, run.settings.events)
         ledger = _stage(run, ledger, plan, prepared, replaced)
     run.publication.write_json(LEDGER, ledger)
     return SplitResult(
@@ -98,6 +101,7 @@ def split_events(run: Context) -> SplitResult:
         tuple(each.path for each in replaced.files),
         plan.rebuild,
         plan.why,
+        notes,
         counts,
         ledger,
     )
@@ -105,12 +109,16 @@ def split_events(run: Context) -> SplitResult:
 
 @dataclass(frozen=True)
 class _Plan:
-    """The ledger to continue, the files to read, and why these; all files that were found."""
+    """The ledger to continue, the files to read, and why these; all files that were found.
+
+    `before` are the counts behind the published events.
+    """
 
     found: Found
     ledger: Ledger
     files: ReadingPlan
     why: str
+    before: EventCounts
 
     @property
     def rebuild(self) -> bool:
@@ -130,7 +138,7 @@ def _plan(run: Context) -> _Plan:
         why = "the log format changed"
     else:
         files = plan_reading(found.files, log_format, ledger.files)
-        return _Plan(found, ledger, files, "new files")
+        return _Plan(found, ledger, files, "new files", ledger.counts)
     files = plan_reading(found.files, log_format)
     files.gone = _not_given(files.to_read, ledger.files if ledger else ())
     if files.gone and not run.settings.full_refresh:
@@ -139,7 +147,8 @@ def _plan(run: Context) -> _Plan:
             f"them are gone, for example '{files.gone[0].path}'. Keep the log format, choose "
             "another --output, or rebuild from the inputs given with --full-refresh."
         )
-    return _Plan(found, Ledger.new(log_format), files, why)
+    before = ledger.counts if ledger else EventCounts()
+    return _Plan(found, Ledger.new(log_format), files, why, before)
 
 
 def _find(run: Context) -> Found:

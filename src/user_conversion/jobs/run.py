@@ -23,6 +23,7 @@ from user_conversion.answer.record import (
     SplitJob,
     SplitParameters,
 )
+from user_conversion.answer.restated import restated
 from user_conversion.answer.results import ConversionResult
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.conversion_rate import compute_conversion
@@ -41,10 +42,14 @@ JOBS = (SPLIT, CONVERSION)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did: its record, as in `run.json`, and what it read, if it ran `events-split`."""
+    """What a run did: its record, as in `run.json`, and what it read, if it ran `events-split`.
+
+    `notes` are sentences for people.
+    """
 
     record: RunRecord
     split: SplitResult | None
+    notes: tuple[str, ...] = ()
 
 
 def run_jobs(
@@ -70,17 +75,18 @@ def run_jobs(
         output.publication() as publication,
         Context(settings, started, publication, output.scratch) as context,
     ):
-        done, split = _previous_jobs(output.path), None
+        previous, split = _previous_jobs(output.path), None
+        done = previous
         if SPLIT in jobs:
             split, split_job = _split(context)
             done = replace(done, split=split_job)
         if CONVERSION in jobs:
-            done = replace(done, rate=_convert(context, split))
+            done = replace(done, rate=_convert(context, split, previous.rate))
         record = _record(command, context, done)
         publication.write_json(RUN_RECORD, record)
         if report or (CONVERSION in jobs and (output.path / PAGE).exists()):
             publication.write_text(PAGE, render(record, "html"))
-    return Outcome(record, split)
+    return Outcome(record, split, _notes(previous, done, split))
 
 
 def _previous_jobs(output: Path) -> Jobs:
@@ -112,13 +118,44 @@ def _split(context: Context) -> tuple[SplitResult, SplitJob]:
     )
 
 
-def _convert(context: Context, split: SplitResult | None) -> ConversionJob:
+def _convert(
+    context: Context, split: SplitResult | None, before: ConversionJob | None
+) -> ConversionJob:
     begun = time.perf_counter()
     result, settings = compute_conversion(context, split), context.settings
     parameters = ConversionParameters(
         settings.definition, settings.timezone, settings.as_of, settings.by
     )
+    # With another date or definition other figures are expected.
+    if before and not _differences(
+        before.parameters, parameters, "definition", "timezone", "as_of"
+    ):
+        result = replace(result, restated=restated(before.result.weeks, result.weeks))
     return ConversionJob(**_how_it_ran(context, begun), parameters=parameters, result=result)
+
+
+def _differences(
+    before: ConversionParameters, now: ConversionParameters, *names: str
+) -> dict[str, tuple[Any, Any]]:
+    """What these options were and are, of those that differ."""
+    pairs = {name: (getattr(before, name), getattr(now, name)) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _notes(before: Jobs, now: Jobs, split: SplitResult | None) -> tuple[str, ...]:
+    """What differs from the published output, and what `events-split` has to say."""
+    found = list(split.notes) if split else []
+    if before.rate and now.rate:
+        pairs = _differences(before.rate.parameters, now.rate.parameters, "definition", "timezone")
+        found += (
+            f"The published output had the {name} {was}; now it is {is_now}."
+            for name, (was, is_now) in pairs.items()
+        )
+    if before.split and now.split:
+        was, is_now = (each.parameters.log_format for each in (before.split, now.split))
+        if was != is_now:
+            found.append("The published output was read with another log format.")
+    return tuple(found)
 
 
 def _how_it_ran(context: Context, begun: float) -> dict[str, Any]:

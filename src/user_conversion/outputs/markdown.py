@@ -23,6 +23,7 @@ def as_markdown(record: RunRecord) -> str:
         lines += ["", *_weeks(result)]
     if result.asked:
         lines += ["", *_segments(result.asked)]
+    lines += [line for sentence in sentences.restated(result) for line in ("", sentence)]
     return words.ordinary_spaces("\n".join(lines)) + "\n"
 
 

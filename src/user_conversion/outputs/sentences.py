@@ -11,7 +11,10 @@ from user_conversion.answer.segments import Segmentation
 from user_conversion.answer.statistics import SMALL_SAMPLE, describe
 from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs import words
-from user_conversion.rules.log_format import DEVICE_TYPE
+from user_conversion.rules.log_format import APP_LOADED, DEVICE_TYPE
+
+# From so many loads on it is odd if at most this share of them is by registered users.
+FEWEST_LOADS, FEWEST_KNOWN = 20, 0.05
 
 
 def headline(result: ConversionResult) -> str:
@@ -42,6 +45,9 @@ def warnings(result: ConversionResult) -> Iterator[str]:
             f"Small sample: fewer than {SMALL_SAMPLE} users registered in complete weeks. "
             "Look at the interval rather than the rate."
         )
+    yield from restated(result)
+    if sentence := loads_of_others(result):
+        yield sentence
     asked = result.asked
     if asked and asked.segments and all(each.value is None for each in asked.segments):
         yield f"No user has a value for {asked.by}: check the name or path of the field."
@@ -55,6 +61,33 @@ def warnings(result: ConversionResult) -> Iterator[str]:
     if result.quality.events_after_as_of and result.observed_through:
         events = words.number_of(result.quality.events_after_as_of, "event is", "events are")
         yield f"{events} not used: after {words.day(result.observed_through)} (--as-of)."
+
+
+def restated(result: ConversionResult) -> Iterator[str]:
+    """Which complete weeks changed since the last answer, from what to what."""
+    for each in result.restated:
+        was, is_now = (
+            f"{figures.total_converted:,} of {figures.total_registered:,} users"
+            for figures in (each.before, each.after)
+        )
+        yield (
+            f"Week {each.registration_week} was complete with {was} converted; "
+            f"with later events it is {is_now}."
+        )
+
+
+def loads_of_others(result: ConversionResult) -> str:
+    """Says that hardly any load is of a user who has registered; empty if enough are."""
+    loads = sum(day.get(APP_LOADED, 0) for day in result.daily.values())
+    known = loads - result.quality.loads_without_registration
+    if loads < FEWEST_LOADS or known > loads * FEWEST_KNOWN:
+        return ""
+    share = f"Only {known:,} of {loads:,} loads" if known else f"None of {loads:,} loads"
+    return (
+        f"{share} of the app {'are' if known > 1 else 'is'} by a user who has registered: check "
+        "whether ids are written alike in both kinds of events, and whether registrations are "
+        "missing."
+    )
 
 
 def unfinished(result: ConversionResult) -> str:

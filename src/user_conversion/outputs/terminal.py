@@ -48,6 +48,12 @@ def console() -> Console:
     return out
 
 
+def show_notes(notes: Sequence[str]) -> None:
+    """Print sentences on standard error, one on a line."""
+    for note in notes if sys.stderr else ():
+        print(words.printable(note), file=sys.stderr)
+
+
 def show_files(split: SplitResult) -> None:
     """Say what became of files, on standard error: skipped, gone, delivered again."""
     if sys.stderr is None:

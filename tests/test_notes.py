@@ -1,0 +1,79 @@
+"""What a run says that a person would want to know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.command import command
+from support.engines import DUCKDB
+from support.logs import app_loaded, registered, write_log
+
+
+def test_a_complete_week_that_changed_is_named(tmp_path: Path, output: Path) -> None:
+    """The loads of 9 November are delivered after the week was called complete."""
+    logs = tmp_path / "logs"
+    first = [registered("2020-11-03T12:00:00Z", user) for user in range(3)]
+    write_log(logs / "a.json", [*first, app_loaded("2020-11-25T12:00:00Z", 99)])
+    DUCKDB.run(output, logs)
+    write_log(logs / "b.json", [app_loaded("2020-11-09T12:00:00Z", user) for user in range(2)])
+    (changed,) = DUCKDB.run(output, logs).restated
+    assert changed.registration_week == "2020-45"
+    assert (changed.before.total_converted, changed.after.total_converted) == (0, 2)
+    sentence = "Week 2020-45 was complete with 0 of 3 users converted; with later events it is 2"
+    for form in ("md", "html"):
+        assert (
+            sentence
+            in command("report", "--output", output, "--format", form, "--file", "/dev/stdout").out
+        )
+    assert DUCKDB.run(output, logs).restated == ()
+
+
+def test_another_definition_restates_nothing_and_is_named(tmp_path: Path, output: Path) -> None:
+    log = write_log(
+        tmp_path / "log.json",
+        [
+            registered("2020-11-03T12:00:00Z", 1),
+            app_loaded("2020-11-10T12:00:00Z", 1),
+            app_loaded("2020-11-30T12:00:00Z", 2),
+        ],
+    )
+    options = ["run", "--input", log, "--output", output]
+    assert command(*options).err == ""
+    done = command(*options, "--definition", "same-week", "--format", "json")
+    assert done.err == ("The published output had the definition next-week; now it is same-week.\n")
+    assert done.json()["restated"] == []
+
+
+def test_loads_of_users_who_never_registered(tmp_path: Path, output: Path) -> None:
+    """In one file the ids are 101, in the other 101.0, as pandas writes them."""
+    lines = [registered("2020-11-03T12:00:00Z", str(user)) for user in range(20)]
+    lines += [app_loaded("2020-11-10T12:00:00Z", f"{user}.0") for user in range(20)]
+    log = write_log(tmp_path / "log.json", lines)
+    options = ["--input", log, "--output", output, "--field", "initiator_id=initiator_id"]
+    text = " ".join(command("run", *options).out.split())
+    assert "None of 20 loads of the app is by a user who has registered" in text
+
+
+def test_a_kind_of_event_that_is_absent_is_named(tmp_path: Path, output: Path) -> None:
+    logs = tmp_path / "logs"
+    write_log(logs / "a.json", [registered("2020-11-03T12:00:00Z", 1), '{"event":"opened"}'])
+    done = command("run", "--input", logs, "--output", output)
+    assert done.status == 0
+    assert done.err.startswith(
+        "None of 2 lines is of the kind app_loaded. The logs have the events "
+    )
+    assert "'opened' (1)" in done.err
+
+
+def test_a_kind_of_event_that_was_there_before_must_not_vanish(
+    tmp_path: Path, output: Path
+) -> None:
+    log = write_log(
+        tmp_path / "log.json",
+        [registered("2020-11-03T12:00:00Z", 1), app_loaded("2020-11-10T12:00:00Z", 1)],
+    )
+    options = ["run", "--input", log, "--output", output]
+    assert command(*options).status == 0
+    done = command(*options, "--app-loaded", "opened", "--registered", "registered")
+    assert done.status == 1
+    assert "None of 2 lines is of the kind app_loaded; nothing was published." in done.err
