@@ -1,4 +1,4 @@
-"""Reading what is new gives what reading everything would have given, always."""
+"""Reading what is new: what is read, what is written, what the ledger knows."""
 
 from __future__ import annotations
 
@@ -7,82 +7,24 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from support import oracle
 from support.command import assert_refused, command
-from support.datasets import assert_no_litter, everything, read_dataset, row_counts, users
+from support.datasets import read_dataset, row_counts, users
 from support.engines import DUCKDB, EngineUnderTest
-from support.logs import app_loaded, line, registered, scratch_folder, write_log
-from support.strategies import RUN_STARTED, file_splits, raw_logs
-
-# ---------------------------------------------------------------- any history
+from support.logs import app_loaded, line, registered, write_log
 
 
-@pytest.mark.property
-def test_any_history_ends_like_a_rebuild(engine: EngineUnderTest) -> None:
-    """Files arrive in any distribution and order, grow, and runs are repeated."""
-
-    @engine.examples(30)
-    @given(st.data())
-    def check(data: st.DataObject) -> None:
-        lines = data.draw(raw_logs())
-        # A file without any good line would fail the run.
-        good = [line(1_000 + number).encode() for number in range(5)]
-        contents = data.draw(file_splits(lines, max_files=5))
-        contents = [good[number] + b"\n" + each for number, each in enumerate(contents)]
-        lines = [*lines, *good[: len(contents)]]
-        arrival = data.draw(st.lists(st.integers(0, 2), min_size=5, max_size=5))
-        grows = data.draw(st.none() | st.integers(0, 4))
-        with scratch_folder() as name:
-            logs, output, rebuilt = Path(name, "logs"), Path(name, "output"), Path(name, "rebuilt")
-            logs.mkdir()
-            (logs / "there from the start.json").touch()
-            for run in range(3):
-                for number, content in enumerate(contents):
-                    if arrival[number] == run:
-                        (logs / f"{number}.json").write_bytes(content)
-                if data.draw(st.booleans()):
-                    engine.run(output, logs)
-                else:
-                    engine.split(output, logs)
-                result = engine.split(output, logs)
-                assert result.files == ()
-                assert result.read.lines == 0
-            if grows is not None and grows < len(contents):
-                held = oracle.split_lines(contents[grows])
-                grown = b"\n".join([*held, *lines[:3], b""])
-                (logs / f"{grows}.json").write_bytes(grown)
-                lines = [*lines, *lines[:3]]
-                result = engine.split(output, logs)
-            engine.convert(output)
-            whole = engine.split(rebuilt, logs, full_refresh=True)
-            engine.convert(rebuilt)
-            assert everything(output) == everything(rebuilt)
-            assert result.total == whole.total == whole.read
-            _, expected = oracle.read(lines, RUN_STARTED)
-            assert result.total.lines == expected.total()
-            assert dict(result.total.rejected_by_reason) == {
-                reason: expected[reason] for reason in oracle.REASONS if expected[reason]
-            }
-            assert_no_litter(output)
-
-    check()
-
-
-@pytest.mark.parametrize("first", [DUCKDB], ids=["after duckdb"])
 def test_an_engine_adds_to_what_another_wrote(
-    engine: EngineUnderTest, first: EngineUnderTest, tmp_path: Path, output: Path
+    engine: EngineUnderTest, tmp_path: Path, output: Path
 ) -> None:
     lines = [line(user, f"2020-11-0{2 + user % 3}T12:00:00Z") for user in range(9)]
     lines += [app_loaded("2020-11-10T12:00:00Z", 3, "phone"), "{}"]
     write_log(tmp_path / "logs" / "a.json", lines[::2])
-    first.split(output, tmp_path / "logs")
+    DUCKDB.split(output, tmp_path / "logs")
     write_log(tmp_path / "logs" / "b.json", lines[1::2])
     engine.split(output, tmp_path / "logs")
     assert users(output) == list(range(9))
     assert len(read_dataset(output, "rejected_events")) == 1
-    for each in (engine, first):
+    for each in (engine, DUCKDB):
         answer = each.convert(output).as_json()
         assert (answer["total_registered"], answer["total_converted"]) == (9, 1)
 

@@ -1,77 +1,18 @@
-"""Nightly runs over logs that grow, rotate, are compressed and come late equal a rebuild."""
+"""Logs that rotate: moved, compressed, delivered again. Any history is in test_histories."""
 
 from __future__ import annotations
 
 import gzip
 import shutil
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from random import Random
-from typing import Any
 
 import pytest
-from support.datasets import everything, read_dataset
+from support.datasets import read_dataset
 from support.engines import DUCKDB, EngineUnderTest
-from support.logs import app_loaded, registered, write_log
+from support.logs import registered, write_log
 
 from user_conversion.engines.duckdb.lines import LineReader
-
-FIRST_NIGHT = datetime(2020, 11, 2, tzinfo=UTC)
-
-
-def without_sources(rows: dict[str, Counter[tuple[Any, ...]]]) -> dict[str, Any]:
-    """A rebuild knows files by their names of today."""
-    rejected: Counter[Any] = Counter()
-    for row, count in rows["rejected_events"].items():
-        rejected[row[2:]] += count
-    return rows | {"rejected_events": rejected}
-
-
-def lines_of_day(day: int, random: Random) -> list[str]:
-    """Some events of a day, among them bad lines and loads of other days."""
-    time = FIRST_NIGHT + timedelta(days=day)
-    lines = [registered(f"{time + timedelta(minutes=n):%FT%TZ}", 100 * day + n) for n in range(5)]
-    for _n in range(5):
-        at = time + timedelta(days=random.choice([0, 0, -1, -9]), seconds=random.randrange(86_400))
-        lines.append(app_loaded(f"{at:%FT%TZ}", random.randrange(100 * day + 5)))
-    lines += random.choices(["not json", "", '{"event":"page_viewed"}'], k=2)
-    random.shuffle(lines)
-    return lines
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_every_night_equals_a_rebuild(tmp_path: Path, output: Path, seed: int) -> None:
-    random, logs = Random(seed), tmp_path / "logs"
-    live, rest = logs / "app.log", b""
-    logs.mkdir()
-    for night in range(20):
-        content = rest + "".join(f"{line}\n" for line in lines_of_day(night, random)).encode()
-        # The run sees the file in the middle of a line.
-        cut = random.randrange(len(content) - 30, len(content) + 1)
-        rest = content[cut:]
-        with live.open("ab") as file:
-            file.write(content[:cut])
-        if night % 6 == 5:
-            with live.open("ab") as file:
-                file.write(rest)
-            rest = b""
-            live.rename(logs / f"app.log.{night}")
-            live.touch()
-        if night % 6 == 2 and night > 6:
-            old = logs / f"app.log.{night - 3}"
-            (logs / f"{old.name}.gz").write_bytes(gzip.compress(old.read_bytes()))
-            old.unlink()
-        if night % 5 == 4:
-            late = [registered(f"{FIRST_NIGHT:%FT%TZ}", -night), "{", app_loaded("", 1)]
-            write_log(logs / f"late-{night}", late)
-        now = FIRST_NIGHT + timedelta(days=night, hours=23)
-        result = DUCKDB.split(output, logs, now=now)
-        rebuilt = tmp_path / f"rebuilt-{night}"
-        whole = DUCKDB.split(rebuilt, logs, now=now)
-        assert without_sources(everything(output)) == without_sources(everything(rebuilt)), night
-        assert result.total == whole.total, night
-        shutil.rmtree(rebuilt)
 
 
 def test_moved_renamed_and_compressed_file_is_not_read_again(tmp_path: Path, output: Path) -> None:
