@@ -135,7 +135,8 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page on three weeks of users from three channels, one of which is HTML."""
     folder = tmp_path_factory.mktemp("browser")
-    lines = []
+    # Loads on every day, so that none looks as if its logs were missing.
+    lines = [app_loaded(f"2020-01-{6 + n % 24:02}T07:00:00Z", 999) for n in range(96)]
     for user in range(120):
         channel = (HTML, "invite", "x" * 300)[user % 3]
         week, day = divmod(user % 21, 7)

@@ -196,7 +196,7 @@ def reconciliation(counts: EventCounts) -> list[tuple[str, int, str]]:
         ("other", counts.other, "events with other names; not used"),
         ("anonymous", counts.anonymous, "registrations and loads without a user id; not kept"),
         ("blank", counts.blank, "empty lines"),
-        ("rejected", counts.rejected, "lines that are no event; kept in rejected_events"),
+        ("rejected", counts.rejected, "lines that cannot be an event; kept in rejected_events"),
     ]
     # Most log formats have no anonymous events.
     return [row for row in rows if row[1] or row[0] != "anonymous"]
