@@ -6,16 +6,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from uuid import UUID
 
 from user_conversion.metric.warehouse.dialects import Dialect
 from user_conversion.rules.errors import SettingsError
+from user_conversion.rules.events import NO_ID
 from user_conversion.rules.log_format import APP_LOADED, KINDS, LogFormat
 from user_conversion.rules.paths import FieldPath, parse_path
 from user_conversion.rules.weeks import DAY
 
-# What loaders write where there is no user.
-NO_IDS = ("", "null", "NULL", "None", "undefined", "nan", r"\N", str(UUID(int=0)))
 Tables = dict[str, list[str]]
 
 
@@ -96,7 +94,7 @@ class Sources:
         ]
         if self.log_format.ids == "text":
             user_id = self.dialect.exact.format(c=self._first("initiator_id", as_text=True))
-            conditions.append(f"{user_id} NOT IN ({self._literals(NO_IDS)})")
+            conditions.append(f"{user_id} NOT IN ({self._literals(NO_ID)})")
         else:
             user_id = self._first("initiator_id")
             conditions.append(f"{user_id} IS NOT NULL")
