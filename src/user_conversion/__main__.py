@@ -2,77 +2,84 @@
 
 from __future__ import annotations
 
-import io
-import os
-import signal
+import errno
 import sys
-from contextlib import suppress
 
+from user_conversion.interruption import SENTENCE, Interruption
 from user_conversion.rules.errors import Status, UserConversionError
+from user_conversion.streams import complain, discard, prepare
+
+NO_RESOURCES = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
 
 
 def main() -> None:
     """Run the command line and exit with a `Status`."""
-    if sys.argv[1:] == ["--version"]:
-        from user_conversion import __version__
-
-        print(f"user-conversion {__version__}")
-        return
-    # A container is stopped like Ctrl-C: at once; the previous output stays.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-    sys.exit(_status(sys.argv[1:]))
+    interruption, status, failure = Interruption(), Status.DONE, None
+    try:
+        interruption.install()
+        prepare()
+        status = _status(sys.argv[1:])
+        sys.stdout.flush()
+    except BaseException as error:
+        failure = error
+    # DuckDB turns a signal into an error of its own, and a finalizer ignores it.
+    if interruption.close():
+        status = _interrupted()
+    elif failure:
+        status = _answer(failure)
+    sys.exit(status)
 
 
 def _status(words: list[str]) -> Status:
+    if words == ["--version"]:
+        from user_conversion import __version__
+
+        print(f"user-conversion {__version__}")
+        return Status.DONE
     from user_conversion import cli
 
-    try:
-        status = cli.main(words)
-        if sys.stdout:
-            sys.stdout.flush()
-    except UserConversionError as error:
-        _complain(str(error))
-        return error.status
-    except KeyboardInterrupt:
-        _complain("interrupted; the previous output is unchanged.")
-        return Status.INTERRUPTED
-    except BrokenPipeError:
-        # The reader has seen enough; the run itself is done.
-        _leave_stdout()
-        return Status.DONE
-    except OSError as error:
-        # Files have errors of their own, so this is a stream.
-        _leave_stdout()
-        _complain(f"Cannot write to standard output: {error.strerror}.")
-        return Status.FAILED
-    except SystemExit as ended:
-        # Rich turns a BrokenPipeError into this.
-        if not isinstance(ended.__context__, BrokenPipeError):
-            raise
-        _leave_stdout()
-        return Status.DONE
-    return status
+    return cli.main(words)
 
 
-def _complain(text: str) -> None:
-    if sys.stderr:
-        print(f"user-conversion: {_printable(text)}", file=sys.stderr)
+def _interrupted() -> Status:
+    # Its reader may be the reason why the run was interrupted.
+    discard(sys.stdout)
+    complain(SENTENCE)
+    return Status.INTERRUPTED
 
 
-def _leave_stdout() -> None:
-    """Have Python not try to write the rest at its end."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _answer(error: BaseException) -> Status:
+    """Say what went wrong in one sentence. A bug is raised as it is."""
+    match error:
+        case UserConversionError():
+            complain(str(error))
+            return error.status
+        case KeyboardInterrupt():
+            return _interrupted()
+        case _ if BrokenPipeError in (type(error), type(error.__context__)):
+            # The reader has seen enough; the run itself is done. Rich turns it into SystemExit.
+            discard(sys.stdout)
+            return Status.DONE
+        case _ if _lacks_resources(error):
+            complain(f"The system refuses more memory, threads or open files ({error}): free some.")
+        case OSError():
+            # Files have errors of their own, so this is a stream.
+            discard(sys.stdout)
+            complain(f"Cannot write to standard output: {error.strerror}.")
+        case _:
+            raise error
+    return Status.FAILED
 
 
-def _printable(text: str) -> str:
-    # File names and lines of logs are in it; control characters must not reach the terminal.
-    return "".join(
-        char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text
-    )
+def _lacks_resources(error: BaseException) -> bool:
+    match error:
+        case OSError():
+            return error.errno in NO_RESOURCES
+        case RuntimeError():
+            return "start new thread" in str(error)
+        case ImportError():
+            return "failed to map" in str(error)
+    return isinstance(error, MemoryError)
 
 
 if __name__ == "__main__":

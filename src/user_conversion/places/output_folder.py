@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from user_conversion.places.deferral import signals_deferred
 from user_conversion.places.documents import read_document, write_document
 from user_conversion.places.manifest import Manifest
 from user_conversion.places.publication import Publication, output_errors
@@ -131,9 +132,10 @@ class OutputFolder:
         begun = self.staging / "publish.json.begun"
         write_document(begun, manifest)
         sync(self.path)
-        begun.rename(self._manifest)
-        sync(self.path)
-        self._finish(manifest)
+        with signals_deferred():
+            begun.rename(self._manifest)
+            sync(self.path)
+            self._finish(manifest)
 
     def _finish(self, manifest: Manifest) -> None:
         roll_forward(manifest, self.staging, self.path)

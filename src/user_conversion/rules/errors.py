@@ -22,7 +22,11 @@ class Status(IntEnum):
     FAILED = 1, "the run failed; one sentence says why, the previous output is unchanged"
     USAGE = 2, "an option cannot be used; one sentence says why"
     FOUND = 3, "`check` found that the rate has changed or that the logs are late"
-    INTERRUPTED = 130, "interrupted (Ctrl-C or SIGTERM); the previous output is unchanged"
+    INTERRUPTED = (
+        130,
+        "interrupted (Ctrl-C or SIGTERM); the previous output is unchanged, unless this run had "
+        "published already",
+    )
 
 
 # What to do about published files that are damaged or not those of this version.

@@ -13,7 +13,7 @@ from typing import Any
 
 from user_conversion.engines.base import EngineOptions
 from user_conversion.engines.spark.connect import connected
-from user_conversion.engines.spark.environment import environment
+from user_conversion.engines.spark.environment import environment, interrupts_unchanged
 from user_conversion.engines.spark.errors import root_cause
 from user_conversion.engines.spark.java import variables
 from user_conversion.engines.spark.masters import require_reachable
@@ -108,7 +108,7 @@ def _start(options: EngineOptions, scratch: Path) -> Any:
     for key, value in properties.items():
         builder = builder.config(key, value)
     try:
-        with environment(variables(options, scratch)):
+        with environment(variables(options, scratch)), interrupts_unchanged():
             session = builder.getOrCreate()
     except EngineError:
         raise
@@ -133,7 +133,7 @@ def _configure(session: Any, properties: Mapping[str, str]) -> None:
                 session.conf.set(key, value)
             except Exception:
                 raise EngineError(
-                    f"--conf {key}={value}: cannot be changed in a session that is running; "
+                    f"--conf {key}: cannot be changed in a session that is running; "
                     "set it where the session is started."
                 ) from None
     for key, value in REQUIRED.items():

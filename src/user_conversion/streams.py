@@ -1,0 +1,57 @@
+"""The standard streams as the command needs them: open, and written to the last byte."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import sys
+from contextlib import suppress
+from typing import Any, TextIO
+
+
+def prepare() -> None:
+    """Open what is closed, and wait for readers of streams that do not block."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Otherwise the next file that is opened gets this number, and what is printed.
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout, sys.stderr = _reliable(sys.stdout), _reliable(sys.stderr)
+
+
+def discard(stream: TextIO) -> None:
+    """Have Python not try to write the rest of a stream when it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def complain(text: str) -> None:
+    """Print one line on standard error; if that fails, the exit status has to be enough."""
+    try:
+        print(f"user-conversion: {text}", file=sys.stderr, flush=True)
+    except OSError:
+        discard(sys.stderr)
+
+
+class _Waiting(io.FileIO):
+    """A stream that does not block, as another process may have set it; we wait for its reader."""
+
+    def write(self, data: Any) -> int:
+        """Write what the stream takes, at least one byte."""
+        while (written := super().write(data)) is None:
+            select.select([], [self], [])
+        return written
+
+
+def _reliable(stream: TextIO | None) -> TextIO:
+    if stream is None:
+        return open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    if isinstance(stream, io.TextIOWrapper):
+        if not os.get_blocking(stream.fileno()):
+            raw = io.BufferedWriter(_Waiting(stream.fileno(), "wb", closefd=False))
+            buffering = stream.line_buffering
+            stream = io.TextIOWrapper(raw, stream.encoding, line_buffering=buffering)
+        stream.reconfigure(errors="replace")
+    return stream
