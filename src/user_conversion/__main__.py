@@ -7,6 +7,7 @@ import sys
 
 from user_conversion.interruption import SENTENCE, Interruption
 from user_conversion.rules.errors import Status, UserConversionError
+from user_conversion.rules.printing import printable
 from user_conversion.streams import complain, discard, prepare
 
 NO_RESOURCES = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
@@ -22,12 +23,9 @@ def main() -> None:
         sys.stdout.flush()
     except BaseException as error:
         failure = error
-    # DuckDB turns a signal into an error of its own, and a finalizer ignores it.
-    if interruption.close():
-        status = _interrupted()
-    elif failure:
-        status = _answer(failure)
-    sys.exit(status)
+    # Whatever became of the exception: DuckDB has one of its own, a finalizer ignores it.
+    interruption.close()
+    sys.exit(_answer(failure) if failure else status)
 
 
 def _status(words: list[str]) -> Status:
@@ -41,13 +39,6 @@ def _status(words: list[str]) -> Status:
     return cli.main(words)
 
 
-def _interrupted() -> Status:
-    # Its reader may be the reason why the run was interrupted.
-    discard(sys.stdout)
-    complain(SENTENCE)
-    return Status.INTERRUPTED
-
-
 def _answer(error: BaseException) -> Status:
     """Say what went wrong in one sentence. A bug is raised as it is."""
     match error:
@@ -55,13 +46,15 @@ def _answer(error: BaseException) -> Status:
             complain(str(error))
             return error.status
         case KeyboardInterrupt():
-            return _interrupted()
+            complain(SENTENCE)
+            return Status.INTERRUPTED
         case _ if BrokenPipeError in (type(error), type(error.__context__)):
             # The reader has seen enough; the run itself is done. Rich turns it into SystemExit.
             discard(sys.stdout)
             return Status.DONE
         case _ if _lacks_resources(error):
-            complain(f"The system refuses more memory, threads or open files ({error}): free some.")
+            reason = printable(str(error).partition("\n")[0]) or type(error).__name__
+            complain(f"Not enough memory, threads or open files ({reason}): free some.")
         case OSError():
             # Files have errors of their own, so this is a stream.
             discard(sys.stdout)
@@ -79,7 +72,8 @@ def _lacks_resources(error: BaseException) -> bool:
             return "start new thread" in str(error)
         case ImportError():
             return "failed to map" in str(error)
-    return isinstance(error, MemoryError)
+    # DuckDB's error has this name; to import it takes a tenth of a second.
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException"
 
 
 if __name__ == "__main__":

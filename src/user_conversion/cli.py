@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stderr
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -12,10 +14,21 @@ from cyclopts import App, CycloptsError, Parameter
 
 from user_conversion.jobs.sample import SampleParameters, write_sample
 from user_conversion.metric.warehouse.dialects import dialects
-from user_conversion.options import LOGS, METRIC, Output, Texts, as_texts, option, own
+from user_conversion.options import (
+    LOGS,
+    METRIC,
+    Output,
+    PathOption,
+    Texts,
+    as_texts,
+    option,
+    own,
+    path,
+)
 from user_conversion.outputs import WRITERS
 from user_conversion.rules.errors import SettingsError, Status
 from user_conversion.rules.job_names import CONVERSION, SPLIT
+from user_conversion.rules.printing import printable
 from user_conversion.rules.weeks import time_zone
 from user_conversion.settings import Settings, only, without
 from user_conversion.sources import PROJECT_FILE, give_values
@@ -38,7 +51,7 @@ app = App(
 DEFAULTS, SAMPLE = Settings(), SampleParameters()
 STANDARD_INPUT = "/dev/stdin"
 Config = Annotated[
-    Path,
+    PathOption,
     option("Project file: a TOML file whose keys are the options.", "FILE"),
 ]
 # What follows the options is input, too: a shell expands --input logs/* to several words.
@@ -62,9 +75,15 @@ def main(words: Sequence[str]) -> Status:
     # A lone hyphen would be taken for an option without a name.
     words = [STANDARD_INPUT if word == "-" else word for word in words]
     try:
-        return app(words) or Status.DONE
+        command, bound, _ = app.parse_args(words)
     except CycloptsError as error:
         raise SettingsError(sentence(error)) from None
+    settings = bound.arguments.get("settings", DEFAULTS)
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        redirect_stderr(nowhere) if settings.quiet else nullcontext(),
+    ):
+        return command(*bound.args, **bound.kwargs) or Status.DONE
 
 
 @app.command
@@ -145,7 +164,7 @@ def check(
     from user_conversion.outputs import changes, terminal
     from user_conversion.outputs.tables import json_text
 
-    result = last_record(Path(output)).conversion
+    result = last_record(path(output)).conversion
     today = datetime.now(time_zone(result.timezone)).date()
     late = max_age is not None and is_late(result.observed_through, max_age, today)
     if format == "json":
@@ -171,7 +190,7 @@ def _print(done: Any, format: str, page: Path | None = None) -> None:  # noqa: A
         terminal.show_events(out, done.split)
     terminal.show_conversion(out, done.record.conversion)
     if page:
-        out.print(f"Report: {page}", soft_wrap=True, markup=False)
+        out.print(f"Report: {printable(str(page))}", soft_wrap=True, markup=False)
 
 
 @app.command
@@ -182,7 +201,7 @@ def report(
         str, own("A page, a sheet, the JSON object, or a chat message.", choices=tuple(WRITERS))
     ] = "html",
     file: Annotated[
-        Path | None,
+        PathOption | None,
         own("File to write. [default: report.html in the output, others to stdout]", "FILE"),
     ] = None,
     config: Config = PROJECT_FILE,
@@ -191,10 +210,10 @@ def report(
     from user_conversion.jobs.report import last_record, write
     from user_conversion.places.layout import PAGE
 
-    target = file or (Path(output) / PAGE if format == "html" else None)
-    write(last_record(Path(output)), format, target)
+    target = file or (path(output) / PAGE if format == "html" else None)
+    write(last_record(path(output)), format, target)
     if target:
-        print(target)
+        print(printable(str(target)))
 
 
 @app.command
@@ -208,7 +227,7 @@ def inspect(
     from user_conversion.inputs.inspection import inspect as inspected
     from user_conversion.outputs import terminal
 
-    found = inspected(paths)
+    found = inspected([str(path(each)) for each in paths])
     if toml:
         print(found.as_toml(), end="")
     else:
@@ -235,7 +254,9 @@ def sql(
     since: Annotated[
         date | None, own("Only weeks that begin on this day or later.", "DATE")
     ] = None,
-    dbt: Annotated[Path | None, own("Write a dbt model into this folder instead.", "DIR")] = None,
+    dbt: Annotated[
+        PathOption | None, own("Write a dbt model into this folder instead.", "DIR")
+    ] = None,
     config: Config = PROJECT_FILE,
 ) -> None:
     """Print the metric as one SQL query for a warehouse."""
@@ -249,7 +270,7 @@ def sql(
         if since:
             raise SettingsError("--since is a variable of the dbt model: conversion_since.")
         for file in write_dbt(dbt, dbt_files(*asked, tables, settings.by)):
-            print(file)
+            print(printable(str(file)))
     else:
         print(warehouse_query(*asked, tables, since, settings.by), end="")
 
@@ -258,14 +279,18 @@ def sql(
 def sample(
     *,
     parameters: SampleParameters = SAMPLE,
-    output: Annotated[Path, own("The file to write.", "FILE")] = Path("data-input/dataset.json"),
+    output: Annotated[PathOption, own("The file to write.", "FILE")] = Path(
+        "data-input/dataset.json"
+    ),
 ) -> None:
     """Write a synthetic, reproducible event log."""
     from user_conversion.places.publication import output_errors
 
     with output_errors(output):
         registered, app_loaded = write_sample(output, parameters)
-    print(f"{output}: {registered:,} registered and {app_loaded:,} app_loaded events")
+    print(
+        f"{printable(str(output))}: {registered:,} registered and {app_loaded:,} app_loaded events"
+    )
 
 
 @app.command

@@ -8,12 +8,13 @@ import threading
 import time
 from types import FrameType
 
-from user_conversion.rules.errors import Status
+from user_conversion.rules.errors import INTERRUPTION, Status
 from user_conversion.streams import complain
 
-SENTENCE = "interrupted; the previous output is unchanged, unless this run had published already."
+SENTENCE = f"{INTERRUPTION}."
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SECONDS_TO_END = 1.5
+ENDS = threading.Lock()
 
 
 class Interruption:
@@ -24,7 +25,7 @@ class Interruption:
     at once: the next run removes what is left, as after a power cut.
     """
 
-    received = over = False
+    received = False
 
     def install(self) -> None:
         """Answer the signals from now on, except one that the parent process has ignored."""
@@ -32,26 +33,30 @@ class Interruption:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self)
 
-    def close(self) -> bool:
-        """Whether there was a signal. The run is over: signals from now on are too late."""
-        self.over = True
+    def close(self) -> None:
+        """End the process if there was a signal; those that follow are too late."""
+        if self.received:
+            _end()
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        return self.received
 
     def __call__(self, _number: int, _frame: FrameType | None) -> None:
         """Answer a signal."""
         if self.received:
-            self._end()
+            _end()
         self.received = True
-        threading.Thread(target=self._end_in_time, daemon=True).start()
+        threading.Thread(target=_end_in_time, daemon=True).start()
         raise KeyboardInterrupt
 
-    def _end_in_time(self) -> None:
-        time.sleep(SECONDS_TO_END)
-        self._end()
 
-    def _end(self) -> None:
-        if not self.over:  # else it is said
-            complain(SENTENCE)
+def _end_in_time() -> None:
+    time.sleep(SECONDS_TO_END)
+    _end()
+
+
+def _end() -> None:
+    # Python itself would end with SIGINT if the signal came during an exec().
+    if ENDS.acquire(blocking=False):
+        complain(SENTENCE)
         os._exit(Status.INTERRUPTED)
+    time.sleep(SECONDS_TO_END)  # another thread is ending the process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -64,8 +65,26 @@ Pairs = Annotated[Mapping[str, str | Sequence[str]] | Sequence[str], SEVERAL]
 # The name of a preset or file, or the log format itself.
 LogFormatSource = Annotated[str | Mapping[str, Any] | None, ONE]
 
+# A path of an option that has no other form in Python.
+PathOption = Annotated[Path, Parameter(converter=lambda _, tokens: path(tokens[0].value))]
+
 # The folder of the datasets, for every command.
 Output = Annotated[Place, option("Folder of the Parquet datasets.", "DIR")]
+
+
+def path(given: str | Path) -> Path:
+    """A path as all engines understand it: a `~` at the beginning is the home folder.
+
+    Raises `SettingsError` if there is no home folder.
+    """
+    text = os.fspath(given)
+    if text == "~" or text.startswith("~/"):
+        home = os.path.expanduser("~")  # noqa: PTH111
+        if home == "~" or os.environ.get("HOME") == "":
+            raise SettingsError(f"{text}: there is no home folder; set HOME, or give a whole path.")
+        return Path(home + text[1:])
+    # DuckDB takes every first ~ for the home folder, also that of ./~.
+    return Path.cwd() / text if str(Path(text)).startswith("~") else Path(text)
 
 
 def section(argument: Argument) -> str:

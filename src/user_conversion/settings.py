@@ -28,6 +28,7 @@ from user_conversion.options import (
     Texts,
     option,
     pairs,
+    path,
 )
 from user_conversion.rules.datasets import check_attributes
 from user_conversion.rules.definitions import DEFINITIONS, Definition, definition
@@ -124,6 +125,7 @@ class Settings:
         option("Split by channel, device_type or another registered field.", "FIELD", METRIC),
     ] = None
     verbose: Annotated[bool, option("Show the engine's own log on stderr.")] = False
+    quiet: Annotated[bool, option("Print only errors on stderr.")] = False
 
     def __post_init__(self) -> None:
         description = engine_description(self.engine)
@@ -151,8 +153,8 @@ class Settings:
     @property
     def inputs(self) -> tuple[str, ...]:
         """The inputs as texts."""
-        single = isinstance(self.input, str | Path)
-        return tuple(map(str, [self.input] if single else self.input))  # type: ignore[arg-type]
+        given = [self.input] if isinstance(self.input, str | Path) else self.input
+        return tuple(str(path(each)) for each in given)
 
     @property
     def excluded(self) -> tuple[str, ...]:
@@ -162,7 +164,7 @@ class Settings:
     @property
     def folder(self) -> Path:
         """The output folder."""
-        return Path(self.output)
+        return path(self.output)
 
     @property
     def counted_as(self) -> Definition:
@@ -202,12 +204,12 @@ def only(*wanted: str) -> Parameter:
 
 def check_paths(*paths: Path | str) -> None:
     """Raise `SettingsError` for URLs and for what cannot be a path."""
-    for path in paths:
-        if "\0" in str(path):
-            raise SettingsError(f"{str(path)!r} is not a path: it has a null character.")
+    for given in map(str, paths):
+        if "\0" in given:
+            raise SettingsError(f"{given!r} is not a path: it has a null character.")
         # `Path('s3://x')` becomes `s3:/x`.
-        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)) and not Path(path).exists():
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", given) and not Path(given).exists():
             raise SettingsError(
-                f"'{path}' is a URL: input and output are folders of a file system, on a cluster "
+                f"'{given}' is a URL: input and output are folders of a file system, on a cluster "
                 "one that all machines share. Mount the store, or copy the logs."
             )

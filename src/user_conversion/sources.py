@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from string import Template
 from typing import Any, get_args, get_origin
 
 from cyclopts import App, Argument, ArgumentCollection, Token
 
-from user_conversion.options import COMMAND_LINE_ONLY, as_texts, section
+from user_conversion.options import COMMAND_LINE_ONLY, as_texts, path, section
 from user_conversion.rules.errors import SettingsError, did_you_mean
 from user_conversion.rules.toml import read_toml
 
@@ -30,7 +31,7 @@ def give_values(app: App, commands: tuple[str, ...], arguments: ArgumentCollecti
         if not argument.tokens and (text := os.environ.get(variable)):
             _append(argument, variable, argument.env_var_split(text))
     config = options.pop("config").tokens
-    file = Path(config[-1].value) if config else PROJECT_FILE
+    file = path(config[-1].value) if config else PROJECT_FILE
     document = _read(file, must_exist=bool(config))
     known = {*options, *(document.keys() and _every_option(app))} - {"config"}
     for key, value in document.items():
@@ -71,5 +72,17 @@ def _append(argument: Argument, keyword: str, value: Any) -> None:
     texts = as_texts(keyword, value)
     if len(texts) != 1 and not argument.token_count()[1]:
         raise SettingsError(f"{keyword} needs one value.")
+    if Path in get_args(argument.hint):
+        texts = [_with_variables(keyword, text) for text in texts]
     for index, text in enumerate(texts):
         argument.append(Token(keyword=keyword, value=text, index=index))
+
+
+def _with_variables(keyword: str, text: str) -> str:
+    """A path with the values of its variables, such as $HOME; `$$` is a dollar sign."""
+    try:
+        return Template(text).substitute(os.environ)
+    except KeyError as error:
+        raise SettingsError(f"{keyword} {text}: the variable {error.args[0]} is not set.") from None
+    except ValueError:
+        raise SettingsError(f"{keyword} {text}: write $$ for a dollar sign.") from None

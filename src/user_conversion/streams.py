@@ -47,7 +47,7 @@ class _Waiting(io.FileIO):
 
 def _reliable(stream: TextIO | None) -> TextIO:
     if stream is None:
-        return open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+        return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123
     if isinstance(stream, io.TextIOWrapper):
         if not os.get_blocking(stream.fileno()):
             raw = io.BufferedWriter(_Waiting(stream.fileno(), "wb", closefd=False))

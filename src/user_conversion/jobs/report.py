@@ -44,7 +44,9 @@ def write(record: RunRecord, format: str, target: Path | None) -> None:  # noqa:
         target = target.resolve()
         unfinished = target.with_name(f".{target.name}.begun")
         try:
-            unfinished.write_text(text, encoding="utf-8")
+            unfinished.unlink(missing_ok=True)
+            with unfinished.open("x", encoding="utf-8") as file:
+                file.write(text)
             unfinished.replace(target)
         finally:
             unfinished.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from user_conversion.answer.segments import Segmentation
 from user_conversion.outputs import changes, sentences, words
 from user_conversion.outputs.columns import Column, fitting_table
 from user_conversion.rules.log_format import DEFAULT
+from user_conversion.rules.printing import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -51,7 +52,7 @@ def console() -> Console:
 def show_notes(notes: Sequence[str]) -> None:
     """Print sentences on standard error, one on a line."""
     for note in notes if sys.stderr else ():
-        print(words.printable(note), file=sys.stderr)
+        print(printable(note), file=sys.stderr)
 
 
 def show_files(split: SplitResult) -> None:
@@ -66,7 +67,7 @@ def show_files(split: SplitResult) -> None:
         )
         print(f"{gone} gone; the events {kept}.", file=sys.stderr)
     for path in split.replaced[:FILES_NAMED]:
-        print(f"Other content, which replaces the former: {words.printable(path)}", file=sys.stderr)
+        print(f"Other content, which replaces the former: {printable(path)}", file=sys.stderr)
     if len(split.replaced) > FILES_NAMED:
         print(
             f"  and {len(split.replaced) - FILES_NAMED:,} more, listed in run.json", file=sys.stderr
@@ -78,7 +79,7 @@ def _show_skipped(files: Sequence[SkippedFile]) -> None:
         return
     print(f"Skipped {words.number_of(len(files), 'file')}:", file=sys.stderr)
     for file in files[:FILES_NAMED]:
-        print(f"  {words.printable(str(file.path))} ({file.reason})", file=sys.stderr)
+        print(f"  {printable(str(file.path))} ({file.reason})", file=sys.stderr)
     if len(files) > FILES_NAMED:
         print(f"  and {len(files) - FILES_NAMED:,} more, listed in run.json", file=sys.stderr)
 
@@ -86,7 +87,7 @@ def _show_skipped(files: Sequence[SkippedFile]) -> None:
 def show_events(out: Console, split: SplitResult) -> None:
     """Print how the lines were counted."""
     if split.log_format.name != DEFAULT:
-        _print(out, f"Log format: {words.printable(split.log_format.name)}")
+        _print(out, f"Log format: {printable(split.log_format.name)}")
     _print(out, lines_sentence(split.total))
     if split.total.rejected:
         reasons = split.total.rejected_by_reason.items()
@@ -165,14 +166,14 @@ def show_inspection(out: Console, found: Inspection) -> None:
         out.print(fitting_table(columns, out.width))
     fields = found.fields[:FIELDS_SHOWN]
     columns = [
-        Column("Field", [words.printable(each.path) for each in fields], folded_at=NAME_WIDTH),
+        Column("Field", [printable(each.path) for each in fields], folded_at=NAME_WIDTH),
         Column("In records", [f"{each.share:.0%}" for each in fields], rank=1),
-        Column("Values", [words.printable(each.form) for each in fields], folded_at=NAME_WIDTH),
+        Column("Values", [printable(each.form) for each in fields], folded_at=NAME_WIDTH),
     ]
     out.print(fitting_table(columns, out.width))
     _print(out, "To compute the conversion of these logs:", "bold")
     # Without line breaks, so that it can be copied.
-    out.print(f"  {words.printable(found.command)}", soft_wrap=True)
+    out.print(f"  {printable(found.command)}", soft_wrap=True)
 
 
 def weeks_table(result: ConversionResult, width: int = PIPED_WIDTH) -> Table:

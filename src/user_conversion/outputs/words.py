@@ -12,6 +12,7 @@ from user_conversion.answer.forecast import Forecast
 from user_conversion.answer.segments import Segment
 from user_conversion.answer.weeks import WeekResult
 from user_conversion.rules.counts import EventCounts
+from user_conversion.rules.printing import printable
 from user_conversion.rules.rejected import Reason
 from user_conversion.rules.weeks import WEEK, monday_of
 
@@ -127,11 +128,6 @@ def day_of_window(day: int) -> str:
 def weeks_after(offset: int) -> str:
     """A week offset in words."""
     return "Same week" if offset == 0 else f"{number_of(offset, 'week')} after"
-
-
-def printable(text: str) -> str:
-    """A text from the logs without control characters, which could change a terminal."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def name(text: str, longest: int = LONGEST_NAME) -> str:

@@ -48,6 +48,9 @@ class OutputFolder:
     def __enter__(self) -> OutputFolder:
         with output_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
+            for path in (self.path / LOCK, self.staging):
+                if path.is_symlink():
+                    raise OutputError(f"'{path}' is a link, which is not followed: remove it.")
             self._take_lock()
             try:
                 require_possible(self.path, self.staging)
@@ -69,7 +72,8 @@ class OutputFolder:
             self._lock.close()
 
     def _take_lock(self) -> None:
-        self._lock = (self.path / LOCK).open("a+", encoding="utf-8")
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        self._lock = os.fdopen(os.open(self.path / LOCK, flags, 0o666), "a+", encoding="utf-8")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -128,6 +132,7 @@ class OutputFolder:
         return self.staging / "scratch"
 
     def _commit(self, publication: Publication) -> None:
+        publication.follow_umask()
         manifest = Manifest.of(publication.folder, publication.files, publication.drops, self.path)
         begun = self.staging / "publish.json.begun"
         write_document(begun, manifest)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,16 @@ class Publication:
 
     def _name(self, published: Path) -> str:
         return str(published.relative_to(self.output))
+
+    def follow_umask(self) -> None:
+        """Give what is staged the permissions of its folder: DuckDB and Java have their own."""
+        mode = stat.S_IMODE(self.folder.stat().st_mode)
+        for here, _, names in os.walk(self.folder, onerror=_fail):
+            # Executors of a cluster may be another user.
+            with suppress(PermissionError):
+                os.chmod(here, mode)  # noqa: PTH101
+                for name in names:
+                    os.chmod(f"{here}/{name}", mode & 0o666)  # noqa: PTH101
 
     def write_json(self, name: str, document: Any) -> None:
         """Stage a JSON document for the top of the output folder."""

@@ -6,6 +6,12 @@ import difflib
 from collections.abc import Iterable
 from enum import IntEnum
 
+from user_conversion.rules.printing import printable, without_secrets
+
+INTERRUPTION = (
+    "interrupted; the previous output is unchanged, unless this run had published already"
+)
+
 
 class Status(IntEnum):
     """The exit statuses of the command, each with its `meaning`."""
@@ -22,11 +28,7 @@ class Status(IntEnum):
     FAILED = 1, "the run failed; one sentence says why, the previous output is unchanged"
     USAGE = 2, "an option cannot be used; one sentence says why"
     FOUND = 3, "`check` found that the rate has changed or that the logs are late"
-    INTERRUPTED = (
-        130,
-        "interrupted (Ctrl-C or SIGTERM); the previous output is unchanged, unless this run had "
-        "published already",
-    )
+    INTERRUPTED = 130, f"{INTERRUPTION} (Ctrl-C or SIGTERM)"
 
 
 # What to do about published files that are damaged or not those of this version.
@@ -34,9 +36,12 @@ REBUILD = "run events-split --full-refresh"
 
 
 class UserConversionError(Exception):
-    """The run failed; the message says why and what to do about it."""
+    """The run failed; the message says why and what to do about it, on one line."""
 
     status = Status.FAILED
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(printable(without_secrets(sentence)))
 
 
 class InputError(UserConversionError):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -112,6 +114,9 @@ def _start(options: EngineOptions, scratch: Path) -> Any:
             session = builder.getOrCreate()
     except EngineError:
         raise
+    except KeyboardInterrupt as error:
+        _end_java(error)
+        raise
     except Exception as error:
         raise EngineError(
             f"Spark {pyspark.__version__} did not start ({root_cause(error)}): Spark's log above "
@@ -121,6 +126,14 @@ def _start(options: EngineOptions, scratch: Path) -> Any:
     if not options.verbose:
         session.sparkContext.setLogLevel("OFF")
     return session
+
+
+def _end_java(error: BaseException) -> None:
+    """End the process that was being started; one that is not connected yet would run forever."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        for value in frame.f_locals.values():
+            if isinstance(value, subprocess.Popen) and value.poll() is None:
+                value.terminate()
 
 
 def _configure(session: Any, properties: Mapping[str, str]) -> None:

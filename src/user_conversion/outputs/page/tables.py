@@ -20,6 +20,7 @@ from user_conversion.outputs.folding import Period
 from user_conversion.outputs.page import tips
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.log_format import RecordedLogFormat
+from user_conversion.rules.printing import printable
 
 # Short, so that the table fits beside its chart.
 FIGURE_HEADINGS = ("Users", *words.FIGURE_HEADINGS[1:])
@@ -182,7 +183,7 @@ def parameters(record: RunRecord) -> Table:
     return Table(
         "Versions and parameters",
         ("", ""),
-        tuple(TableRow(name, (words.printable(value),)) for name, value in rows.items()),
+        tuple(TableRow(name, (printable(value),)) for name, value in rows.items()),
         text=True,
     )
 
