@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, note, target
 from hypothesis import strategies as st
 from support.datasets import CONTRACT, row_counts
-from support.engines import EngineUnderTest
+from support.engines import EngineUnderTest, engines
 from support.logs import app_loaded, registered, scratch_folder
 from support.publishing import FAULT, Killed
 from support.strategies import RUN_STARTED
@@ -215,6 +215,7 @@ def change(draw: st.DrawFn, disk: Disk) -> str:
 
 
 @pytest.mark.property
+@pytest.mark.parametrize("engine", engines(pytest.mark.long), indirect=True)
 def test_any_history_ends_like_a_rebuild(
     engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
