@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from itertools import product
@@ -11,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.command import assert_refused, command
 from support.datasets import assert_no_litter, read_dataset
 from support.logs import TIME, app_loaded, registered, write_log
+from support.mutations import MISSING, WRONG, mutated, places
 
 from user_conversion.inputs.ledger import Ledger
 from user_conversion.jobs.report import last_record
@@ -74,11 +78,9 @@ def test_a_rebuild_replaces_a_damaged_document(
 
 @pytest.mark.parametrize("name", LOADS)
 def test_a_value_of_another_type_is_noticed(log: Path, output: Path, name: str) -> None:
-    """But in the log format, of which only is asked whether it is another one."""
     run(log, output)
     whole = (output / name).read_bytes()
-    found = [place for place in places(json.loads(whole)) if "log_format" not in place]
-    for place, value in product(found, ("text", 7, {}, [[]])):
+    for place, value in product(places(json.loads(whole)), ("text", 7, {}, [[]])):
         document = parent = json.loads(whole)
         for step in place[:-1]:
             parent = parent[step]
@@ -95,13 +97,44 @@ def is_alike(value: Any, other: Any) -> bool:
     return type(other) is type(value) or (type(value), type(other)) == (float, int)
 
 
-def places(document: Any) -> Iterator[tuple[Any, ...]]:
-    """The path to each value in a document."""
-    if isinstance(document, dict | list):
-        items = document.items() if isinstance(document, dict) else enumerate(document)
-        for key, value in list(items):
-            yield (key,)
-            yield from ((key, *more) for more in places(value))
+@pytest.mark.property
+def test_a_mutated_ledger_ends_in_the_same_answer_or_a_sentence(log: Path, output: Path) -> None:
+    """A wrong path, size or content only means that the file is read again."""
+    run(log, output)
+    ledger = output / "ledger.json"
+    document = json.loads(ledger.read_bytes())
+    whole = output.with_name("whole")
+    output.rename(whole)
+
+    @settings(max_examples=max(40, settings.default.max_examples // 10))
+    @given(st.sampled_from([*places(document)]), st.sampled_from([*WRONG, MISSING, "as text"]))
+    def check(place: tuple[Any, ...], value: Any) -> None:
+        shutil.rmtree(output, ignore_errors=True)
+        shutil.copytree(whole, output)
+        ledger.write_text(json.dumps(mutated(document, place, value)))
+        done = command("run", "--input", log, "--output", output, "--format", "json")
+        if done.status:
+            assert_refused(done)
+        else:
+            answer = done.json()
+            assert (answer["total_registered"], answer["total_converted"]) == (1, 0)
+
+    check()
+
+
+def test_names_of_files_that_are_not_utf_8_are_remembered(tmp_path: Path, output: Path) -> None:
+    name = os.fsdecode(b"log-\xff\xe9.json")
+    log = write_log(tmp_path / "logs" / name, [registered(TIME, 1)])
+    run(log.parent, output)
+    assert [Path(file.path).name for file in loaded(output).files] == [name]
+    assert command("run", "--input", log.parent, "--output", output, "--format", "json").json()
+    assert [Path(file.path).name for file in loaded(output).files] == [name]
+
+
+def loaded(output: Path) -> Ledger:
+    ledger = Ledger.load(output)
+    assert ledger is not None
+    return ledger
 
 
 # ---------------------------------------------------------------- the commit document

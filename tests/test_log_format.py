@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.mutations import MISSING, WRONG, mutated, places
 
 from user_conversion.rules.errors import SettingsError
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED, LogFormat, needed_fields
 from user_conversion.rules.paths import parse_path, path_text
 from user_conversion.rules.presets import log_format, presets
+from user_conversion.settings import Settings
 
 PRESETS = [
     *("amplitude", "cloudevents", "ga4", "kissmetrics", "mixpanel", "posthog", "rudderstack"),
@@ -209,8 +215,21 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ('[events]\nregisterd = "a"', "unknown key 'registerd' in [events]; did you mean registe"),
         ('[input]\ntimezon = "UTC"', "unknown key 'timezon' in [input]; did you mean timezone?"),
         ('[where.other]\na = "b"', "unknown key 'other' in [where]."),
+        ('where = {registered = "x"}', "where.registered: expected a table."),
+        ("where = {registered = {a = {}}}", "where.registered.a: expected text or true or false"),
         ('fields = "a"', "fields: expected a table."),
+        ("fields = {plan = 5}", "fields.plan: expected text or a list."),
+        ("fields = {plan = ['a', 5]}", "fields.plan[1]: expected text."),
+        ("preset = 5", "preset: expected text."),
         ('ids = "number"', 'ids: expected "integer" or "text".'),
+        ("ids = 5", "ids: expected "),
+        ("[events]\nregistered = 5", "events.registered: expected text or a list."),
+        ("[files]\nregistered = {a = 1}", "files.registered: expected text or a list."),
+        ("[input]\ntimezone = 5", "input.timezone: expected text."),
+        ('[input]\nunnamed = "false"', "input.unnamed: expected true or false."),
+        ("[input]\ncolumns = 7", "input.columns: expected a list."),
+        ("[warehouse]\nnested = 'xml'", '"json" or "structs" or "columns".'),
+        ("a = " + 9_999 * "[", "is not TOML: "),
         ("[fields]\ntimestamp = []", "fields.timestamp needs a path."),
         ("[events]\nregistered = []", "add --registered NAME."),
         ('[events]\nregistered = "app_loaded"', "'app_loaded' cannot be both a registered and an"),
@@ -220,6 +239,48 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, text: str, message: str) -> None:
     assert message in failure(toml(tmp_path, text))
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    assert log_format(toml(tmp_path, '\ufeffids = "text"')).ids == "text"
+
+
+WHOLE: dict[str, Any] = {
+    "preset": "segment",
+    "ids": "integer",
+    "events": {"registered": ["a", "b"], "app_loaded": "c"},
+    "fields": {"timestamp": ["at", "x[0].y"], "plan": "traits.plan"},
+    "where": {"registered": {"app": ["shop", True, 7]}, "app_loaded": {"x": "y"}},
+    "input": {
+        "timezone": "UTC",
+        "records": "Records",
+        "embedded": "log",
+        "columns": ["a", "b"],
+        "unnamed": True,
+        "anonymous": False,
+        "local_numbers": False,
+    },
+    "files": {"registered": "*/r/*", "app_loaded": ["*a*", "*b*"]},
+    "warehouse": {"table": "t", "nested": "json", "parameters": ["p"], "microseconds": True},
+}
+
+
+@pytest.mark.property
+@given(st.sampled_from([*places(WHOLE)]), st.sampled_from([*WRONG, "a\n\0b", MISSING]))
+def test_a_mutated_log_format_is_read_as_it_is_or_refused_in_a_sentence(
+    place: tuple[Any, ...], value: Any
+) -> None:
+    try:
+        found = Settings(log_format=mutated(WHOLE, place, value)).events
+    except SettingsError as error:
+        assert "\n" not in str(error)
+        return
+    # What is not in a list of several types was given with its own type, or left out.
+    if place[0] not in ("fields", "where", "events", "files", "warehouse") and value is not MISSING:
+        recorded = msgspec.to_builtins(found.recorded)
+        for step in () if place == ("preset",) else place:
+            recorded = recorded[step]
+        assert type(recorded) is type(value) or value is None
 
 
 def test_a_name_in_both_lists_is_refused() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.command import command
+from support.mutations import MISSING, WRONG, mutated, places
 from support.outputs import SAMPLE
 
 from user_conversion.jobs.report import last_record
 from user_conversion.outputs import WRITERS, changes, render
 from user_conversion.rules.errors import DatasetError
-
-HUGE = (2**64, -(2**63) - 1, 10**400, 1e308, -1.5)
-WRONG = (None, True, 0, 7, -1, *HUGE, "", "text", "2020-45", "9999-12-31", [], [[]], {}, {"a": 1})
-# What a mutation does with the member of an object that it finds.
-MISSING = object()
 
 
 @pytest.fixture(scope="module")
@@ -31,29 +25,6 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = command("run", "--input", SAMPLE, "--output", output, *options)
     assert done.status == 0, done.err
     return output
-
-
-def places(document: Any) -> Iterator[tuple[Any, ...]]:
-    """The path to each value in a document."""
-    if isinstance(document, dict | list):
-        items = document.items() if isinstance(document, dict) else enumerate(document)
-        for key, value in items:
-            yield (key,)
-            yield from ((key, *more) for more in places(value))
-
-
-def mutated(document: Any, place: tuple[Any, ...], value: Any) -> Any:
-    changed = copy.deepcopy(document)
-    parent = changed
-    for step in place[:-1]:
-        parent = parent[step]
-    if value is MISSING:
-        del parent[place[-1]]
-    elif value == "as text":
-        parent[place[-1]] = str(parent[place[-1]])
-    else:
-        parent[place[-1]] = value
-    return changed
 
 
 @pytest.mark.property
