@@ -42,8 +42,9 @@ def checked(value: Any, type_: Any, source: str, place: str = "") -> Any:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
         message, _, within = str(error).partition(" - at `$")
-    within = within.removesuffix("`").removeprefix(".")
-    place = ".".join(filter(None, (place, within)))
+    within = within.removesuffix("`")
+    place = (place + within).removeprefix(".")
+    within = within.removeprefix(".")
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", message, re.DOTALL):
         table = f" in [{place}]" if place else ""
         known = [each.name for each in msgspec.structs.fields(_type_at(type_, within))]
@@ -54,7 +55,12 @@ def checked(value: Any, type_: Any, source: str, place: str = "") -> Any:
     else:
         names = re.findall(r"\w+", message.partition(",")[0])
         expected = [_WORDS[name] for name in names if name in _WORDS]
-    raise SettingsError(f"{source}: {place}: expected {' or '.join(dict.fromkeys(expected))}.")
+    raise SettingsError(f"{source}: {place}: expected {_listed(expected)}.")
+
+
+def _listed(words: list[str]) -> str:
+    *others, last = dict.fromkeys(words)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _type_at(type_: Any, place: str) -> Any:
