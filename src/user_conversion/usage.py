@@ -19,7 +19,7 @@ from cyclopts import (
 
 from user_conversion.options import SECTIONS, section
 
-WIDTH, MARGIN = 80, 26
+WIDTH, MARGIN, LONGEST_CHOICES = 80, 26, 60
 OPTIONS = [
     ("-h, --help", "Show this page, or that of a command."),
     ("--version", "Show the version."),
@@ -63,10 +63,12 @@ def help_page(app: App, words: Sequence[str]) -> str:
 
 def _option(argument: Argument) -> tuple[str, str]:
     """An option with its value, and what it is."""
-    choices = argument.get_choices()
-    value = "|".join(choices) if choices else argument.parameter.metavar
+    choices = "|".join(argument.get_choices() or ())
+    value, text = choices or argument.parameter.metavar, argument.parameter.help or ""
+    if len(choices) > LONGEST_CHOICES:
+        value, text = "NAME", f"{text} One of {choices.replace('|', ', ')}."
     name = argument.name if argument.index is None else None
-    text, default = argument.parameter.help or "", argument.field_info.default
+    default = argument.field_info.default
     shown = f" [default: {default}]" if default and not argument.required else ""
     return " ".join(filter(None, (name, value))), text + shown
 
