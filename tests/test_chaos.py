@@ -112,5 +112,5 @@ def assert_right(runs: Runs) -> None:
     assert sum(week.total_registered for week in weeks) == len(expected)
     assert {week.conversion_rate for week in weeks} == {100}
     ledger = json.loads((runs.output / "ledger.json").read_text())
-    counts = [batch["counts"]["lines"] for batch in ledger["batches"]]
+    counts = [file["counts"]["lines"] for file in ledger["files"]]
     assert sum(counts) == 2 * len(expected)

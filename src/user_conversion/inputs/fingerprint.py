@@ -89,11 +89,11 @@ def fingerprint(path: Path, size: int, places: Collection[int] = ()) -> Fingerpr
 def _parts(path: Path, size: int, places: list[int]) -> Iterator[bytes]:
     """The content in parts, of which one ends at each of the places."""
     read, left = 0, list(places)
-    is_plain = compression_at(path) == NONE
-    with LogStream(path) as stream:
+    compression = compression_at(path)
+    with LogStream(path, compression) as stream:
         while True:
             wanted = min(CHUNK, left[0] - read) if left else CHUNK
-            part = stream.read(min(wanted, size - read) if is_plain else wanted)
+            part = stream.read(min(wanted, size - read) if compression == NONE else wanted)
             if not part:
                 return
             yield part

@@ -54,7 +54,7 @@ def check_lines(
         raise TooManyRejectedError(
             f"{total.rejected:,} of {total.lines - total.blank:,} lines were rejected "
             f"({_listed(total.rejected_by_reason)}), more than --max-rejected "
-            f"{max_rejected:g} allows. Nothing was published. For example:\n{_examples(engine)}"
+            f"{max_rejected:g} allows. Nothing was published. For example: {_examples(engine)}."
         )
     for file, found in zip(prepared.files, counts, strict=True):
         is_new = prepared.plan[file.origin].known is None
@@ -128,8 +128,8 @@ def _examples(engine: Engine) -> str:
         "SELECT source, line_number, reason, raw FROM new_rejected_events "
         f"ORDER BY source, line_number LIMIT {EXAMPLES}"
     )
-    return "\n".join(
-        f"  {row['source']}, line {row['line_number'] or '?'}, {row['reason']}: "
+    return "; ".join(
+        f"{row['source']}, line {row['line_number'] or '?'}, {row['reason']}: "
         f"{_shown_text(row['raw'])}"
         for row in rows
     )
