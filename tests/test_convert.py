@@ -24,9 +24,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.prepared import prepare_found
 
-from user_conversion.inputs import archives, convert, duckdb_reader
+from user_conversion.inputs import archives, convert
 from user_conversion.inputs.compression import compression_at
 from user_conversion.inputs.content import NotALogError
+from user_conversion.inputs.duckdb_reader import MEMORY_LIMIT
 from user_conversion.inputs.files import Found, SkippedFile, find_files
 from user_conversion.inputs.lines import (
     LineFile,
@@ -199,15 +200,14 @@ def test_a_document_without_records_is_named(tmp_path: Path) -> None:
     assert "(no list of records at data.rows)" in failure(path, format_)
 
 
-def test_a_document_that_does_not_fit_into_memory_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    small = duckdb.connect(config={"memory_limit": "50MB"})
-    monkeypatch.setattr(duckdb_reader, "_session", lambda: small)
+def test_a_document_that_does_not_fit_into_memory_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "a", f'{{"rows":[{",".join([EVENT] * 10)}]}}' * 10 + " " * (50 << 20))
-    assert failure(path, LogFormat(records=("rows",))).startswith(
-        f"'{path}' does not fit into memory (Out of Memory Error: "
-    )
+    before = MEMORY_LIMIT.set("50MB")
+    try:
+        said = failure(path, LogFormat(records=("rows",)))
+    finally:
+        MEMORY_LIMIT.reset(before)
+    assert said.startswith(f"'{path}' does not fit into memory (Out of Memory Error: ")
 
 
 def test_an_array_is_not_held_in_memory(tmp_path: Path) -> None:

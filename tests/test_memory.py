@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -71,3 +72,13 @@ def test_too_little_memory_fails_the_run_in_one_sentence(tmp_path: Path, log: Pa
     assert_refused(done, "--memory-limit")
     assert everything(output) == before
     assert_no_litter(output)
+
+
+def test_the_limit_is_also_that_of_converting_json_documents(tmp_path: Path) -> None:
+    """The document has 40 MB, of which DuckDB needs a multiple."""
+    event = {"event": "registered", "timestamp": "2020-01-01T12:00:00Z", "initiator_id": 1}
+    document = tmp_path / "document.json"
+    document.write_text(json.dumps({"events": [{**event, "note": "x" * 2000}] * 20_000}))
+    options = ("events-split", "--input", document, "--output", tmp_path / "output")
+    assert_refused(command(*options, "--memory-limit", "200MB"), "does not fit into memory")
+    assert command(*options).status == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ SETTINGS = {
     # Nothing is written but the lines.
     "temp_directory": "",
 }
+# The most memory that reading may take, if that was said.
+MEMORY_LIMIT: ContextVar[str | None] = ContextVar("memory_limit", default=None)
 # JSON text has no control characters, so none has to be quoted.
 AS_THEY_ARE = "(FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\1')"
 
@@ -37,7 +40,7 @@ def rows_of(statement: str, source: str) -> list[tuple[Any, ...]]:
     Raises `InputError` with the name `source` if the file cannot be read.
     """
     try:
-        return _session().execute(statement).fetchall()
+        return _session(MEMORY_LIMIT.get()).execute(statement).fetchall()
     except duckdb.OutOfMemoryException as error:
         raise InputError(
             f"'{source}' does not fit into memory ({first_line(error)}); split it or exclude it."
@@ -52,9 +55,11 @@ def rows_of(statement: str, source: str) -> list[tuple[Any, ...]]:
 
 
 @cache
-def _session() -> duckdb.DuckDBPyConnection:
+def _session(memory_limit: str | None) -> duckdb.DuckDBPyConnection:
     """One session for all files: opening one takes longer than reading a small file."""
     session = duckdb.connect()
+    if memory_limit:
+        session.execute(f"SET memory_limit = {literal(memory_limit)}")
     for name, value in SETTINGS.items():
         session.execute(f"SET {name} = {literal(value)}")
     return session

@@ -10,6 +10,7 @@ import msgspec
 
 from user_conversion.engines import engine_description
 from user_conversion.inputs.compression import NONE
+from user_conversion.inputs.duckdb_reader import MEMORY_LIMIT
 from user_conversion.inputs.files import (
     Found,
     SkippedFile,
@@ -73,6 +74,7 @@ def split_events(run: Context) -> SplitResult:
     Raises `InputError` if the inputs cannot be read, hold no event of the two kinds, or have too
     many rejected lines.
     """
+    MEMORY_LIMIT.set(run.settings.memory_limit)
     plan = _plan(run)
     prepared = _prepare(run, plan)
     if plan.rebuild:
