@@ -265,7 +265,7 @@ class History:
             assert self.bytes() == before
             return
         self.delivered, self.format = expected, options.get("field")
-        rebuilt = self.rebuilt(options)
+        rebuilt, rebuilt_answer = self.rebuilt(options)
         for name in CONTRACT:
             if name != "rejected_events":  # its source is another file
                 mine, theirs = (
@@ -274,7 +274,7 @@ class History:
                 )
                 assert mine == theirs, name
         assert raw_lines(self.output) == raw_lines(rebuilt)
-        assert answer == self.answer_of(rebuilt)
+        assert answer == rebuilt_answer
 
     def expected(self, options: dict[str, Any]) -> tuple[list[Delivery], bool]:
         """What will be delivered, and whether the run may refuse."""
@@ -300,19 +300,15 @@ class History:
             return None
         return shown(result)
 
-    def rebuilt(self, options: dict[str, Any]) -> Path:
-        """An output made at once from all that was delivered."""
+    def rebuilt(self, options: dict[str, Any]) -> tuple[Path, Any]:
+        """An output made at once from all that was delivered, and its answer."""
         logs, output = self.folder / "all", self.folder / "rebuilt"
         for folder in (logs, output):
             shutil.rmtree(folder, ignore_errors=True)
         logs.mkdir()
         for number, each in enumerate(self.delivered):
             (logs / f"{number}.json").write_bytes(each.content)
-        self.answer = shown(self.engine.run(output, logs, **options))
-        return output
-
-    def answer_of(self, rebuilt: Path) -> Any:
-        return self.answer
+        return output, shown(self.engine.run(output, logs, **options))
 
     def bytes(self) -> dict[str, bytes]:
         return {
