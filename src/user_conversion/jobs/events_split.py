@@ -25,17 +25,15 @@ from user_conversion.jobs import unfinished
 from user_conversion.jobs.checks import (
     check_events,
     check_lines,
-    check_rows,
     counts_by_file,
     known_files,
 )
 from user_conversion.jobs.context import Context
+from user_conversion.jobs.event_datasets import datasets_of, stage_events
 from user_conversion.jobs.replaced import Replaced, read_kept_days
-from user_conversion.places.layout import LEDGER, folder_of, parquet_files
-from user_conversion.places.row_counts import count_rows, require_rows
-from user_conversion.rules import datasets
+from user_conversion.places.layout import LEDGER
+from user_conversion.places.row_counts import require_rows
 from user_conversion.rules.counts import EventCounts, LineCount
-from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset
 from user_conversion.rules.errors import DatasetError, EngineError, InputError
 from user_conversion.rules.events import CLOCK_TOLERANCE
 from user_conversion.rules.log_format import LogFormat
@@ -84,7 +82,7 @@ def split_events(run: Context) -> SplitResult:
     if prepared.files:
         replaced = Replaced.of(prepared.plan, plan.files.present, plan.files.gone)
         if not plan.rebuild:
-            require_rows(_datasets(ledger), run.publication, ledger.rows)
+            require_rows(datasets_of(ledger), run.publication, ledger.rows)
         read_kept_days(run, replaced, ledger)
         prepared, counted = _read(run, plan, prepared)
         by_file = counts_by_file(prepared.files, counted)
@@ -93,7 +91,7 @@ def split_events(run: Context) -> SplitResult:
         read = known_files(prepared, by_file, counted, run.started.isoformat())
         ledger = _with_files(run, ledger, prepared, read, replaced)
         notes = check_events(ledger.counts, plan.before, prepared.files, run.settings.events)
-        ledger = _stage(run, ledger, plan, prepared, replaced)
+        ledger = stage_events(run, ledger, plan.rebuild, prepared.plan, replaced)
     run.publication.write_json(LEDGER, ledger)
     return SplitResult(
         run.settings.events,
@@ -246,67 +244,3 @@ def _with_files(
     pairs = zip(prepared.plan, read, strict=True)
     joined = [unfinished.continued(new, each) for new, each in pairs]
     return ledger.with_files(batch, [*files.values(), *joined])
-
-
-def _datasets(ledger: Ledger) -> tuple[Dataset, ...]:
-    """The datasets that this job writes: registrations, loads, rejected lines."""
-    return (*datasets.event_datasets(ledger.attributes, ledger.id_type), REJECTED_EVENTS)
-
-
-def _stage(
-    run: Context, ledger: Ledger, plan: _Plan, prepared: Prepared, replaced: Replaced
-) -> Ledger:
-    """Stage the datasets; the ledger is returned with the rows that were written."""
-    *by_day, _ = written = _datasets(ledger)
-    for dataset in by_day:
-        _stage_days(run, dataset, plan.rebuild, replaced)
-    _stage_rejected(run, plan.rebuild, unfinished.continued_lines(prepared.plan), replaced)
-    rows = count_rows({each.name: run.publication.staged(each) for each in written})
-    dropped = {each.name: run.publication.dropped(each) for each in written}
-    ledger = ledger.with_rows(rows, dropped)
-    check_rows(written, ledger)
-    return ledger
-
-
-def _stage_days(run: Context, dataset: Dataset, rebuild: bool, replaced: Replaced) -> None:
-    """Write the days with new events, whole: together with the events they had before.
-
-    Days that are made anew have the events of the other files that hold them instead.
-    """
-    engine, publication = run.engine, run.publication
-    rows = f"SELECT * FROM new_{dataset.name}"
-    if not rebuild:
-        days = engine.rows(f"SELECT DISTINCT CAST(time AS DATE) AS day FROM new_{dataset.name}")
-        before = publication.partitions_of(dataset)
-        touched = {str(row["day"]) for row in days} & before.keys() - replaced.names
-        files = [file for day in sorted(touched) for file in parquet_files(before[day])]
-        engine.read_parquet(f"previous_{dataset.name}", dataset.columns, files)
-        rows += f" UNION ALL SELECT * FROM previous_{dataset.name}"
-    if replaced.days:
-        rows += f" UNION ALL SELECT * FROM kept_{dataset.name}"
-    engine.write(
-        f"SELECT *, CAST(time AS DATE) AS derived_tstamp_day FROM ({rows})",
-        dataset,
-        folder_of(dataset, publication.folder),
-    )
-    publication.drop_others(dataset, None if rebuild else replaced.names)
-
-
-def _stage_rejected(
-    run: Context, rebuild: bool, continued: Sequence[unfinished.Line], replaced: Replaced
-) -> None:
-    """Write the rejected lines: together with those from before that are still rejected."""
-    engine, publication = run.engine, run.publication
-    rows = "SELECT * FROM new_rejected_events"
-    if not rebuild:
-        previous = "previous_rejected_events"
-        files = publication.files_of(REJECTED_EVENTS)
-        engine.read_parquet(previous, REJECTED_EVENTS.columns, files)
-        names = [(source,) for each in replaced.files for source in each.sources]
-        engine.create_table("replaced_sources", {"source": "string"}, names)
-        stay = unfinished.without(continued, previous, engine)
-        rows += (
-            f" UNION ALL SELECT * FROM ({stay}) AS stay WHERE NOT EXISTS "
-            "(SELECT 1 FROM replaced_sources WHERE replaced_sources.source = stay.source)"
-        )
-    engine.write(rows, REJECTED_EVENTS, folder_of(REJECTED_EVENTS, publication.folder))

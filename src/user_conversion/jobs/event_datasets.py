@@ -1,0 +1,80 @@
+"""The Parquet files of events and rejected lines that `events-split` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from user_conversion.inputs.ledger import Ledger
+from user_conversion.inputs.reading_plan import FileToRead
+from user_conversion.jobs import unfinished
+from user_conversion.jobs.checks import check_rows
+from user_conversion.jobs.context import Context
+from user_conversion.jobs.replaced import Replaced
+from user_conversion.places.layout import folder_of, parquet_files
+from user_conversion.places.row_counts import count_rows
+from user_conversion.rules import datasets
+from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset
+
+
+def datasets_of(ledger: Ledger) -> tuple[Dataset, ...]:
+    """The datasets that this job writes: registrations, loads, rejected lines."""
+    return (*datasets.event_datasets(ledger.attributes, ledger.id_type), REJECTED_EVENTS)
+
+
+def stage_events(
+    run: Context, ledger: Ledger, rebuild: bool, to_read: Sequence[FileToRead], replaced: Replaced
+) -> Ledger:
+    """Stage the datasets; the ledger is returned with the rows that were written."""
+    *by_day, _ = written = datasets_of(ledger)
+    for dataset in by_day:
+        _stage_days(run, dataset, rebuild, replaced)
+    _stage_rejected(run, rebuild, unfinished.continued_lines(to_read), replaced)
+    rows = count_rows({each.name: run.publication.staged(each) for each in written})
+    dropped = {each.name: run.publication.dropped(each) for each in written}
+    ledger = ledger.with_rows(rows, dropped)
+    check_rows(written, ledger)
+    return ledger
+
+
+def _stage_days(run: Context, dataset: Dataset, rebuild: bool, replaced: Replaced) -> None:
+    """Write the days with new events, whole: together with the events they had before.
+
+    Days that are made anew have the events of the other files that hold them instead.
+    """
+    engine, publication = run.engine, run.publication
+    rows = f"SELECT * FROM new_{dataset.name}"
+    if not rebuild:
+        days = engine.rows(f"SELECT DISTINCT CAST(time AS DATE) AS day FROM new_{dataset.name}")
+        before = publication.partitions_of(dataset)
+        touched = {str(row["day"]) for row in days} & before.keys() - replaced.names
+        files = [file for day in sorted(touched) for file in parquet_files(before[day])]
+        engine.read_parquet(f"previous_{dataset.name}", dataset.columns, files)
+        rows += f" UNION ALL SELECT * FROM previous_{dataset.name}"
+    if replaced.days:
+        rows += f" UNION ALL SELECT * FROM kept_{dataset.name}"
+    engine.write(
+        f"SELECT *, CAST(time AS DATE) AS derived_tstamp_day FROM ({rows})",
+        dataset,
+        folder_of(dataset, publication.folder),
+    )
+    publication.drop_others(dataset, None if rebuild else replaced.names)
+
+
+def _stage_rejected(
+    run: Context, rebuild: bool, continued: Sequence[unfinished.Line], replaced: Replaced
+) -> None:
+    """Write the rejected lines: together with those from before that are still rejected."""
+    engine, publication = run.engine, run.publication
+    rows = "SELECT * FROM new_rejected_events"
+    if not rebuild:
+        previous = "previous_rejected_events"
+        files = publication.files_of(REJECTED_EVENTS)
+        engine.read_parquet(previous, REJECTED_EVENTS.columns, files)
+        names = [(source,) for each in replaced.files for source in each.sources]
+        engine.create_table("replaced_sources", {"source": "string"}, names)
+        stay = unfinished.without(continued, previous, engine)
+        rows += (
+            f" UNION ALL SELECT * FROM ({stay}) AS stay WHERE NOT EXISTS "
+            "(SELECT 1 FROM replaced_sources WHERE replaced_sources.source = stay.source)"
+        )
+    engine.write(rows, REJECTED_EVENTS, folder_of(REJECTED_EVENTS, publication.folder))
