@@ -101,7 +101,7 @@ def test_the_steps_of_getting_started(tmp_path: Path) -> None:
     """Each sh block runs, and prints the text block that follows it."""
     page = DOCS / "getting-started.md"
     steps = re.findall(r"^```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", text_of(page), re.M | re.S)
-    assert len(steps) == 5
+    assert len(steps) == 6
     for script, shown in steps:
         ours = f'user-conversion() {{ "{sys.executable}" -m user_conversion "$@"; }}\n'
         done = subprocess.run(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from support.command import assert_refused, command
 from support.prepared import prepare_found
 
 from user_conversion.inputs.files import find_files
@@ -108,6 +109,45 @@ def test_what_is_not_found_is_left_to_be_filled_in(tmp_path: Path) -> None:
     assert inspect([str(tmp_path / "empty")]).records == 0
     with pytest.raises(InputError, match="does not exist"):
         inspect([str(tmp_path / "missing")])
+
+
+def test_what_is_no_log_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("Our notes.\n")
+    with pytest.raises(InputError, match=r"notes\.txt' is not a log: neither JSON nor a table"):
+        inspect([str(path)])
+    (tmp_path / "package.json").write_text('{"name":"shop"}\n')
+    assert "this may be no event log" in command("inspect", tmp_path / "package.json").out
+
+
+def test_files_from_the_whole_listing_are_looked_at(tmp_path: Path) -> None:
+    for number in range(100):
+        event = segment(1, f"Event {number}")
+        (tmp_path / f"{number:03}.json").write_text(json.dumps(event) + "\n")
+    found = inspect([str(tmp_path)])
+    assert (found.files, found.records) == (100, 20)
+    assert {"Event 0", "Event 52", "Event 99"} <= found.event_names.keys()
+
+
+def test_channel_and_device_are_proposed(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("ts,uid,name,utm_source,device\n1604298074,7,signed_up,ads,ios\n")
+    assert "--field channel=utm_source --field device_type=device" in inspect([str(path)]).command
+
+
+def test_the_project_file_is_all_that_a_run_needs(
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    dollars = logs.rename(tmp_path / "my $logs")
+    assert command("inspect", dollars.name, "--init").status == 0
+    written = (tmp_path / "user-conversion.toml").read_text()
+    assert '"User Registered"  # 4 of 12 records looked at' in written
+    assert command("run", "--format", "json").json()["total_registered"] == 4
+    assert command("sql", "--dialect", "duckdb").status == 0
+    refused = command("inspect", dollars.name, "--init")
+    assert_refused(refused, "user-conversion.toml", status=2)
+    assert (tmp_path / "user-conversion.toml").read_text() == written
 
 
 def test_events_in_a_text_field_need_a_file(tmp_path: Path) -> None:

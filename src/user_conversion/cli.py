@@ -222,13 +222,21 @@ def inspect(
     /,
     *,
     toml: Annotated[bool, own("Print a log format to edit, for --log-format.")] = False,
+    init: Annotated[bool, own(f"Write {PROJECT_FILE}, which a run then needs alone.")] = False,
 ) -> None:
     """What the logs are: kinds of files, names of events, fields, and the command to run."""
     from user_conversion.inputs.inspection import inspect as inspected
     from user_conversion.outputs import terminal
+    from user_conversion.places.publication import output_errors
 
+    if init and PROJECT_FILE.exists():
+        raise SettingsError(f"{PROJECT_FILE} exists: move it away, or edit it; see --toml.")
     found = inspected([str(path(each)) for each in paths])
-    if toml:
+    if init:
+        with output_errors(PROJECT_FILE), PROJECT_FILE.open("x", encoding="utf-8") as file:
+            file.write(found.as_project_file())
+        print(f"{PROJECT_FILE}: check it, then run: user-conversion run")
+    elif toml:
         print(found.as_toml(), end="")
     else:
         terminal.show_inspection(terminal.console(), found)

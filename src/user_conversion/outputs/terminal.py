@@ -171,6 +171,8 @@ def show_inspection(out: Console, found: Inspection) -> None:
         Column("Values", [printable(each.form) for each in fields], folded_at=NAME_WIDTH),
     ]
     out.print(fitting_table(columns, out.width))
+    if found.is_doubtful:
+        _print(out, "No field looks like a time: this may be no event log.", "yellow")
     _print(out, "To compute the conversion of these logs:", "bold")
     # Without line breaks, so that it can be copied.
     out.print(f"  {printable(found.command)}", soft_wrap=True)

@@ -12,7 +12,9 @@ from user_conversion.inputs.inspection.samples import Records
 from user_conversion.rules.errors import SettingsError
 from user_conversion.rules.log_format import (
     APP_LOADED,
+    CHANNEL,
     DEFAULT,
+    DEVICE_TYPE,
     REGISTERED,
     REQUIRED_FIELDS,
     LogFormat,
@@ -50,9 +52,19 @@ NAMES = {
         *("initiator_id", "user_id", "userId", "user.id", "distinct_id", "uid", "customer_id"),
         *("client_id", "account_id", "email"),
     ),
+    CHANNEL: (
+        *("channel", "utm_source", "acquisition_channel", "campaign_source", "traffic_source"),
+        *("source", "utm_medium", "medium", "referrer"),
+    ),
+    DEVICE_TYPE: (
+        *("device_type", "deviceType", "device.type", "device_category", "device", "platform"),
+        *("os", "os_name"),
+    ),
 }
 OFTEN = 0.5
 USER = "initiator_id"
+# How what is to be filled in begins.
+UNKNOWN = ("PATH_OF_", "NAME_OF_")
 
 
 def known_formats() -> dict[str, LogFormat]:
@@ -84,28 +96,51 @@ def _share(records: Records, paths: Iterable[FieldPath]) -> float:
     return found / len(records) if records else 0.0
 
 
-def given_fields(name: str | None, records: Records, found: Sequence[Field]) -> dict[str, str]:
+def given_fields(
+    name: str | None,
+    formats: Mapping[str, LogFormat],
+    records: Records,
+    found: Sequence[Field],
+) -> dict[str, str]:
     """The paths that have to be given beside a log format, or without one."""
+    guessed = _guessed_fields(found)
     if name is None:
-        guessed = _guessed_fields(found)
-        paths = {each: guessed.get(each, f"PATH_OF_{each.upper()}") for each in REQUIRED_FIELDS}
+        unknown = {each: f"PATH_OF_{each.upper()}" for each in REQUIRED_FIELDS}
         # A path that is given for the ids makes them text.
-        return {each: path for each, path in paths.items() if path != each or each == USER}
+        return {
+            each: path
+            for each, path in {**unknown, **guessed}.items()
+            if path != each or each == USER
+        }
+    own = formats[name].fields
+    given = {
+        each: guessed[each]
+        for each in (CHANNEL, DEVICE_TYPE)
+        if each in guessed and not _share(records, own[each])
+    }
     users = (record.get(USER) for record in records)
     if name == DEFAULT and any(user and not str(user).isdecimal() for user in users):
-        return {USER: USER}
-    return {}
+        given[USER] = USER
+    return given
 
 
-def _guessed_fields(found: Iterable[Field]) -> dict[str, str]:
-    """Paths for the needed fields, by what such fields are often called, or by their values."""
-    often = [field for field in found if field.share >= OFTEN]
+def _guessed_fields(found: Sequence[Field]) -> dict[str, str]:
+    """Paths for fields, by what such fields are often called, or by their values."""
     guesses: dict[str, str] = {}
-    for name in REQUIRED_FIELDS:
-        free = [field.path for field in often if field.path not in guesses.values()]
-        if guess := _first_named(free, NAMES[name]):
+    for name, often in NAMES.items():
+        free = [
+            field.path
+            for field in found
+            if field.path not in guesses.values()
+            and (field.share >= OFTEN or name not in REQUIRED_FIELDS)
+        ]
+        if guess := _first_named(free, often):
             guesses[name] = guess
-    times = [field.path for field in often if "time" in field.form.split(" such as ")[0]]
+    times = [
+        field.path
+        for field in found
+        if field.share >= OFTEN and "time" in field.form.split(" such as ")[0]
+    ]
     if "timestamp" not in guesses and len(times) == 1:
         guesses["timestamp"] = times[0]
     return guesses

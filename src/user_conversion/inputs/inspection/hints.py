@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from user_conversion.inputs.inspection import guesses
 from user_conversion.inputs.inspection.fields import fields
-from user_conversion.inputs.inspection.samples import FILES, first_records
+from user_conversion.inputs.inspection.samples import first_records, spread
 from user_conversion.inputs.lines import LineFile
 from user_conversion.rules.log_format import LogFormat
 
@@ -16,7 +16,7 @@ SHOWN = 8
 
 def advice(files: Sequence[LineFile], log_format: LogFormat) -> str:
     """One sentence with the options to add, by the first records of the first files."""
-    records = [record for file in files[:FILES] for record in first_records(file)]
+    records = [record for file in spread(files) for record in first_records(file)]
     formats = guesses.known_formats()
     preset = guesses.preset_of(records, formats)
     if preset and preset != log_format.name and formats[preset].fields != log_format.fields:

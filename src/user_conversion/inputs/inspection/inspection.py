@@ -12,11 +12,22 @@ from datetime import datetime
 from user_conversion.inputs.files import find_files
 from user_conversion.inputs.inspection import guesses
 from user_conversion.inputs.inspection.fields import Field, fields, time_span
-from user_conversion.inputs.inspection.samples import Sample, samples
+from user_conversion.inputs.inspection.samples import NOT_A_LOG, Sample, samples
+from user_conversion.rules.errors import InputError
 from user_conversion.rules.log_format import DEFAULT, LogFormat
 from user_conversion.rules.paths import path_text
 
 NAMES = 20
+PROJECT = """\
+# Written by `user-conversion inspect --init`. In this folder `user-conversion run` needs no options
+# now. Each option of `user-conversion run --help` can be a key here.
+input = [{paths}]
+output = "data-output"
+timezone = "UTC"  # of the calendar weeks, such as "Europe/Berlin"
+# by = "channel"
+# definition = "next-week"
+
+{log_format}"""
 
 
 @dataclass(frozen=True)
@@ -53,14 +64,32 @@ class Inspection:
             words += ["--field", f"{name}={path}"]
         return shlex.join(words + guesses.event_options(self.tables["events"], self.log_format))
 
-    def as_toml(self) -> str:
-        """A log format as TOML, to be named with `--log-format` and edited."""
-        parts = [f"preset = {_quoted(self._preset)}\n"] if self._preset else []
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether nothing in the records looks like the time of an event."""
+        return self.tables["fields"].get("timestamp", "").startswith(guesses.UNKNOWN)
+
+    def as_toml(self, within: str = "") -> str:
+        """A log format as TOML, to be edited; of a project file it is the table `within`."""
+        preset = f"preset = {_quoted(self._preset)}\n" if self._preset else ""
+        parts = [f"[{within}]\n{preset}" if within else preset]
         for name, table in self.tables.items():
-            if table:
-                lines = [f"{key} = {_quoted(value)}\n" for key, value in table.items()]
-                parts.append("".join([f"[{name}]\n", *lines]))
-        return "\n".join(parts)
+            lines = [f"{key} = {_quoted(value)}{self._note(value)}" for key, value in table.items()]
+            if lines:
+                parts.append(
+                    "\n".join([f"[{within}.{name}]" if within else f"[{name}]", *lines, ""])
+                )
+        return "\n".join(filter(None, parts))
+
+    def as_project_file(self) -> str:
+        """The file `user-conversion.toml` with which `user-conversion run` needs no options."""
+        paths = ", ".join(_quoted(path.replace("$", "$$")) for path in self.inputs)
+        return PROJECT.format(paths=paths, log_format=self.as_toml("log_format"))
+
+    def _note(self, value: str) -> str:
+        if value in self.event_names:
+            return f"  # {self.event_names[value]:,} of {self.records:,} records looked at"
+        return "  # fill in" if value.startswith(guesses.UNKNOWN) else ""
 
     @property
     def _preset(self) -> str | None:
@@ -68,18 +97,20 @@ class Inspection:
 
 
 def inspect(paths: Sequence[str]) -> Inspection:
-    """What the first records of the first files at the paths, folders or globs are.
+    """What the first records of some files at the paths, folders or globs are.
 
-    Raises `InputError` if a path does not exist or a file cannot be read.
+    Raises `InputError` if a path does not exist, a file cannot be read, or none is a log.
     """
     found = find_files(paths)
     formats = guesses.known_formats()
     headless = [each for each in formats.values() if each.columns]
-    looked_at = samples((file.path for file in found.files), headless)
+    looked_at = samples([file.path for file in found.files], headless)
     records = [record for sample in looked_at for record in sample.records]
+    if looked_at and all(sample.kind.startswith(NOT_A_LOG) for sample in looked_at):
+        raise InputError(f"'{found.files[0].path}' is {looked_at[0].kind}.")
     summary = fields(records)
     name = _log_format_name(looked_at, formats)
-    given = guesses.given_fields(name, records, summary)
+    given = guesses.given_fields(name, formats, records, summary)
     log_format = formats[name] if name else guesses.with_fields(given)
     names = guesses.event_names(records, log_format)
     return Inspection(

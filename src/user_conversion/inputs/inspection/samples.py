@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from user_conversion.inputs.compression import NONE, SUPPORTED, LogStream
 from user_conversion.inputs.content import ANYTHING, Content, NotALogError
@@ -23,7 +23,9 @@ from user_conversion.rules.paths import FieldPath
 
 RECORDS = 2_000
 FILES = 20
+NOT_A_LOG = "not a log"
 
+T = TypeVar("T")
 Records = list[dict[str, Any]]
 
 
@@ -43,8 +45,8 @@ class Sample:
     has_columns_of: str | None = None
 
 
-def samples(paths: Iterable[Path], headless: Iterable[LogFormat]) -> list[Sample]:
-    """The first records of some files; of the files in zip files instead of these.
+def samples(paths: Sequence[Path], headless: Iterable[LogFormat]) -> list[Sample]:
+    """The first records of files from all over the list; those within a zip file count one by one.
 
     `headless` has the log formats whose tables have no header. Raises `InputError` if a file
     cannot be read.
@@ -54,8 +56,14 @@ def samples(paths: Iterable[Path], headless: Iterable[LogFormat]) -> list[Sample
             Conversion(each, frozenset(SUPPORTED), Path(folder), RECORDS)
             for each in (*headless, ANYTHING)
         ]
-        found = (sample for path in paths for sample in _samples(path, conversions))
+        found = (sample for path in spread(paths) for sample in _samples(path, conversions))
         return list(islice(found, FILES))
+
+
+def spread(files: Sequence[T]) -> Sequence[T]:
+    """At most `FILES` of the files, at even distances from the first to the last."""
+    last, most = len(files) - 1, FILES - 1
+    return files if last <= most else [files[last * n // most] for n in range(FILES)]
 
 
 def first_records(file: LineFile) -> Records:
@@ -70,11 +78,11 @@ def _samples(path: Path, conversions: Sequence[Conversion]) -> Iterator[Sample]:
         conversion, content = _recognised(path, conversions)
         for each in conversion.files(path, str(path), content):
             if isinstance(each, SkippedFile):
-                yield Sample(f"not a log: {each.reason}")
+                yield Sample(f"{NOT_A_LOG}: {each.reason}")
             else:
                 yield _sample(*each, conversion.log_format)
     except NotALogError as error:
-        yield Sample(f"not a log: {error.reason}")
+        yield Sample(f"{NOT_A_LOG}: {error.reason}")
 
 
 def _recognised(path: Path, conversions: Sequence[Conversion]) -> tuple[Conversion, Content]:
