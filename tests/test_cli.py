@@ -99,7 +99,16 @@ def test_the_alias(log: Path, output: Path) -> None:
 FIGURES = {"total_registered", "total_converted", "conversion_rate", "interval"}
 KEYS = {"definition", "timezone", "observed_through", "complete", "weeks", "segments", "events"}
 WEEK_KEYS = {"registration_week", "week_start", "complete", "incomplete_because"}
-EVENT_KEYS = {"lines", "registered", "app_loaded", "other", "blank", "rejected", "anonymous"}
+EVENT_KEYS = {
+    "lines",
+    "registered",
+    "app_loaded",
+    "other",
+    "blank",
+    "rejected",
+    "anonymous",
+    "excluded",
+}
 
 
 def test_json_is_one_object_on_standard_output(log: Path, output: Path) -> None:

@@ -153,6 +153,7 @@ NESTED = LogFormat(
     },
     ids="text",
     where={REGISTERED: {("app",): ("shop", "true")}},
+    exclude={("device",): ("test-*",), ("user", "email"): ("*@shop.com",)},
     timezone="Europe/Berlin",
     local_numbers=True,
     unnamed=True,

@@ -217,9 +217,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ('[where.other]\na = "b"', "unknown key 'other' in [where]."),
         ('where = {registered = "x"}', "where.registered: expected a table."),
         (
-            "where = {registered = {a = {}}}",
-            "where.registered.a: expected true or false, a number, text or a list",
+            "where = {registered = {a = [{}]}}",
+            "where.registered.a[0]: expected true or false, a number or text",
         ),
+        ("where = {registered = {a = {}}}", "where.registered.a: the key 'file' is missing."),
+        ("exclude = {a = {fil = 'x'}}", "unknown key 'fil' in [exclude.a]; did you mean file?"),
+        ("exclude = {a = {file = 7}}", "exclude.a.file: expected text."),
+        ("exclude = {a = {file = '/no.txt'}}", "Cannot read '/no.txt': No such file"),
         ('fields = "a"', "fields: expected a table."),
         ("fields = {plan = 5}", "fields.plan: expected text or a list."),
         ("fields = {plan = ['a', 5]}", "fields.plan[1]: expected text."),
@@ -244,6 +248,21 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, text: str, message: st
     assert message in failure(toml(tmp_path, text))
 
 
+def test_values_from_a_file(tmp_path: Path) -> None:
+    ids = tmp_path / "staff.txt"
+    text = f'[exclude]\nuser = {{ file = "{ids}" }}\nplan = ["!=a", 7]\n'
+    ids.write_bytes(b"\xef\xbb\xbf7\r\n\n# bots\n  bot-* \n")
+    first = log_format(toml(tmp_path, text))
+    assert first.exclude == {("user",): ("7", "bot-*"), ("plan",): ("!=a", "7")}
+    ids.write_text("".join(f"{number}\n" for number in range(1_000)))
+    many = log_format(toml(tmp_path, text))
+    assert len(many.exclude["user",]) == 1_000
+    assert len(many.recorded.exclude["user"]) == 1
+    assert len({str(each.recorded.exclude) for each in (first, many)}) == 2
+    ids.write_bytes(b"\xff")
+    assert failure(toml(tmp_path, text)) == f"Cannot read '{ids}': it is not UTF-8."
+
+
 def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     assert log_format(toml(tmp_path, '\ufeffids = "text"')).ids == "text"
 
@@ -254,6 +273,7 @@ WHOLE: dict[str, Any] = {
     "events": {"registered": ["a", "b"], "app_loaded": "c"},
     "fields": {"timestamp": ["at", "x[0].y"], "plan": "traits.plan"},
     "where": {"registered": {"app": ["shop", True, 7]}, "app_loaded": {"x": "y"}},
+    "exclude": {"email": ["*@shop.com", "!=boss@*"], "bot": True},
     "input": {
         "timezone": "UTC",
         "records": "Records",
@@ -279,11 +299,13 @@ def test_a_mutated_log_format_is_read_as_it_is_or_refused_in_a_sentence(
         assert "\n" not in str(error)
         return
     # What is not in a list of several types was given with its own type, or left out.
-    if place[0] not in ("fields", "where", "events", "files", "warehouse") and value is not MISSING:
+    of_several_types = ("fields", "where", "exclude", "events", "files", "warehouse")
+    if place[0] not in of_several_types and value is not MISSING:
         recorded = msgspec.to_builtins(found.recorded)
         for step in () if place == ("preset",) else place:
             recorded = recorded[step]
-        assert type(recorded) is type(value) or value is None
+        kind = tuple if isinstance(value, list) else type(value)
+        assert type(recorded) is kind or value is None
 
 
 def test_a_name_in_both_lists_is_refused() -> None:

@@ -27,6 +27,7 @@ from support.oracle import (
     User,
     classify,
     measure,
+    meets,
     read,
     split_lines,
     whole_percent,
@@ -136,6 +137,24 @@ BERLIN_11 = datetime(2020, 11, 2, 10, tzinfo=UTC)
 )
 def test_line_of_another_log_format(line: bytes, counted_as: str, event: Event | None) -> None:
     assert classify(line, RUN_STARTED, SHOP) == Line(counted_as, event)
+
+
+@pytest.mark.parametrize(
+    ("value", "texts", "expected"),
+    [
+        ("a@shop", ("*@shop", "!=boss@*"), True),
+        ("boss@shop", ("*@shop", "!=boss@*"), False),
+        ("a@shop.com", ("*@shop",), False),
+        (None, ("*",), False),
+        (None, ("!=a",), True),
+        ("a", ("!= a",), False),
+        (7, ("6", "7"), True),
+        (True, ("true",), True),
+        ("a", (), False),
+    ],
+)
+def test_condition(value: object, texts: tuple[str, ...], expected: bool) -> None:
+    assert meets(value, texts) is expected
 
 
 @pytest.mark.parametrize(

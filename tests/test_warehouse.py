@@ -281,6 +281,21 @@ def test_fields_inside_json_are_read(warehouse: Warehouse) -> None:
     assert warehouse.run(script) == [[("2020-45", "ads", "1", "1", "100", "0")]]
 
 
+def test_events_are_left_out(warehouse: Warehouse) -> None:
+    columns = {"event": str, "timestamp": datetime, "initiator_id": str, "email": str, "plan": str}
+    time = datetime(2020, 11, 2, tzinfo=UTC)
+    users = [
+        *(("ann", "ann@our.com", "pro"), ("boss", "boss@our.com", "pro"), ("eve", None, "pro")),
+        *(("bob", "bob@else.com", "test"), ("zoe", "zoe@else.com", None), ("ida", "our.com", "x")),
+    ]
+    exclude = {("email",): ("*@our.com", "!=boss@*"), ("plan",): ("test",)}
+    where = {REGISTERED: {("plan",): ("!=x",)}}
+    form = LogFormat(ids="text", where=where, exclude=exclude)
+    rows = [("registered", time, *user) for user in users]
+    script = [*warehouse.table("events", columns, rows), query(warehouse, log_format=form)]
+    assert warehouse.run(script) == [[("2020-45", "3", "0", "0", "0")]]  # boss, eve and zoe
+
+
 # What docs/how-to/notebook-and-library.md says of each: what ends the query, or why it fails.
 EXPRESSIONS_RUN = {
     "duckdb": "",

@@ -105,6 +105,12 @@ def test_what_cannot_be_written_is_one_sentence(words: list[str], said: str) -> 
     assert len(done.err.splitlines()) == 1
 
 
+def test_a_pattern_with_marks_of_like_is_refused() -> None:
+    form = log_format({"exclude": {"email": "*@our_shop.com"}})
+    with pytest.raises(SettingsError, match=r"cannot compare with '\*@our_shop\.com'"):
+        warehouse_query("duckdb", form, definition("next-week"))
+
+
 def test_a_preset_of_files_in_another_zone_is_refused() -> None:
     form = log_format({"input": {"timezone": "US/Pacific"}})
     with pytest.raises(SettingsError, match="US/Pacific"):

@@ -23,7 +23,7 @@ from support.finality_oracle import missing_days, touches, utc_day_of_the_last_i
 Definition = Literal["next-week", "same-week", "any-load-next-week"]
 DEFINITIONS: tuple[Definition, ...] = ("next-week", "same-week", "any-load-next-week")
 REGISTERED, APP_LOADED = "registered", "app_loaded"
-OTHER, ANONYMOUS, BLANK = "other", "anonymous", "blank"
+OTHER, ANONYMOUS, EXCLUDED, BLANK = "other", "anonymous", "excluded", "blank"
 # Engines may accept or reject such a line as their parsers do.
 UNDECIDED = "undecided"
 REASONS = (
@@ -62,7 +62,8 @@ class LogFormat:
 
     If a field has several paths, the first value that is not null is used. Fields with other names
     than those of `DEFAULT` are further attributes of a registration. `where` has, by kind of
-    event, the values that must be at some paths. Times without an offset are local to `timezone`,
+    event, the values that must be at some paths (see `meets`); an event with one of the values of
+    `exclude` is left out. Times without an offset are local to `timezone`,
     and numbers are too if `local_numbers` is set.
     """
 
@@ -77,6 +78,7 @@ class LogFormat:
     )
     ids: Literal["integer", "text"] = "integer"
     where: Mapping[str, Mapping[JsonPath, tuple[str, ...]]] = field(default_factory=dict)
+    exclude: Mapping[JsonPath, tuple[str, ...]] = field(default_factory=dict)
     timezone: str = "UTC"
     local_numbers: bool = False
     unnamed: bool = False
@@ -235,9 +237,39 @@ def kind_of(record: dict[str, Any], log_format: LogFormat) -> str:
     for kind, names in log_format.events.items():
         if text_or_null(value) in names:
             conditions = log_format.where.get(kind, {}).items()
-            met = all(text_or_null(value_at(record, path)) in texts for path, texts in conditions)
-            return kind if met else OTHER
+            if not all(meets(value_at(record, path), texts) for path, texts in conditions):
+                return OTHER
+            left_out = log_format.exclude.items()
+            if any(meets(value_at(record, path), texts) for path, texts in left_out):
+                return EXCLUDED
+            return kind
     return OTHER
+
+
+def meets(value: object, texts: Sequence[str]) -> bool:
+    """Whether a value is one of some texts, in which * stands for anything.
+
+    Texts that begin with != are those that it is not; without others, any other value will do.
+    """
+    unwanted = [text[2:].lstrip() for text in texts if text.startswith("!=")]
+    wanted = [text for text in texts if not text.startswith("!=")]
+
+    def is_like_one_of(patterns: Sequence[str]) -> bool:
+        text = text_or_null(value)
+        return text is not None and any(is_like(text, pattern) for pattern in patterns)
+
+    if not wanted and unwanted:
+        return not is_like_one_of(unwanted)
+    return is_like_one_of(wanted) and not is_like_one_of(unwanted)
+
+
+def is_like(text: str, pattern: str) -> bool:
+    """Whether a text is what a pattern describes."""
+    head, star, rest = pattern.partition("*")
+    if not star:
+        return text == pattern
+    ends = range(len(head), len(text) + 1)
+    return text.startswith(head) and any(is_like(text[end:], rest) for end in ends)
 
 
 def event_of(

@@ -32,6 +32,7 @@ from support.oracle import (
     Event,
     JsonPath,
     LogFormat,
+    meets,
 )
 
 RUN_STARTED = datetime(2025, 6, 15, 12, 0, tzinfo=UTC)
@@ -197,7 +198,20 @@ PATHS: tuple[JsonPath, ...] = (
     *(("Event",), ("TIMESTAMP", "of"), ("tags[0]",), ("a.b",), ("back\\slash",), ("a:b", "*c")),
 )
 FIELDS = ("event", "timestamp", "initiator_id", "channel", "device_type", "plan", "Country")
-CONDITIONS = ("web", "true", "7", "", "it's")
+CONDITIONS = ("web", "true", "7", "", "it's", r"50%_\x")
+ANY_CONDITION = (
+    *CONDITIONS,
+    "*",
+    "w*",
+    "*e*",
+    "50%*",
+    "*_*",
+    "*\\*",
+    "!=web",
+    "!=*e",
+    "!= 7",
+    "!=*",
+)
 
 
 @st.composite
@@ -214,14 +228,20 @@ def log_formats(draw: st.DrawFn) -> LogFormat:
         fields[name], paths = tuple(paths[:number]), paths[number:]
     conditions = st.dictionaries(
         st.sampled_from(paths[:2]),
-        st.lists(st.sampled_from(CONDITIONS), min_size=1, max_size=2, unique=True).map(tuple),
+        st.lists(st.sampled_from(ANY_CONDITION), min_size=1, max_size=3, unique=True)
+        .map(tuple)
+        .filter(lambda texts: any(meets(text, texts) for text in CONDITIONS)),
         max_size=1,
     )
+    # What is left out has a place of its own: events are written without it.
+    left_out = conditions.filter(lambda drawn: not any(meets(None, on) for on in drawn.values()))
+    exclude = dict(zip([paths[2]], draw(left_out).values(), strict=False))
     return LogFormat(
         events={REGISTERED: tuple(names[:2]), APP_LOADED: tuple(names[2:3])},
         fields=fields,
         ids=draw(st.sampled_from(("text", "integer"))),
         where={REGISTERED: draw(conditions), APP_LOADED: draw(conditions)},
+        exclude=exclude,
         timezone=draw(st.just("UTC") | zones()),
         local_numbers=draw(st.booleans()),
         unnamed=draw(st.booleans()),
@@ -248,8 +268,9 @@ def as_toml(log_format: LogFormat) -> str:
             for name in ("local_numbers", "unnamed", "anonymous")
         ),
     ]
-    for kind, conditions in log_format.where.items():
-        document.append(f"[where.{kind}]")
+    tables = {f"where.{kind}": conditions for kind, conditions in log_format.where.items()}
+    for name, conditions in (tables | {"exclude": log_format.exclude}).items():
+        document.append(f"[{name}]")
         document += [f"{text(path_text(path))} = {text(on)}" for path, on in conditions.items()]
     return "\n".join(document)
 
@@ -310,7 +331,7 @@ def record_of(event: Event, style: int, log_format: LogFormat) -> dict[str, Any]
         for path in paths[place + 1 :] if value != "null" and random.random() < 0.5 else ():
             put(record, path, random.choice(('"other"', "null", "7", "{}")))
     for path, texts_there in log_format.where.get(event.kind, {}).items():
-        text = random.choice(texts_there)
+        text = random.choice([each for each in CONDITIONS if meets(each, texts_there)])
         put(record, path, text if text in ("true", "7") else json_text(text, random, style))
     return record
 
@@ -410,7 +431,7 @@ def epoch_text(time: datetime, random: Random, log_format: LogFormat) -> str | N
     """A number, or a text of digits, that means the instant; None if there is none."""
     local = time.astimezone(ZoneInfo(log_format.timezone) if log_format.local_numbers else UTC)
     micros = (local.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
-    if local.fold or not 10**14 <= micros <= 42 * 10**14:
+    if local.fold or not 10**15 <= micros <= 42 * 10**14:
         return None
     unit = random.choice([unit for unit in (10**6, 10**3, 1) if micros % unit == 0])
     number = str(micros // unit) if random.random() < 0.7 else f"{micros}000"
@@ -545,7 +566,7 @@ def faulty_lines(draw: st.DrawFn, event: Event, log_format: LogFormat) -> bytes:
     """An event of a log format with other values at one to three of its paths, or above them."""
     record = record_of(event, draw(styles()), log_format)
     paths = [path for paths in log_format.fields.values() for path in paths]
-    paths += [path for conditions in log_format.where.values() for path in conditions]
+    paths += [path for each in (*log_format.where.values(), log_format.exclude) for path in each]
     for path in draw(st.lists(st.sampled_from(paths), min_size=1, max_size=3)):
         above = draw(st.sampled_from((len(path), len(path), 1)))
         put(record, path[:above], draw(st.sampled_from(FAULTS)))

@@ -19,6 +19,7 @@ class Skipped(StrEnum):
 
     OTHER = "other"
     ANONYMOUS = "anonymous"
+    EXCLUDED = "excluded"
     BLANK = "blank"
 
 
@@ -49,6 +50,7 @@ class EventCounts(Struct, frozen=True):
     app_loaded: int = 0
     other: int = 0
     anonymous: int = 0
+    excluded: int = 0
     blank: int = 0
     rejected: int = 0
     rejected_by_reason: dict[str, int] = {}
@@ -67,7 +69,8 @@ class EventCounts(Struct, frozen=True):
     @property
     def recognised(self) -> int:
         """Lines that were read as an event of any name."""
-        return self.registered + self.app_loaded + self.other + self.anonymous
+        named = (self.registered, self.app_loaded, self.other, self.anonymous, self.excluded)
+        return sum(named)
 
     def unaccounted(self) -> int:
         """Lines that are in no count; anything but 0 is a bug of the engine."""

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
+from user_conversion.rules.conditions import Condition, Conditions
 from user_conversion.rules.counts import Skipped
 from user_conversion.rules.log_format import LogFormat
-from user_conversion.rules.paths import FieldPath, first_at, value_at
+from user_conversion.rules.paths import first_at, value_at
 from user_conversion.rules.rejected import Reason, Rejected
 from user_conversion.rules.weeks import time_zone
 
@@ -74,8 +75,10 @@ def read_line(
         return Skipped.BLANK
     record = _parse_object(text)
     kind = kind or _kind(record, log_format)
-    if kind is None or not _is_where(record, log_format.where.get(kind, {})):
+    if kind is None or not all(_holding(record, log_format.where.get(kind, {}))):
         return Skipped.OTHER
+    if any(_holding(record, log_format.exclude)):
+        return Skipped.EXCLUDED
     time = _read_time(first_at(record, log_format.fields["timestamp"]), log_format, latest)
     initiator_id = first_at(record, log_format.fields["initiator_id"])
     if initiator_id is None or initiator_id in NO_ID:
@@ -136,8 +139,10 @@ def _kind(record: dict[str, Any], log_format: LogFormat) -> str | None:
     return log_format.kind_by_name.get(name or "")
 
 
-def _is_where(record: dict[str, Any], conditions: Mapping[FieldPath, tuple[str, ...]]) -> bool:
-    return all(as_text(value_at(record, path)) in texts for path, texts in conditions.items())
+def _holding(record: dict[str, Any], conditions: Conditions) -> Iterator[bool]:
+    """Whether each of the conditions holds."""
+    for path, texts in conditions.items():
+        yield Condition.of(texts).holds(as_text(value_at(record, path)))
 
 
 def _read_time(value: Any, log_format: LogFormat, latest: datetime) -> datetime:

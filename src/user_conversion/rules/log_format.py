@@ -15,6 +15,7 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from user_conversion.rules.conditions import Conditions, recorded
 from user_conversion.rules.errors import SettingsError, did_you_mean
 from user_conversion.rules.paths import FieldPath, path_text
 
@@ -77,8 +78,8 @@ class Warehouse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class WrittenLogFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A log format in a TOML file; paths are text.
 
-    `fields` has `Names`, `where` has a value or several by path. Both are checked one by one, so
-    that an error can name the key.
+    `fields` has `Names`, `where` and `exclude` have a value or several by path. They are checked
+    one by one, so that an error can name the key.
     """
 
     preset: str | None = None
@@ -86,6 +87,7 @@ class WrittenLogFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     events: ByKind[Names] = ByKind()
     fields: dict[str, Any] = msgspec.field(default_factory=dict)
     where: ByKind[dict[str, Any]] = ByKind()
+    exclude: dict[str, Any] = {}
     input: Input = Input()
     files: ByKind[Names] = ByKind()
     warehouse: Warehouse = Warehouse()
@@ -101,6 +103,7 @@ class RecordedLogFormat(msgspec.Struct, frozen=True):
     where: dict[str, dict[str, tuple[str, ...]]]
     files: dict[str, tuple[str, ...]]
     input: Input
+    exclude: dict[str, tuple[str, ...]] = {}
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,9 @@ class LogFormat:
     """What a log calls the two events, and where their fields are.
 
     `fields` has, for each field, paths of which the first that is not null counts; its attributes
-    are kept with the registration. `where` has, for each kind of event, paths and the values one
-    of which must be there. `files` has, for each kind, patterns of the files that hold only it.
+    are kept with the registration. `where` has, for each kind of event, conditions that must all
+    hold; events for which one of `exclude` holds do not count. `files` has, for each kind, patterns
+    of the files that hold only it.
     `records`, `embedded` and `columns` say where the events are in a file that is not one JSON
     object per line. `unnamed` says that records without an event name are other events,
     `anonymous` that events without a user are usual, `local_numbers` that epoch numbers count
@@ -124,7 +128,8 @@ class LogFormat:
     fields: Mapping[str, tuple[FieldPath, ...]] = field(
         default_factory=lambda: {name: ((name,),) for name in (*BASE_FIELDS, CHANNEL)}
     )
-    where: Mapping[str, Mapping[FieldPath, tuple[str, ...]]] = field(default_factory=dict)
+    where: Mapping[str, Conditions] = field(default_factory=dict)
+    exclude: Conditions = field(default_factory=dict)
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     timezone: str = "UTC"
     records: FieldPath | None = None
@@ -152,10 +157,9 @@ class LogFormat:
 
     @property
     def paths(self) -> list[FieldPath]:
-        """Every path that is read, each once."""
+        """Every path that is read, of each field and condition."""
         found = [path for paths in self.fields.values() for path in paths]
-        found += [path for conditions in self.where.values() for path in conditions]
-        return list(dict.fromkeys(found))
+        return [*found, *(path for each in (*self.where.values(), self.exclude) for path in each)]
 
     def kind_of_file(self, path: Path) -> str | None:
         """The kind of event that every record of a file is, None if the records say it."""
@@ -168,10 +172,7 @@ class LogFormat:
     def recorded(self) -> RecordedLogFormat:
         """The format for `run.json` and the ledger; equal formats give equal documents."""
         fields = {name: tuple(map(path_text, self.fields[name])) for name in sorted(self.fields)}
-        where = {
-            kind: {path_text(path): values for path, values in conditions.items()}
-            for kind, conditions in self.where.items()
-        }
+        where = {kind: _recorded(conditions) for kind, conditions in self.where.items()}
         how = Input(
             timezone=self.timezone,
             records=path_text(self.records) if self.records else None,
@@ -182,8 +183,13 @@ class LogFormat:
             local_numbers=self.local_numbers,
         )
         return RecordedLogFormat(
-            self.name, self.ids, dict(self.events), fields, where, dict(self.files), how
+            *(self.name, self.ids, dict(self.events), fields, where, dict(self.files), how),
+            exclude=_recorded(self.exclude),
         )
+
+
+def _recorded(conditions: Conditions) -> dict[str, tuple[str, ...]]:
+    return {path_text(path): recorded(conditions[path]) for path in conditions}
 
 
 def attributes_of(fields: Iterable[str]) -> tuple[str, ...]:

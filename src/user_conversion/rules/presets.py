@@ -9,6 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from user_conversion.rules.conditions import texts_of_file
 from user_conversion.rules.errors import SettingsError, did_you_mean
 from user_conversion.rules.log_format import (
     APP_LOADED,
@@ -30,6 +33,12 @@ from user_conversion.rules.weeks import time_zone
 TABLE = "[log_format]"
 PRESETS = Path(__file__).with_name("log_formats")
 Value = str | bool | int | float
+
+
+class Lines(msgspec.Struct, forbid_unknown_fields=True):
+    """The values of a condition that are the lines of a file."""
+
+    file: str
 
 
 def presets() -> list[str]:
@@ -95,7 +104,7 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """A document in which the tables of `over` override those of `base` key by key."""
     merged = dict(base)
     for key, value in over.items():
-        is_table = isinstance(value, Mapping) and key != "where"
+        is_table = isinstance(value, Mapping) and key not in ("where", "exclude")
         merged[key] = {**merged.get(key, {}), **value} if is_table else value
     return merged
 
@@ -116,6 +125,7 @@ def _log_format(name: str, merged: Mapping[str, Any]) -> LogFormat:
             kind: _conditions(conditions, source, f"where.{kind}")
             for kind, conditions in document.where.as_dict().items()
         },
+        exclude=_conditions(document.exclude, source, "exclude"),
         files={kind: _texts(names) for kind, names in document.files.as_dict().items()},
         timezone=document.input.timezone,
         records=_optional_path(document.input.records),
@@ -157,10 +167,13 @@ def _fields(source: str, given: Mapping[str, Any]) -> dict[str, tuple[FieldPath,
 def _conditions(
     given: Mapping[str, Any], source: str, place: str
 ) -> dict[FieldPath, tuple[str, ...]]:
-    """The values by path, as JSON's text: a flag is compared with true and false."""
+    """The texts by path, as JSON's text: a flag is compared with true and false."""
     conditions = {}
     for path, value in given.items():
-        values = checked(value, Value | tuple[Value, ...], source, f"{place}.{path}")
+        wanted = Lines if isinstance(value, Mapping) else Value | tuple[Value, ...]
+        values = checked(value, wanted, source, f"{place}.{path}")
+        if isinstance(values, Lines):
+            values = texts_of_file(Path(values.file))
         each = values if isinstance(values, tuple) else (values,)
         conditions[parse_path(path)] = tuple(
             str(one).lower() if isinstance(one, bool) else str(one) for one in each

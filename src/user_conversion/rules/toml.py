@@ -50,6 +50,8 @@ def checked(value: Any, type_: Any, source: str, place: str = "") -> Any:
         known = [each.name for each in msgspec.structs.fields(_type_at(type_, within))]
         near = did_you_mean(unknown[1], known)
         raise SettingsError(f"{source}: unknown key {unknown[1]!r}{table}{near}")
+    if missing := re.fullmatch(r"Object missing required field `(.*)`", message):
+        raise SettingsError(f"{source}: {place}: the key {missing[1]!r} is missing.")
     if message.startswith("Invalid enum value"):
         expected = _choices(_type_at(type_, within))
     else:

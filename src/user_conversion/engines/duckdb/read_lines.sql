@@ -29,7 +29,8 @@ fields AS (
         -- A member was read, so the line is a JSON object.
         $is_object AS is_object,
         $is_registered AS is_registered,
-        $is_app_loaded AS is_app_loaded
+        $is_app_loaded AS is_app_loaded,
+        $is_excluded AS is_excluded
     FROM records
 ),
 named AS (
@@ -49,6 +50,7 @@ SELECT
     -- NULL if the fast path cannot decide; `events.read_line` then reads the line again.
     CASE
         WHEN named = $OTHER THEN $OTHER
+        WHEN named IS NOT NULL AND is_excluded THEN $EXCLUDED
         WHEN is_in_range AND initiator_id IS NOT NULL THEN named
         WHEN is_in_range AND named IS NOT NULL AND $anonymous AND $has_no_id THEN $ANONYMOUS
     END::UTINYINT AS kind,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import IntEnum
 from importlib import resources
@@ -12,6 +12,7 @@ from string import Template
 from user_conversion.inputs.lines import LineFile
 from user_conversion.places.duckdb_text import literal, path_literal
 from user_conversion.rules import events
+from user_conversion.rules.conditions import Condition, Conditions
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED, LogFormat
 from user_conversion.rules.paths import FieldPath
 
@@ -41,6 +42,7 @@ class Kind(IntEnum):
     REGISTERED = 1
     APP_LOADED = 2
     ANONYMOUS = 3
+    EXCLUDED = 4
 
     @property
     def counted_as(self) -> str:
@@ -63,9 +65,7 @@ def typed_form(sample: bytes, log_format: LogFormat) -> str | None:
 
 def _first_keys(log_format: LogFormat) -> list[str]:
     """The first key of every path, of each field and condition."""
-    paths = [path for paths in log_format.fields.values() for path in paths]
-    paths += [path for conditions in log_format.where.values() for path in conditions]
-    return [str(path[0]) for path in paths]
+    return [str(path[0]) for path in log_format.paths]
 
 
 def has_columns(log_format: LogFormat) -> bool:
@@ -118,6 +118,7 @@ def read_sql(
         is_object=fields.is_object(),
         is_registered=fields.is_kind(REGISTERED, known),
         is_app_loaded=fields.is_kind(APP_LOADED, known),
+        is_excluded=fields.is_excluded(),
         unnamed=str(log_format.unnamed),
         anonymous=str(log_format.anonymous),
         has_no_id=f"coalesce(id_text, '') IN ({', '.join(map(literal, events.NO_ID))})",
@@ -169,11 +170,15 @@ class _Fields:
         is_named = (
             str(known == kind) if known else f"coalesce({self.text('event')} IN ({names}), false)"
         )
-        conditions = [
-            f"coalesce({self._at(path)} IN ({', '.join(map(literal, texts))}), false)"
-            for path, texts in self._format.where.get(kind, {}).items()
-        ]
-        return " AND ".join([is_named, *conditions])
+        return " AND ".join([is_named, *self._holding(self._format.where.get(kind, {}))])
+
+    def is_excluded(self) -> str:
+        """Whether a record does not count."""
+        return " OR ".join(["false", *self._holding(self._format.exclude)])
+
+    def _holding(self, conditions: Conditions) -> Iterator[str]:
+        for path, texts in conditions.items():
+            yield f"({Condition.of(texts).sql(self._at(path), literal)})"
 
     def time(self) -> str:
         """The instant in UTC, as a timestamp without a zone."""

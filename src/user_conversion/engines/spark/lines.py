@@ -5,13 +5,17 @@ Each rule is one Column, and one Column is the verdict. No Python runs on the ex
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
+from functools import reduce
+from operator import or_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - PySpark's own convention
 
 from user_conversion.engines.spark.record import Record
 from user_conversion.rules import events
+from user_conversion.rules.conditions import Condition, Conditions, Texts
 from user_conversion.rules.counts import Skipped
 from user_conversion.rules.events import EARLIEST, MICROSECOND
 from user_conversion.rules.log_format import APP_LOADED, KINDS, REGISTERED, LogFormat
@@ -70,10 +74,22 @@ def _is_where(record: Record, log_format: LogFormat) -> Column:
     """Whether the conditions of the log format for the kind of event hold."""
     found = F.lit(True)
     for kind, conditions in log_format.where.items():
-        for path, texts in conditions.items():
-            holds = F.coalesce(record.at(path).isin(*texts), F.lit(False))
+        for holds in _holding(record, conditions):
             found = found & ((F.col("kind") != kind) | holds)
     return found
+
+
+def _holding(record: Record, conditions: Conditions) -> Iterator[Column]:
+    """Whether each of the conditions holds; never NULL."""
+    for path, texts in conditions.items():
+        condition, value = Condition.of(texts), record.at(path)
+        meant = F.lit(True) if condition.meant is None else _is_in(value, condition.meant)
+        yield meant & ~_is_in(value, condition.but)
+
+
+def _is_in(value: Column, texts: Texts) -> Column:
+    found = (value.isin(*texts.exact), *map(value.like, texts.likes()))
+    return F.coalesce(reduce(or_, found), F.lit(False))
 
 
 def _instant(log_format: LogFormat) -> Column:
@@ -139,6 +155,7 @@ def _verdict(record: Record, log_format: LogFormat, latest: datetime) -> Column:
         F.when(~record.is_object, F.when(is_blank, Skipped.BLANK).otherwise(Reason.INVALID_JSON))
         .when(has_no_name, unnamed)
         .when(kind.isNull() | ~_is_where(record, log_format), Skipped.OTHER)
+        .when(reduce(or_, _holding(record, log_format.exclude), F.lit(False)), Skipped.EXCLUDED)
         .when(F.col("timestamp_text").isNull(), Reason.MISSING_TIMESTAMP)
         .when(micros.isNull(), Reason.INVALID_TIMESTAMP)
         .when(~micros.between(0, (latest - EARLIEST) // MICROSECOND), Reason.TIMESTAMP_OUT_OF_RANGE)

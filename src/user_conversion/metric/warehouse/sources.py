@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from user_conversion.metric.warehouse.dialects import Dialect
+from user_conversion.rules.conditions import Condition, Conditions
 from user_conversion.rules.errors import SettingsError
 from user_conversion.rules.events import NO_ID
 from user_conversion.rules.log_format import APP_LOADED, KINDS, LogFormat
@@ -88,10 +89,8 @@ class Sources:
         return [self._source(kind, table, []) for table in tables[kind]]
 
     def _source(self, kind: str, table: str, conditions: list[str]) -> Source:
-        conditions += [
-            f"{self._text(path)} IN ({self._literals(values)})"
-            for path, values in self.log_format.where.get(kind, {}).items()
-        ]
+        conditions += self._holding(self.log_format.where.get(kind, {}))
+        conditions += [f"NOT ({each})" for each in self._holding(self.log_format.exclude)]
         if self.log_format.ids == "text":
             user_id = self.dialect.exact.format(c=self._first("initiator_id", as_text=True))
             conditions.append(f"{user_id} NOT IN ({self._literals(NO_ID)})")
@@ -101,6 +100,21 @@ class Sources:
         conditions += self._since(kind, table)
         segment = self._first(self.by, as_text=True) if self.by else None
         return Source(self.table(table), user_id, self._instant(), segment, tuple(conditions))
+
+    def _holding(self, conditions: Conditions) -> Iterator[str]:
+        for path, texts in conditions.items():
+            condition = Condition.of(texts)
+            patterns = (
+                *(condition.meant.patterns if condition.meant else ()),
+                *condition.but.patterns,
+            )
+            for pattern in patterns:
+                if re.search(r"[\\%_]", pattern):
+                    raise SettingsError(
+                        f"The query cannot compare with {pattern!r}: dialects differ in what "
+                        "%, _ and \\ mean beside *. Make a view."
+                    )
+            yield condition.sql(self._text(path), self.dialect.literal, escape="")
 
     def table(self, name: str) -> str:
         """The name of a table as SQL."""
