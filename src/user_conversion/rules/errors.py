@@ -60,6 +60,10 @@ class OutputError(UserConversionError):
     """The output folder cannot be written, or another run is writing it."""
 
 
+class StoreError(UserConversionError):
+    """An object store refuses a request, or does not answer."""
+
+
 class EngineError(UserConversionError):
     """An engine is not installed, not reachable, or gave up."""
 

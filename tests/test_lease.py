@@ -1,0 +1,243 @@
+"""Publishing to a store: killed, delayed and disturbed at every request."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from user_conversion.places.lease import STATE, Lease
+from user_conversion.places.store import Store
+from user_conversion.rules.errors import OutputError
+
+obstore = pytest.importorskip("obstore", reason="obstore is not installed")
+REQUESTS = ("get", "put", "copy", "delete", "list")
+OLD = {"weeks/1": b"old", "weeks/2": b"old", "weeks/3": b"old", "ledger.json": b"1"}
+NEW = {"weeks/2": b"new", "weeks/4": b"new", "ledger.json": b"2"}
+AFTER = {"weeks/1": b"old", "weeks/2": b"new", "weeks/4": b"new", "ledger.json": b"2"}
+
+
+class Killed(BaseException):
+    """The process is gone: nothing that it would do afterwards happens."""
+
+
+class Machine:
+    """Counts the requests of a process, and can kill it before or after one of them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count, self.dead = 0, False
+        self.before: Callable[[int], None] = lambda number: None
+        self.after: Callable[[int], None] = lambda number: None
+        self._lock = threading.Lock()
+        for name in REQUESTS:
+            monkeypatch.setattr(obstore, name, self._counted(getattr(obstore, name)))
+
+    def _counted(self, request: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*arguments: Any, **options: Any) -> Any:
+            with self._lock:
+                if self.dead:
+                    raise Killed
+                number, self.count = self.count, self.count + 1
+            self.before(number)
+            done = request(*arguments, **options)
+            self.after(number)
+            return done
+
+        return called
+
+    def restart(self) -> None:
+        self.count, self.dead = 0, False
+        self.before = self.after = lambda number: None
+
+    def fail(self, when: int) -> Callable[[int], None]:
+        def now(number: int) -> None:
+            if number == when:
+                raise obstore.exceptions.GenericError("connection reset")
+
+        return now
+
+    def kill(self, when: int) -> Callable[[int], None]:
+        def now(number: int) -> None:
+            if number == when:
+                self.dead = True
+                raise Killed
+
+        return now
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(monkeypatch)
+
+
+@pytest.fixture
+def publish(tmp_path: Path) -> Callable[..., None]:
+    numbers = itertools.count()
+
+    def publish(store: Store, contents: dict[str, bytes], *drops: str, clock: Any = None) -> None:
+        files = {}
+        for name, content in contents.items():
+            files[name] = tmp_path / str(next(numbers))
+            files[name].write_bytes(content)
+        with Lease(store, "test", clock or (lambda: 0.0)) as lease:
+            lease.publish(files, drops)
+
+    return publish
+
+
+def new_store() -> Store:
+    from obstore.store import MemoryStore
+
+    return Store("s3://bucket/output", MemoryStore())
+
+
+def published(store: Store) -> dict[str, bytes]:
+    names = [each.name for each in store.list() if not each.name.startswith(".staging/")]
+    return {name: store.read(name)[0] for name in names}  # type: ignore[index]
+
+
+def deaths(number: int) -> Iterator[tuple[int, str]]:
+    return itertools.product(range(number), ("before", "after"))
+
+
+def requests_of_a_publication(machine: Machine, publish: Callable[..., None]) -> int:
+    store = new_store()
+    publish(store, OLD)
+    machine.restart()
+    publish(store, NEW, "weeks/3")
+    return machine.count
+
+
+def test_files_are_published_and_dropped(publish: Callable[..., None]) -> None:
+    store = new_store()
+    publish(store, OLD)
+    publish(store, NEW, "weeks/3")
+    assert published(store) == AFTER
+    assert [each.name for each in store.list(".staging/")] == [STATE]
+
+
+def test_a_run_killed_at_any_request_leaves_all_or_nothing(
+    machine: Machine, publish: Callable[..., None]
+) -> None:
+    for number, moment in deaths(requests_of_a_publication(machine, publish)):
+        store = new_store()
+        machine.restart()
+        publish(store, OLD)
+        machine.restart()
+        setattr(machine, moment, machine.kill(number))
+        done = True
+        try:
+            publish(store, NEW, "weeks/3")
+        except Killed:
+            done = False
+        machine.restart()
+        for name, content in published(store).items():
+            assert content in (OLD.get(name), AFTER.get(name))
+        with Lease(store, "next", lambda: 61.0):
+            pass
+        assert published(store) in ((AFTER,) if done else (OLD, AFTER)), (number, moment)
+        assert [each.name for each in store.list(".staging/")] == [STATE]
+
+
+def test_a_run_killed_while_it_finishes_another_leaves_all_or_nothing(
+    machine: Machine, publish: Callable[..., None]
+) -> None:
+    for number in range(requests_of_a_publication(machine, publish)):
+        store = new_store()
+        machine.restart()
+        publish(store, OLD)
+        machine.restart()
+        machine.after = machine.kill(number)
+        with suppress(Killed):
+            publish(store, NEW, "weeks/3")
+        hours = itertools.count(1)
+        for again in range(12):
+            machine.restart()
+            machine.before = machine.kill(again)
+            with suppress(Killed), Lease(store, "next", partial(float, 61 * next(hours))):
+                pass
+        machine.restart()
+        with Lease(store, "last", lambda: 1e6):
+            pass
+        assert published(store) in (OLD, AFTER), number
+
+
+def test_a_lost_answer_is_no_lost_publication(
+    machine: Machine, publish: Callable[..., None]
+) -> None:
+    for number in range(requests_of_a_publication(machine, publish)):
+        store = new_store()
+        machine.restart()
+        publish(store, OLD)
+        machine.restart()
+
+        machine.after = machine.fail(number)
+        publish(store, NEW, "weeks/3")
+        machine.restart()
+        assert published(store) == AFTER, number
+
+
+def test_a_second_run_is_refused_and_names_the_first(publish: Callable[..., None]) -> None:
+    store = new_store()
+    with (
+        Lease(store, "run (process 7 on host)", lambda: 0.0),
+        pytest.raises(OutputError, match=r"is being written by run \(process 7 on host\), since"),
+        Lease(store, "run", lambda: 59.0),
+    ):
+        pass
+    publish(store, OLD)
+
+
+class Pause:
+    """At one request of a run, a minute passes and another run publishes."""
+
+    def __init__(
+        self, at: int, meanwhile: Callable[[Callable[[], float]], dict[str, bytes]]
+    ) -> None:
+        self.at, self.meanwhile = at, meanwhile
+        self.now = 0.0
+        self.seen: dict[str, bytes] | None = None
+
+    def clock(self) -> float:
+        return self.now
+
+    def __call__(self, number: int) -> None:
+        if number == self.at and self.seen is None:
+            self.seen = {}
+            self.now += 61
+            self.seen = self.meanwhile(self.clock)
+
+
+def test_a_run_that_slept_while_another_published_changes_nothing(
+    machine: Machine, publish: Callable[..., None]
+) -> None:
+    for number in range(requests_of_a_publication(machine, publish)):
+        store = new_store()
+        machine.restart()
+        publish(store, OLD)
+        machine.restart()
+
+        def other(clock: Callable[[], float], store: Store = store) -> dict[str, bytes]:
+            publish(store, {"weeks/1": b"other"}, clock=clock)
+            return published(store)
+
+        pause = machine.before = Pause(number, other)
+        try:
+            publish(store, NEW, "weeks/3", clock=pause.clock)
+        except OutputError:
+            assert published(store) == pause.seen, number
+        else:
+            assert published(store).items() >= NEW.items(), number
+
+
+def test_a_damaged_state_is_named(publish: Callable[..., None]) -> None:
+    store = new_store()
+    store.put(STATE, b"{")
+    with pytest.raises(OutputError, match=r"state.json' is damaged"):
+        publish(store, OLD)
