@@ -1,0 +1,114 @@
+"""Real object stores on loopback, started and stopped by the tests."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+# Planted, so that a test can look for them in everything that a run writes.
+KEY, SECRET = "planted-access-key", "planted-secret-key"
+BUCKET = "lake-bucket"
+STARTS_WITHIN = 60.0
+
+
+@dataclass(frozen=True)
+class RunningStore:
+    """A store that can be reached, and the environment variables with which to reach it."""
+
+    address: str
+    endpoint: str
+    environment: dict[str, str]
+
+
+def free_port() -> int:
+    """A port that is free, and 10,000 above it one too, as SeaweedFS wants for its own calls."""
+    while True:
+        with socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", 0))
+            port = int(one.getsockname()[1])
+            if port > 50_000:
+                port -= 25_000
+            with contextlib.suppress(OSError):
+                other.bind(("127.0.0.1", port + 10_000))
+                return port
+
+
+def weed() -> str | None:
+    """SeaweedFS's program, if it is installed."""
+    return shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
+
+
+@contextlib.contextmanager
+def seaweedfs(folder: Path) -> Iterator[RunningStore]:
+    """An S3 server with one bucket; its files are in a folder."""
+    program = weed()
+    assert program
+    identity = {
+        "name": "tests",
+        "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
+        "actions": ["Admin", "Read", "Write", "List"],
+    }
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    (folder / "data").mkdir()
+    master, volume, filer, s3 = (free_port() for _ in range(4))
+    command = [
+        *(program, "server", "-dir", str(folder / "data"), "-ip", "127.0.0.1"),
+        *("-ip.bind", "127.0.0.1", f"-master.port={master}", f"-volume.port={volume}"),
+        *("-filer", f"-filer.port={filer}", "-s3", f"-s3.port={s3}"),
+        *(f"-s3.config={folder / 's3.json'}", "-s3.autoCreateBucket=false"),
+        *("-master.volumeSizeLimitMB=64", "-volume.max=50", "-master.telemetry=false"),
+    ]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+    try:
+        endpoint = f"http://127.0.0.1:{s3}"
+        _wait_for(endpoint, server, folder / "log")
+        script = f"s3.bucket.create -name {BUCKET}\n"
+        subprocess.run(
+            [program, "shell", f"-master=127.0.0.1:{master}"],
+            input=script.encode(),
+            capture_output=True,
+            timeout=STARTS_WITHIN,
+            check=True,
+            cwd=folder,
+        )
+        yield RunningStore(
+            f"s3://{BUCKET}",
+            endpoint,
+            {
+                "AWS_ACCESS_KEY_ID": KEY,
+                "AWS_SECRET_ACCESS_KEY": SECRET,
+                "AWS_ENDPOINT_URL": endpoint,
+                "AWS_REGION": "us-east-1",
+            },
+        )
+    finally:
+        server.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(20)
+        server.kill()
+        server.wait()
+
+
+def _wait_for(endpoint: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + STARTS_WITHIN
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            urllib.request.urlopen(endpoint, timeout=5).close()
+        except urllib.error.HTTPError:
+            return  # it answers, if only that it wants a signature
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    raise RuntimeError(f"SeaweedFS did not start: {log.read_text(errors='replace')[-2000:]}")
