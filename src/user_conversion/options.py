@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Argument, Parameter, Token
 
 from user_conversion.engines import ENGINES
+from user_conversion.rules.addresses import is_address
 from user_conversion.rules.errors import SettingsError
 
 # The sections of the help, in order. The first two have the options of one job alone.
@@ -70,6 +71,11 @@ PathOption = Annotated[Path, Parameter(converter=lambda _, tokens: path(tokens[0
 
 # The folder of the datasets, for every command.
 Output = Annotated[Place, option("Folder of the Parquet datasets.", "DIR")]
+
+
+def place(given: str | Path) -> str:
+    """A path, as `path` has it, or an address in an object store, as it is."""
+    return str(given) if is_address(given) else str(path(given))
 
 
 def path(given: str | Path) -> Path:

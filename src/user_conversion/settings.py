@@ -28,8 +28,9 @@ from user_conversion.options import (
     Texts,
     option,
     pairs,
-    path,
+    place,
 )
+from user_conversion.rules.addresses import is_address
 from user_conversion.rules.datasets import check_attributes
 from user_conversion.rules.definitions import DEFINITIONS, Definition, definition
 from user_conversion.rules.errors import SettingsError
@@ -132,6 +133,8 @@ class Settings:
         definition(self.definition)
         time_zone(self.timezone)
         check_paths(self.output, *self.inputs)
+        if is_address(self.output):
+            raise SettingsError(f"--output {self.output}: an output has to be a folder.")
         check_attributes(self.events.attributes)
         self._check_engine_options(description.name)
         if not 0 <= self.max_rejected <= 1:
@@ -154,7 +157,7 @@ class Settings:
     def inputs(self) -> tuple[str, ...]:
         """The inputs as texts."""
         given = [self.input] if isinstance(self.input, str | Path) else self.input
-        return tuple(str(path(each)) for each in given)
+        return tuple(map(place, given))
 
     @property
     def excluded(self) -> tuple[str, ...]:
@@ -162,9 +165,9 @@ class Settings:
         return (self.exclude,) if isinstance(self.exclude, str) else tuple(self.exclude)
 
     @property
-    def folder(self) -> Path:
-        """The output folder."""
-        return path(self.output)
+    def place(self) -> str:
+        """Where the output is."""
+        return place(self.output)
 
     @property
     def counted_as(self) -> Definition:
@@ -208,8 +211,9 @@ def check_paths(*paths: Path | str) -> None:
         if "\0" in given:
             raise SettingsError(f"{given!r} is not a path: it has a null character.")
         # `Path('s3://x')` becomes `s3:/x`.
-        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", given) and not Path(given).exists():
+        is_url = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", given) and not is_address(given)
+        if is_url and not Path(given).exists():
             raise SettingsError(
-                f"'{given}' is a URL: input and output are folders of a file system, on a cluster "
-                "one that all machines share. Mount the store, or copy the logs."
+                f"'{given}' is a URL of a kind that is not known: input and output are folders, or "
+                "addresses such as s3://bucket/path, gs://…, az://… and abfss://…."
             )

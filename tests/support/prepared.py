@@ -15,7 +15,7 @@ def prepare_found(
 ) -> Prepared:
     """All files of a first run as newline-delimited JSON."""
     return prepare(
-        plan_reading(found.files, log_format).to_read,
+        plan_reading(found.files, log_format, lambda files: None).to_read,
         log_format,
         compressions,
         scratch,

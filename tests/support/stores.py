@@ -15,6 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.proxy import Proxy
+from user_conversion.places.store import Store
+
 # Planted, so that a test can look for them in everything that a run writes.
 KEY, SECRET = "planted-access-key", "planted-secret-key"
 BUCKET = "lake-bucket"
@@ -66,6 +69,7 @@ def seaweedfs(folder: Path) -> Iterator[RunningStore]:
         *("-ip.bind", "127.0.0.1", f"-master.port={master}", f"-volume.port={volume}"),
         *("-filer", f"-filer.port={filer}", "-s3", f"-s3.port={s3}"),
         *(f"-s3.config={folder / 's3.json'}", "-s3.autoCreateBucket=false"),
+        *("-s3.port.iceberg=0", "-s3.port.lance=0"),
         *("-master.volumeSizeLimitMB=64", "-volume.max=50", "-master.telemetry=false"),
     ]
     with (folder / "log").open("wb") as log:
@@ -112,3 +116,26 @@ def _wait_for(endpoint: str, server: subprocess.Popen[bytes], log: Path) -> None
         else:
             return
     raise RuntimeError(f"SeaweedFS did not start: {log.read_text(errors='replace')[-2000:]}")
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A new place in a bucket, behind a proxy."""
+
+    address: str
+    proxy: Proxy
+
+    def at(self, name: str) -> str:
+        return f"{self.address}/{name}"
+
+    def put(self, name: str, content: bytes) -> str:
+        """Write an object; return its address."""
+        Store(self.address).put(name, content)
+        return self.at(name)
+
+    def contents(self, below: str = "") -> dict[str, bytes]:
+        """The objects that are published, by their names."""
+        store = Store(self.address)
+        names = [each.name for each in store.list(below)]
+        found = {name: store.read(name) for name in names if "/.staging/" not in name}
+        return {name: content[0] for name, content in found.items() if content}

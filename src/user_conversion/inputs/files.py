@@ -11,8 +11,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from user_conversion.rules.addresses import is_address
 from user_conversion.rules.errors import InputError
+
+if TYPE_CHECKING:
+    from user_conversion.inputs.objects import Objects
 
 # Hadoop and Spark do not read files and folders with such names either.
 HIDDEN = ("_", ".")
@@ -26,12 +31,17 @@ STREAM = "/dev/stdin"
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file of raw events as it was when the run began; `name` is what people call it."""
+    """A file of raw events as it was when the run began; `name` is what people call it.
 
-    path: Path
+    If it is an object in a store, `name` is its address, `tag` changes with its content, and `path`
+    is where it is fetched to.
+    """
+
+    path: Path = field(compare=False)
     size: int
     modified_ns: int
-    name: str = field(default="", compare=False)
+    name: str
+    tag: str = ""
 
     @classmethod
     def at(cls, path: Path) -> InputFile:
@@ -48,10 +58,16 @@ class InputFile:
             )
         return cls(path, status.st_size, status.st_mtime_ns, str(path))
 
+    @property
+    def is_object(self) -> bool:
+        """Whether it is an object in a store."""
+        return is_address(self.name)
+
     def is_unchanged(self) -> bool:
-        """Whether the file still is as it was."""
+        """Whether the file still is as it was; of an object there is a copy here."""
         try:
-            return InputFile.at(self.path) == self
+            now = InputFile.at(self.path)
+            return self.is_object or (now.modified_ns == self.modified_ns and now.size == self.size)
         except InputError:
             return False
 
@@ -77,16 +93,23 @@ class Found:
 
 
 def find_files(
-    inputs: Sequence[str], apart_from: Collection[Path] = (), exclude: Sequence[str] = ()
+    inputs: Sequence[str],
+    apart_from: Collection[str] = (),
+    exclude: Sequence[str] = (),
+    objects: Objects | None = None,
 ) -> Found:
-    """The files, the files in folders (recursively) and the matches of globs.
+    """The files, the files in folders (recursively) and the matches of globs; also in stores.
 
-    `apart_from` has files that are never read, and folders that are not looked into; `exclude` has
-    globs of names, or of paths below the input, that are left out. Raises `InputError` if a path
-    does not exist or there is no file.
+    `apart_from` has places that are not looked into; `exclude` has globs of names, or of paths
+    below the input, that are left out. Raises `InputError` if a path does not exist or there is no
+    file.
     """
-    search = _Search({path.resolve() for path in apart_from}, exclude)
+    folders = {Path(place).resolve() for place in apart_from if not is_address(place)}
+    search = _Search(folders, exclude)
     for text in inputs:
+        if objects and is_address(text):
+            search.add_objects(*objects.find(text, apart_from, exclude))
+            continue
         for path in _matches(text):
             search.add(path)
     if not search.files:
@@ -97,7 +120,7 @@ def find_files(
             f"{left_out} are ignored.{next(skipped, '')}"
         )
     return Found(
-        [search.files[path] for path in sorted(search.files)],
+        sorted(search.files.values(), key=lambda each: each.name.split("/")),
         sorted(search.skipped.values(), key=lambda each: each.path),
         search.named,
     )
@@ -106,6 +129,12 @@ def find_files(
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name is ignored in a folder."""
     return name.startswith(HIDDEN)
+
+
+def is_excluded(path: str, exclude: Sequence[str]) -> bool:
+    """Whether a path below an input, or its last part, matches a glob of those."""
+    both = (path.rpartition("/")[2], path)
+    return any(fnmatchcase(each, glob) for glob in exclude for each in both)
 
 
 def is_standard_input(text: str) -> bool:
@@ -143,7 +172,7 @@ class _Search:
             raise InputError(
                 f"Cannot read '{path}': it is a link that leads to itself or nowhere."
             ) from None
-        if self._is_excluded(path.name, path.name):
+        if is_excluded(path.name, self._exclude):
             return
         if real.is_dir():
             self._seen.discard(str(real))  # it was asked for
@@ -152,16 +181,25 @@ class _Search:
             self.files[real] = InputFile.at(real)
             self.named.add(real)
 
+    def add_objects(self, files: Sequence[InputFile], is_one: bool) -> None:
+        """Add the objects that an input names: one, or all below an address."""
+        self.files |= {file.path: file for file in files}
+        if is_one:
+            self.named |= {file.path for file in files}
+
     def _walk(self, folder: str, below: str) -> None:
         # Links may lead to the same folder in many ways, and in circles.
         if folder in self._seen:
             return
         self._seen.add(folder)
         entries = _entries(folder)
-        _require_no_lake(folder, {entry.name for entry in entries})
+        names = [entry.name for entry in entries]
+        if "metadata" in names:
+            names += [f"metadata/{path.name}" for path in Path(folder, "metadata").glob("*.json")]
+        require_no_lake(folder, names)
         for entry in entries:
             name = below + entry.name
-            if is_hidden(entry.name) or self._is_excluded(entry.name, name):
+            if is_hidden(entry.name) or is_excluded(name, self._exclude):
                 continue
             if entry.name == LOST_AND_FOUND:
                 self._skip(entry.path, "a folder of the file system")
@@ -195,14 +233,14 @@ class _Search:
     def _skip(self, path: str, reason: str) -> None:
         self.skipped[path] = SkippedFile(path, reason)
 
-    def _is_excluded(self, name: str, path: str) -> bool:
-        return any(fnmatchcase(each, glob) for glob in self._exclude for each in (name, path))
 
+def require_no_lake(folder: str, names: Collection[str]) -> None:
+    """Raise `InputError` for a table whose own log says which of its files count.
 
-def _require_no_lake(folder: str, names: Collection[str]) -> None:
-    """Raise `InputError` for a table whose own log says which of its files count."""
+    `names` are those in the folder, and in its folder `metadata`.
+    """
     kinds = [kind for mark, kind in LAKES.items() if mark in names]
-    if "metadata" in names and any(Path(folder, "metadata").glob("*.metadata.json")):
+    if any(fnmatchcase(name, "metadata/*.metadata.json") for name in names):
         kinds.append("Iceberg")
     if kinds:
         raise InputError(

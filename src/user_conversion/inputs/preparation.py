@@ -13,6 +13,7 @@ from user_conversion.inputs.files import InputFile, SkippedFile
 from user_conversion.inputs.fingerprint import fingerprint
 from user_conversion.inputs.json_files import Lines, as_object
 from user_conversion.inputs.lines import LineFile, bytes_between, count_lines
+from user_conversion.inputs.objects import Objects
 from user_conversion.inputs.reading_plan import FileToRead, KnownFile
 from user_conversion.rules.errors import InputError
 from user_conversion.rules.log_format import LogFormat
@@ -94,6 +95,7 @@ def _known(new: FileToRead, can_grow: bool) -> KnownFile:
         path=new.file.name,
         size=new.file.size,
         modified_ns=new.file.modified_ns,
+        tag=new.file.tag,
         sources=(source_name(new.file),),
         content=content,
         event=new.event,
@@ -105,18 +107,22 @@ def _known(new: FileToRead, can_grow: bool) -> KnownFile:
 
 def prepare_again(
     known: Sequence[KnownFile],
+    objects: Objects,
     log_format: LogFormat,
     engine_compressions: frozenset[str],
     scratch: Path,
 ) -> list[LineFile]:
     """What was read of some files before, as newline-delimited JSON."""
     conversion = Conversion(log_format, engine_compressions, scratch)
-    files = [file for each in known for file in _read_before(conversion, each)]
+    here = [objects.here(each.file) for each in known]
+    objects.fetch(here)
+    pairs = zip(known, here, strict=True)
+    files = [file for each, now in pairs for file in _read_before(conversion, each, now.path)]
     return [replace(file, lines=count_lines([file])[0]) for file in files]
 
 
-def _read_before(conversion: Conversion, known: KnownFile) -> Iterator[LineFile]:
-    path, source = Path(known.path), known.sources[-1]
+def _read_before(conversion: Conversion, known: KnownFile, path: Path) -> Iterator[LineFile]:
+    source = known.sources[-1]
     if known.can_grow:
         yield conversion.added_lines(path, source, 0, known.next_byte)
         return

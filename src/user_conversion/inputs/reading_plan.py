@@ -8,7 +8,7 @@ which is nowhere else replaces it. Known files that are not found are gone; thei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -34,12 +34,13 @@ class KnownFile(msgspec.Struct, frozen=True, kw_only=True):
     `sources` are its names when its lines were read, which rejected lines have. `event` is the kind
     of event that the log format says it holds. If lines can be added, it `can_grow`; if its last
     line was not finished, that line began at `unfinished_at` and was rejected. `days` are the UTC
-    days of its events. `read_at` is the run that read it last.
+    days of its events. `read_at` is the run that read it last. `tag` is that of an object.
     """
 
     path: str
     size: int
     modified_ns: int
+    tag: str = ""
     sources: tuple[str, ...]
     read_at: str = ""
     content: Content
@@ -53,7 +54,7 @@ class KnownFile(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def file(self) -> InputFile:
         """The file as it was seen last."""
-        return InputFile(Path(self.path), self.size, self.modified_ns)
+        return InputFile(Path(self.path), self.size, self.modified_ns, self.path, self.tag)
 
     @property
     def next_byte(self) -> int:
@@ -63,7 +64,7 @@ class KnownFile(msgspec.Struct, frozen=True, kw_only=True):
     def at(self, file: InputFile) -> KnownFile:
         """The same content where it is now."""
         return msgspec.structs.replace(
-            self, path=file.name, size=file.size, modified_ns=file.modified_ns
+            self, path=file.name, size=file.size, modified_ns=file.modified_ns, tag=file.tag
         )
 
 
@@ -114,16 +115,24 @@ _Key = tuple[Content, str | None]
 
 
 def plan_reading(
-    files: Iterable[InputFile], log_format: LogFormat, known: Sequence[KnownFile] = ()
+    files: Iterable[InputFile],
+    log_format: LogFormat,
+    fetch: Callable[[Sequence[InputFile]], None],
+    known: Sequence[KnownFile] = (),
 ) -> ReadingPlan:
-    """Compare files with those that were read before. Raises `InputError` if one is unreadable."""
+    """Compare files with those that were read before. Raises `InputError` if one is unreadable.
+
+    `fetch` brings objects here; those that did not change are not fetched.
+    """
     before = _Known(known)
     plan = ReadingPlan()
     new: list[FileToRead] = []
     found: dict[_Key, InputFile] = {}
     # What did not change stays what it was, even if another file has its content, too.
-    for file in [file for file in files if not before.is_unchanged(file)]:
-        event = log_format.kind_of_file(file.path)
+    changed = [file for file in files if not before.is_unchanged(file)]
+    fetch(changed)
+    for file in changed:
+        event = log_format.kind_of_file(Path(file.name))
         print_ = fingerprint(file.path, file.size, before.places_in(file))
         key = print_.content, event
         if before.is_known(key, file):

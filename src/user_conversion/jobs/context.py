@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from user_conversion.engines import Engine, open_engine
+from user_conversion.inputs.objects import Objects
 from user_conversion.places.publication import Publication
 from user_conversion.settings import Settings
 
@@ -37,6 +38,11 @@ class Context:
         self._stack.enter_context(engine)
         self.versions = engine.versions()
         return engine
+
+    @cached_property
+    def objects(self) -> Objects:
+        """The logs that are objects in stores."""
+        return Objects(self.scratch / "objects")
 
     def __enter__(self) -> Context:
         return self

@@ -137,9 +137,9 @@ def _plan(run: Context) -> _Plan:
     elif not ledger.was_read_as(log_format):
         why = "the log format changed"
     else:
-        files = plan_reading(found.files, log_format, ledger.files)
+        files = plan_reading(found.files, log_format, run.objects.fetch, ledger.files)
         return _Plan(found, ledger, files, "new files", ledger.counts)
-    files = plan_reading(found.files, log_format)
+    files = plan_reading(found.files, log_format, run.objects.fetch)
     files.gone = _not_given(files.to_read, ledger.files if ledger else ())
     if files.gone and not run.settings.full_refresh:
         raise InputError(
@@ -159,7 +159,7 @@ def _find(run: Context) -> Found:
         streams = [spooled(run.scratch / "inputs")]
     if not paths:
         return Found(streams)
-    found = find_files(paths, [run.settings.folder], run.settings.excluded)
+    found = find_files(paths, [run.settings.place], run.settings.excluded, run.objects)
     return Found([*streams, *found.files], found.skipped, found.named)
 
 

@@ -74,6 +74,7 @@ def read_kept_days(run: Context, replaced: Replaced, ledger: Ledger) -> None:
         return
     lines = prepare_again(
         replaced.others,
+        run.objects,
         run.settings.events,
         engine_description(run.settings.engine).compressions,
         run.scratch / "again",

@@ -69,7 +69,7 @@ def run_jobs(
     if {SPLIT, CONVERSION} <= {*jobs}:
         # `compute_conversion` would find it too, but after the logs were read.
         require_field(settings.by, (*settings.events.attributes, DEVICE_TYPE))
-    output = OutputFolder(settings.folder, command, rebuild=settings.full_refresh)
+    output = OutputFolder(Path(settings.place), command, rebuild=settings.full_refresh)
     with (
         output,
         output.publication() as publication,

@@ -12,14 +12,13 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
+from user_conversion.places.parallel import all_of
 from user_conversion.places.store import Store
 from user_conversion.rules.errors import OutputError, StoreError
 
@@ -27,7 +26,6 @@ STAGING = ".staging/"
 STATE = f"{STAGING}state.json"
 LEASE_SECONDS = 60.0
 TRIES = 6
-REQUESTS_AT_ONCE = 16
 
 
 class Commit(msgspec.Struct, frozen=True):
@@ -98,7 +96,7 @@ class Lease:
         Raises `LeaseLostError`, an `OutputError`, if another run took the output over.
         """
         staged = {name: f"{STAGING}{self._run}/{n}" for n, name in enumerate(sorted(files))}
-        _all_of(lambda name: self._store.put(staged[name], files[name]), staged)
+        all_of(lambda name: self._store.put(staged[name], files[name]), staged)
         commit = Commit(staged, sorted(drops))
         self._swap(commit)  # the commit point
         self._finish(commit)
@@ -107,21 +105,21 @@ class Lease:
     def _finish(self, commit: Commit) -> None:
         """Carry out a commit; can be repeated. A run that slept finds the staged objects gone."""
         try:
-            _all_of(lambda name: self._store.copy(commit.objects[name], name), commit.objects)
+            all_of(lambda name: self._store.copy(commit.objects[name], name), commit.objects)
         except FileNotFoundError:
             raise self._lost() from None
-        _all_of(self._drop, commit.drops)
+        all_of(self._drop, commit.drops)
         self._commit = None
         self._swap()
 
     def _drop(self, name: str) -> None:
         if self._clock() > self._until - LEASE_SECONDS / 3:
             self._swap()  # fails if the lease went to another run meanwhile
-        self._store.delete([name])
+        self._store.delete(name)
 
     def _discard_staged(self) -> None:
         left = [each.name for each in self._store.list(STAGING) if each.name != STATE]
-        _all_of(lambda name: self._store.delete([name]), left)
+        all_of(self._store.delete, left)
 
     def _keep(self) -> None:
         """Renew the lease until the run is over."""
@@ -184,9 +182,3 @@ class Lease:
 
 class LeaseLostError(OutputError):
     """Another run took the output over."""
-
-
-def _all_of(do: Callable[[str], Any], names: Iterable[str]) -> None:
-    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
-        for _ in pool.map(do, names):
-            pass

@@ -19,9 +19,9 @@ from user_conversion.engines.duckdb.read_sql import LARGEST_LINE, Kind, read_sql
 from user_conversion.engines.duckdb.session import memory_limit, move_to_disk
 from user_conversion.engines.duckdb.unclear import LineScan
 from user_conversion.engines.lines import Key, NewTables, line_counts
-from user_conversion.engines.progress import watched
 from user_conversion.inputs.lines import LineFile, beginning
 from user_conversion.places.duckdb_text import first_line, is_disk_full
+from user_conversion.places.progress import watched
 from user_conversion.rules.counts import LineCount, Skipped
 from user_conversion.rules.errors import EngineError, InputError
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED, LogFormat

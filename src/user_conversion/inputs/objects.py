@@ -1,0 +1,187 @@
+"""Logs in object stores: which objects there are, and the new ones as files in a scratch folder."""
+
+from __future__ import annotations
+
+import glob
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import xxhash
+
+from user_conversion.inputs.files import InputFile, is_excluded, is_hidden, require_no_lake
+from user_conversion.places.parallel import all_of
+from user_conversion.places.progress import watched
+from user_conversion.places.store import PART, Store, StoredObject
+from user_conversion.rules.addresses import split_address
+from user_conversion.rules.errors import InputError
+
+GIB = 1 << 30
+
+
+class Objects:
+    """Objects as files below a folder: each has its path there before it is fetched."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stores: dict[str, Store] = {}
+
+    def find(
+        self, address: str, apart_from: Collection[str] = (), exclude: Sequence[str] = ()
+    ) -> tuple[list[InputFile], bool]:
+        """The object at an address, those below it, or those that it matches as a glob.
+
+        They are in order; the second value says whether the address is that of one object. Left out
+        is what is hidden or excluded, or is below one of the addresses `apart_from`. Raises
+        `InputError` if there is nothing.
+        """
+        bucket, name = split_address(address)
+        name = name.rstrip("/")
+        fixed = name if not glob.has_magic(name) else _before_magic(name)
+        listed = self._store(bucket).list(fixed)
+        below = f"{name}/" if name else ""
+        if fixed != name and not any(each.name.startswith(below) for each in listed):
+            found = list(_matches(name.split("/"), listed))
+            if not found:
+                raise InputError(f"Nothing matches '{address}'.")
+        else:
+            found = [(each, each.name.removeprefix(below).split("/")) for each in listed]
+        if not found:
+            single = self._store(bucket).find(name) if name else None
+            if single is None:
+                raise InputError(f"'{address}' does not exist.")
+            if is_excluded(name.rpartition("/")[2], exclude):
+                return [], True
+            return [self._file(bucket, single)], True
+        apart = [each for each in apart_from if not address.startswith(f"{each}/")]
+        return list(self._chosen(bucket, found, apart, exclude)), False
+
+    def _chosen(
+        self,
+        bucket: str,
+        found: Sequence[tuple[StoredObject, Sequence[str]]],
+        apart_from: Sequence[str],
+        exclude: Sequence[str],
+    ) -> Iterator[InputFile]:
+        parents = _parents(each.name for each, _ in found) if _has_empty(found) else set()
+        for each, below in found:
+            file = self._file(bucket, each)
+            if _is_left_out(file.name, below, exclude):
+                continue
+            # Some tools put an empty object where a folder would be.
+            if not each.size and each.name in parents:
+                continue
+            if not file.name.startswith(tuple(f"{place}/" for place in apart_from)):
+                yield file
+
+    def fetch(self, files: Iterable[InputFile]) -> None:
+        """Bring the objects among the files here, unless they are.
+
+        Raises `StoreError` if one changes meanwhile, and `InputError` if the disk has no room.
+        """
+        wanted = [file for file in files if file.is_object and not file.path.exists()]
+        size = sum(file.size for file in wanted)
+        if not wanted:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self._folder).free
+        if size > free:
+            raise InputError(
+                f"{size / GIB:,.1f} GiB of new objects have to be fetched to '{self._folder}', and "
+                f"{free / GIB:,.1f} GiB are free there: free some space, name another folder with "
+                "TMPDIR, or read fewer objects at a time with --exclude."
+            )
+        arrived = 0
+        for file in wanted:
+            file.path.touch()
+
+        def part(task: tuple[InputFile, int]) -> None:
+            nonlocal arrived
+            file, start = task
+            end = min(file.size, start + PART)
+            self._fetch(file, start, end)
+            arrived += end - start
+
+        with watched("Fetching", size, lambda: 100 * arrived / size):
+            all_of(part, ((file, at) for file in wanted for at in range(0, file.size, PART)))
+
+    def fetch_beginning(self, file: InputFile, size: int) -> None:
+        """Bring the first bytes of a file here, if it is an object."""
+        if file.is_object and not file.path.exists():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            file.path.touch()
+            if file.size:
+                self._fetch(file, 0, min(size, file.size))
+
+    def _fetch(self, file: InputFile, start: int, end: int) -> None:
+        bucket, name = split_address(file.name)
+        wanted = StoredObject(name, file.size, file.tag)
+        self._store(bucket).fetch(wanted, file.path, start, end)
+
+    def here(self, file: InputFile) -> InputFile:
+        """A file with the path that it has when it was fetched, if it is an object."""
+        if not file.is_object:
+            return file
+        key = f"{file.name}\0{file.tag}".encode("utf-8", "surrogateescape")
+        return replace(file, path=self._folder / xxhash.xxh3_128_hexdigest(key))
+
+    def _file(self, bucket: str, stored: StoredObject) -> InputFile:
+        name = f"{bucket}/{stored.name}"
+        return self.here(InputFile(Path(name), stored.size, 0, name, stored.tag))
+
+    def _store(self, bucket: str) -> Store:
+        if bucket not in self._stores:
+            self._stores[bucket] = Store(bucket)
+        return self._stores[bucket]
+
+
+def _before_magic(name: str) -> str:
+    parts = name.split("/")
+    number = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    return "/".join(parts[:number])
+
+
+def _matches(
+    pattern: Sequence[str], listed: Iterable[StoredObject]
+) -> Iterator[tuple[StoredObject, Sequence[str]]]:
+    """The objects that a glob matches, or whose folder it matches, with what is below that."""
+    for each in listed:
+        parts = each.name.split("/")
+        below = _below(pattern, parts)
+        if below is not None:
+            yield each, below or parts[-1:]
+
+
+def _below(pattern: Sequence[str], parts: Sequence[str]) -> Sequence[str] | None:
+    if not pattern:
+        return parts
+    if pattern[0] == "**":
+        ends = range(len(parts) + 1)
+        found = (_below(pattern[1:], parts[end:]) for end in ends if not _dotted(parts[:end]))
+        return next((each for each in found if each is not None), None)
+    if not parts or (parts[0].startswith(".") and not pattern[0].startswith(".")):
+        return None
+    return _below(pattern[1:], parts[1:]) if fnmatchcase(parts[0], pattern[0]) else None
+
+
+def _dotted(parts: Sequence[str]) -> bool:
+    return any(part.startswith(".") for part in parts)
+
+
+def _is_left_out(name: str, below: Sequence[str], exclude: Sequence[str]) -> bool:
+    for number, part in enumerate(below):
+        rest = "/".join(below[number:])
+        require_no_lake(name.removesuffix(rest).rstrip("/"), [part, rest])
+        if is_hidden(part) or is_excluded("/".join(below[: number + 1]), exclude):
+            return True
+    return False
+
+
+def _has_empty(found: Sequence[tuple[StoredObject, Sequence[str]]]) -> bool:
+    return any(not each.size for each, _ in found)
+
+
+def _parents(names: Iterable[str]) -> set[str]:
+    return {name[:at] for name in names for at, char in enumerate(name) if char == "/"}

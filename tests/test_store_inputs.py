@@ -1,0 +1,220 @@
+"""Logs in an object store: a real one, on loopback, behind a proxy that disturbs it."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.command import assert_refused, command
+from support.logs import WORKED_EXAMPLE, app_loaded, registered
+from support.stores import Lake
+
+from user_conversion.inputs.objects import Objects
+from user_conversion.places import store as stores
+from user_conversion.places.store import Store
+
+Run = Callable[..., dict[str, Any]]
+LINES = [line.encode() + b"\n" for line in WORKED_EXAMPLE]
+ALL = b"".join(LINES)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs both jobs on some inputs into the same folder; returns the answer."""
+
+    def run(*inputs: object, options: tuple[object, ...] = ()) -> dict[str, Any]:
+        words = ["--output", tmp_path / "out", "--format", "json", *options]
+        answer: dict[str, Any] = command("run", *words, "--input", *inputs).json()
+        return answer
+
+    return run
+
+
+def gets(lake: Lake) -> int:
+    """How often parts of objects were asked for."""
+    return sum(request.is_range for request in lake.proxy.requests)
+
+
+def figures(answer: dict[str, Any]) -> tuple[int, int, int]:
+    return answer["events"]["lines"], answer["total_registered"], answer["total_converted"]
+
+
+def test_objects_files_and_globs_are_one_input(lake: Lake, tmp_path: Path, run: Run) -> None:
+    lake.put("logs/a b.json", b"".join(LINES[:2]))
+    lake.put("logs/100%25#ü+?.json", LINES[2])
+    lake.put("logs/day=1/c.json.gz", gzip.compress(b"".join(LINES[3:5])))
+    lake.put("logs/_hidden/x.json", b"no log")
+    lake.put("logs/tmp/x.json", b"no log")
+    lake.put("logs/empty.json", b"")
+    lake.put("more/2020-11.json", LINES[5])
+    lake.put("more/2021-11.json", b"not this")
+    (tmp_path / "here.json").write_bytes(LINES[6])
+    options = ("--exclude", "tmp")
+    inputs = [lake.at("logs/"), lake.at("more/2020-*"), tmp_path / "here.json"]
+    assert figures(run(*inputs, options=options)) == (7, 3, 1)
+
+
+def test_only_new_objects_are_fetched(lake: Lake, run: Run) -> None:
+    for number, line in enumerate(LINES[:6]):
+        lake.put(f"logs/{number}.json", line)
+    run(lake.at("logs"))
+    assert gets(lake) == 6
+    lake.proxy.restart()
+    assert figures(run(lake.at("logs"))) == (6, 3, 1)
+    assert len(lake.proxy.requests) == 1  # the listing
+    lake.put("logs/6.json", LINES[6])
+    lake.proxy.restart()
+    assert figures(run(lake.at("logs"))) == (7, 3, 1)
+    assert len(lake.proxy.requests) == 2
+
+
+def test_objects_that_grow_move_go_or_are_replaced_are_as_files(lake: Lake, run: Run) -> None:
+    lake.put("logs/a.json", b"".join(LINES[:3]))
+    lake.put("logs/b.json", b"".join(LINES[3:6]))
+    run(lake.at("logs"))
+    lake.put("logs/a.json", b"".join(LINES[:3]) + LINES[6])  # grown
+    Store(lake.address).delete("logs/b.json")  # compressed later, under another name
+    lake.put("logs/c.json.gz", gzip.compress(b"".join(LINES[3:6])))
+    assert figures(run(lake.at("logs"))) == (7, 3, 1)
+    lake.put("logs/a.json", LINES[0] + LINES[1])  # delivered again: one user and one load less
+    assert figures(run(lake.at("logs"))) == (5, 2, 1)
+
+
+def test_an_object_that_changes_while_it_is_read_is_noticed(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.put("a.json", ALL)
+    fetch = Objects.fetch
+
+    def late(self: Objects, files: Any) -> None:
+        lake.put("a.json", ALL + LINES[0])
+        fetch(self, files)
+
+    monkeypatch.setattr(Objects, "fetch", late)
+    done = command("run", "--input", lake.at("a.json"), "--output", tmp_path / "out")
+    assert_refused(done, f"'{lake.at('a.json')}' changed while it was read; run again.")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("fault", ["503", "reset", "lost", "slow", "cut", "short"])
+@pytest.mark.parametrize("what", ["list-type", "a.json"])
+def test_a_disturbed_answer_is_asked_for_again(lake: Lake, run: Run, fault: str, what: str) -> None:
+    lake.put("logs/a.json", ALL)
+    lake.proxy.restart()
+    disturbed = []
+
+    def once(_: int, request: Any) -> str | None:
+        if what in request.path and not disturbed:
+            disturbed.append(request)
+            return fault
+        return None
+
+    lake.proxy.disturb = once
+    assert figures(run(lake.at("logs"))) == (7, 3, 1)
+    assert disturbed
+
+
+def test_large_objects_come_in_parts(lake: Lake, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("user_conversion.inputs.objects.PART", 100)
+    lake.put("logs/a.json", ALL)
+    assert figures(run(lake.at("logs"))) == (7, 3, 1)
+    assert gets(lake) == -(-len(ALL) // 100)
+
+
+REFUSED = {
+    "denied": "it is not permitted; ask for the right",
+    "skewed": "the clock of this machine is wrong; set it",
+    "region": "the bucket is in another region; set AWS_REGION",
+    "archived": "the object is in an archive class; restore it first",
+}
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+@pytest.mark.parametrize("what", ["list-type", "a.json"])
+def test_a_refusal_is_one_sentence(lake: Lake, tmp_path: Path, fault: str, what: str) -> None:
+    lake.put("logs/a.json", ALL)
+    lake.proxy.disturb = lambda _, request: fault if what in request.path else None
+    done = command("run", "--input", lake.at("logs"), "--output", tmp_path / "out")
+    assert_refused(done, lake.at("logs"), REFUSED[fault])
+
+
+def test_a_short_answer_is_never_taken_for_the_whole(lake: Lake, tmp_path: Path) -> None:
+    lake.put("logs/a.json", ALL)
+    lake.proxy.disturb = lambda _, request: "short" if request.is_range else None
+    done = command("run", "--input", lake.at("logs"), "--output", tmp_path / "out")
+    assert_refused(done, f"Cannot read '{lake.at('logs/a.json')}'")
+
+
+def test_wrong_addresses_are_named(lake: Lake, tmp_path: Path) -> None:
+    lake.put("logs/a.json", ALL)
+    output = ("--output", tmp_path / "out")
+    for address, sentence in (
+        (lake.at("none"), f"'{lake.at('none')}' does not exist."),
+        (lake.at("logs/*.gz"), f"Nothing matches '{lake.at('logs/*.gz')}'."),
+        ("s3://no-such-bucket/a", "Cannot list 's3://no-such-bucket/a': there is no such bucket"),
+    ):
+        assert_refused(command("run", "--input", address, *output), sentence)
+    lake.put("delta/_delta_log/0.json", b"{}")
+    assert_refused(command("run", "--input", lake.at("delta"), *output), "table of Delta Lake")
+
+
+@pytest.mark.parametrize(
+    ("variable", "sentence"),
+    [
+        ("AWS_ACCESS_KEY_ID", "the access key is not known"),
+        ("AWS_SECRET_ACCESS_KEY", "the secret key is wrong"),
+    ],
+)
+def test_a_wrong_key_is_one_sentence_and_not_printed(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, sentence: str
+) -> None:
+    monkeypatch.setenv(variable, "planted-wrong-key")
+    done = command("run", "--input", lake.at("logs"), "--output", tmp_path / "out")
+    assert_refused(done, sentence)
+    assert "planted" not in done.err
+
+
+def test_more_than_the_disk_holds_is_refused_before_it_is_fetched(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.put("logs/a.json", ALL)
+    lake.proxy.restart()
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": len(ALL) - 1})())
+    done = command("run", "--input", lake.at("logs"), "--output", tmp_path / "out")
+    assert_refused(done, "GiB of new objects have to be fetched", "TMPDIR")
+    assert not gets(lake)
+
+
+def test_a_million_objects_are_listed_in_seconds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    names = [f"logs/day={number % 1000:03}/{number}.json" for number in range(100_000)]
+    listed = [stores.StoredObject(name, 10, f'"{name}"') for name in names]
+    monkeypatch.setattr(Store, "__init__", lambda self, address: None)
+    monkeypatch.setattr(Store, "list", lambda self, below: listed)
+    found, is_one = Objects(tmp_path).find("s3://bucket/logs")
+    assert (len(found), is_one) == (100_000, False)
+
+
+def test_a_folder_that_is_an_object_is_no_log(lake: Lake, run: Run) -> None:
+    lake.put("logs/day=1/a.json", ALL)
+    lake.put("logs/day=2", b"")
+    lake.put("logs/day=2/b.json", app_loaded("2020-11-05T00:00:00Z", 9).encode())
+    answer = run(lake.at("logs"))
+    assert figures(answer) == (8, 3, 1)
+
+
+def test_a_place_is_known_by_the_address_that_people_gave(lake: Lake, tmp_path: Path) -> None:
+    lake.put("logs/a.json", ALL + b"broken\n")
+    output = tmp_path / "out"
+    refused = command("run", "--input", lake.at("logs"), "--output", output)
+    assert_refused(refused, f"{lake.at('logs/a.json')}, line 8, invalid_json: broken")
+
+
+def test_registered_from_two_stores_is_one_user(lake: Lake, run: Run) -> None:
+    lake.put("a/1.json", registered("2020-11-02T06:21:14Z", 1).encode())
+    lake.put("b/1.json", registered("2020-11-02T06:21:14Z", 1, "ads").encode())
+    assert figures(run(lake.at("a"), lake.at("b")))[:2] == (2, 1)
