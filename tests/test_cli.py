@@ -264,7 +264,7 @@ WRONG_USAGE: dict[str, list[str]] = {
 }
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/out", "hdfs://node:8020/out", "file:///tmp/out"])
+@pytest.mark.parametrize("url", ["http://bucket/out", "hdfs://node:8020/out", "file:///tmp/out"])
 @pytest.mark.parametrize("option", ["--input", "--output"])
 def test_a_url_is_no_folder(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, url: str

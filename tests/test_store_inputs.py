@@ -207,6 +207,21 @@ def test_a_folder_that_is_an_object_is_no_log(lake: Lake, run: Run) -> None:
     assert figures(answer) == (8, 3, 1)
 
 
+def test_inspect_reads_the_beginnings_of_objects(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.put("logs/a.json", 1000 * ALL)
+    lake.put("logs/b.json.gz", gzip.compress(ALL))
+    lake.put("logs/c.csv", b"event,timestamp,initiator_id\napp_loaded,2020-11-05T00:00:00Z,9\n")
+    monkeypatch.setattr("user_conversion.inputs.inspection.samples.BEGINNING", 300_000)
+    lake.proxy.restart()
+    done = command("inspect", lake.at("logs"))
+    assert done.status == 0, done.err
+    assert f"--input {lake.at('logs')}" in done.out
+    assert "app_loaded" in done.out
+    assert gets(lake) == 3
+
+
 def test_a_place_is_known_by_the_address_that_people_gave(lake: Lake, tmp_path: Path) -> None:
     lake.put("logs/a.json", ALL + b"broken\n")
     output = tmp_path / "out"

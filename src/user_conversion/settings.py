@@ -134,7 +134,7 @@ class Settings:
         time_zone(self.timezone)
         check_paths(self.output, *self.inputs)
         if is_address(self.output):
-            raise SettingsError(f"--output {self.output}: an output has to be a folder.")
+            raise SettingsError(f"'{self.output}' is a URL of a kind that is not known.")
         check_attributes(self.events.attributes)
         self._check_engine_options(description.name)
         if not 0 <= self.max_rejected <= 1:

@@ -97,9 +97,6 @@ def seaweedfs(folder: Path) -> Iterator[RunningStore]:
             },
         )
     finally:
-        server.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            server.wait(20)
         server.kill()
         server.wait()
 

@@ -158,7 +158,7 @@ class _Search:
     """Collects files by their real path, so that each is found once whatever leads to it."""
 
     def __init__(self, apart_from: Collection[Path], exclude: Sequence[str]) -> None:
-        self.files: dict[Path, InputFile] = {}
+        self.files: dict[str, InputFile] = {}
         self.skipped: dict[str, SkippedFile] = {}
         self.named: set[Path] = set()
         self._seen = {str(path) for path in apart_from}
@@ -178,12 +178,12 @@ class _Search:
             self._seen.discard(str(real))  # it was asked for
             self._walk(str(real), "")
         else:
-            self.files[real] = InputFile.at(real)
+            self.files[str(real)] = InputFile.at(real)
             self.named.add(real)
 
     def add_objects(self, files: Sequence[InputFile], is_one: bool) -> None:
         """Add the objects that an input names: one, or all below an address."""
-        self.files |= {file.path: file for file in files}
+        self.files |= {file.name: file for file in files}
         if is_one:
             self.named |= {file.path for file in files}
 
@@ -226,7 +226,7 @@ class _Search:
             return
         if stat.S_ISREG(status.st_mode):
             file = InputFile(Path(path), status.st_size, status.st_mtime_ns, path)
-            self.files.setdefault(file.path, file)
+            self.files.setdefault(path, file)
         else:
             self._skip(path, "not a regular file")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import xxhash
 
-from user_conversion.inputs.files import InputFile, is_excluded, is_hidden, require_no_lake
+from user_conversion.inputs.files import LAKES, InputFile, is_excluded, is_hidden, require_no_lake
 from user_conversion.places.parallel import all_of
 from user_conversion.places.progress import watched
 from user_conversion.places.store import PART, Store, StoredObject
@@ -107,13 +107,14 @@ class Objects:
         with watched("Fetching", size, lambda: 100 * arrived / size):
             all_of(part, ((file, at) for file in wanted for at in range(0, file.size, PART)))
 
-    def fetch_beginning(self, file: InputFile, size: int) -> None:
-        """Bring the first bytes of a file here, if it is an object."""
-        if file.is_object and not file.path.exists():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            file.path.touch()
-            if file.size:
-                self._fetch(file, 0, min(size, file.size))
+    def fetch_beginning(self, file: InputFile, size: int) -> bool:
+        """Bring the first bytes of a large object here; returns whether there are more."""
+        if not file.is_object or file.size <= size:
+            return False
+        self._folder.mkdir(parents=True, exist_ok=True)
+        file.path.touch()
+        self._fetch(file, 0, size)
+        return True
 
     def _fetch(self, file: InputFile, start: int, end: int) -> None:
         bucket, name = split_address(file.name)
@@ -124,12 +125,14 @@ class Objects:
         """A file with the path that it has when it was fetched, if it is an object."""
         if not file.is_object:
             return file
-        key = f"{file.name}\0{file.tag}".encode("utf-8", "surrogateescape")
-        return replace(file, path=self._folder / xxhash.xxh3_128_hexdigest(key))
+        return replace(file, path=self._path(file.name, file.tag))
 
     def _file(self, bucket: str, stored: StoredObject) -> InputFile:
         name = f"{bucket}/{stored.name}"
-        return self.here(InputFile(Path(name), stored.size, 0, name, stored.tag))
+        return InputFile(self._path(name, stored.tag), stored.size, 0, name, stored.tag)
+
+    def _path(self, name: str, tag: str) -> Path:
+        return Path(f"{self._folder}/{xxhash.xxh3_128_hexdigest(f'{name} {tag}'.encode())}")
 
     def _store(self, bucket: str) -> Store:
         if bucket not in self._stores:
@@ -172,9 +175,12 @@ def _dotted(parts: Sequence[str]) -> bool:
 
 def _is_left_out(name: str, below: Sequence[str], exclude: Sequence[str]) -> bool:
     for number, part in enumerate(below):
-        rest = "/".join(below[number:])
-        require_no_lake(name.removesuffix(rest).rstrip("/"), [part, rest])
-        if is_hidden(part) or is_excluded("/".join(below[: number + 1]), exclude):
+        if part in (*LAKES, "metadata"):
+            rest = "/".join(below[number:])
+            require_no_lake(name.removesuffix(rest).rstrip("/"), [part, rest])
+        if is_hidden(part):
+            return True
+        if exclude and is_excluded("/".join(below[: number + 1]), exclude):
             return True
     return False
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shlex
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from user_conversion.inputs.files import find_files
 from user_conversion.inputs.inspection import guesses
 from user_conversion.inputs.inspection.fields import Field, fields, time_span
 from user_conversion.inputs.inspection.samples import NOT_A_LOG, Sample, samples
+from user_conversion.inputs.objects import Objects
 from user_conversion.rules.errors import InputError
 from user_conversion.rules.log_format import DEFAULT, LogFormat
 from user_conversion.rules.paths import path_text
@@ -101,13 +104,18 @@ def inspect(paths: Sequence[str]) -> Inspection:
 
     Raises `InputError` if a path does not exist, a file cannot be read, or none is a log.
     """
-    found = find_files(paths)
+    with tempfile.TemporaryDirectory() as folder:
+        return _inspected(paths, Objects(Path(folder)))
+
+
+def _inspected(paths: Sequence[str], objects: Objects) -> Inspection:
+    found = find_files(paths, objects=objects)
     formats = guesses.known_formats()
     headless = [each for each in formats.values() if each.columns]
-    looked_at = samples([file.path for file in found.files], headless)
+    looked_at = samples(found.files, headless, objects)
     records = [record for sample in looked_at for record in sample.records]
     if looked_at and all(sample.kind.startswith(NOT_A_LOG) for sample in looked_at):
-        raise InputError(f"'{found.files[0].path}' is {looked_at[0].kind}.")
+        raise InputError(f"'{found.files[0].name}' is {looked_at[0].kind}.")
     summary = fields(records)
     name = _log_format_name(looked_at, formats)
     given = guesses.given_fields(name, formats, records, summary)

@@ -14,15 +14,19 @@ from typing import Any, TypeVar
 from user_conversion.inputs.compression import NONE, SUPPORTED, LogStream
 from user_conversion.inputs.content import ANYTHING, Content, NotALogError
 from user_conversion.inputs.convert import Conversion
-from user_conversion.inputs.files import SkippedFile
-from user_conversion.inputs.json_files import Values, as_object
+from user_conversion.inputs.files import InputFile, SkippedFile
+from user_conversion.inputs.json_files import Lines, Values, as_object
 from user_conversion.inputs.lines import LineFile
+from user_conversion.inputs.objects import Objects
 from user_conversion.inputs.tables import Table
+from user_conversion.rules.errors import InputError
 from user_conversion.rules.log_format import LogFormat
 from user_conversion.rules.paths import FieldPath
 
 RECORDS = 2_000
 FILES = 20
+# So many bytes of an object have enough records, as a rule.
+BEGINNING = 8 << 20
 NOT_A_LOG = "not a log"
 
 T = TypeVar("T")
@@ -45,7 +49,9 @@ class Sample:
     has_columns_of: str | None = None
 
 
-def samples(paths: Sequence[Path], headless: Iterable[LogFormat]) -> list[Sample]:
+def samples(
+    files: Sequence[InputFile], headless: Iterable[LogFormat], objects: Objects
+) -> list[Sample]:
     """The first records of files from all over the list; those within a zip file count one by one.
 
     `headless` has the log formats whose tables have no header. Raises `InputError` if a file
@@ -56,7 +62,9 @@ def samples(paths: Sequence[Path], headless: Iterable[LogFormat]) -> list[Sample
             Conversion(each, frozenset(SUPPORTED), Path(folder), RECORDS)
             for each in (*headless, ANYTHING)
         ]
-        found = (sample for path in spread(paths) for sample in _samples(path, conversions))
+        found = (
+            sample for file in spread(files) for sample in _samples(file, objects, conversions)
+        )
         return list(islice(found, FILES))
 
 
@@ -73,10 +81,24 @@ def first_records(file: LineFile) -> Records:
         return [record for record in found if record is not None]
 
 
-def _samples(path: Path, conversions: Sequence[Conversion]) -> Iterator[Sample]:
+def _samples(
+    file: InputFile, objects: Objects, conversions: Sequence[Conversion]
+) -> Iterator[Sample]:
+    if objects.fetch_beginning(file, BEGINNING):
+        with suppress(InputError):
+            found = list(_samples_here(file, conversions))
+            if all(sample.kind.startswith(Lines.name) for sample in found):
+                yield from found
+                return
+        file.path.unlink()  # other kinds cannot be read without their ends
+    objects.fetch([file])
+    yield from _samples_here(file, conversions)
+
+
+def _samples_here(file: InputFile, conversions: Sequence[Conversion]) -> Iterator[Sample]:
     try:
-        conversion, content = _recognised(path, conversions)
-        for each in conversion.files(path, str(path), content):
+        conversion, content = _recognised(file, conversions)
+        for each in conversion.files(file.path, file.name, content):
             if isinstance(each, SkippedFile):
                 yield Sample(f"{NOT_A_LOG}: {each.reason}")
             else:
@@ -85,14 +107,14 @@ def _samples(path: Path, conversions: Sequence[Conversion]) -> Iterator[Sample]:
         yield Sample(f"{NOT_A_LOG}: {error.reason}")
 
 
-def _recognised(path: Path, conversions: Sequence[Conversion]) -> tuple[Conversion, Content]:
+def _recognised(file: InputFile, conversions: Sequence[Conversion]) -> tuple[Conversion, Content]:
     *headless, anything = conversions
     for each in headless:
         with suppress(NotALogError):
-            content = each.recognise(path, str(path))
+            content = each.recognise(file.path, file.name)
             if isinstance(content.kind, Table):
                 return each, content
-    return anything, anything.recognise(path, str(path))
+    return anything, anything.recognise(file.path, file.name)
 
 
 def _sample(file: LineFile, content: Content, log_format: LogFormat) -> Sample:
