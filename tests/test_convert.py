@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.prepared import prepare_found
 
-from user_conversion.inputs import archives, convert
+from user_conversion.inputs import convert
 from user_conversion.inputs.compression import compression_at
 from user_conversion.inputs.content import NotALogError
 from user_conversion.inputs.duckdb_reader import MEMORY_LIMIT
@@ -480,9 +480,9 @@ def test_zip_files_that_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         f"'{inner}' is not a log of events (a zip file without logs, '{inner}/a.zip' is zip in"
     )
     assert "a zip file without logs" in failure(zipped(tmp_path / "f.zip", {}))
-    monkeypatch.setattr(archives, "BOMB_SIZE", 1 << 20)
+    monkeypatch.setattr("user_conversion.inputs.compression.BOMB_SIZE", 1 << 20)
     bomb = zipped(tmp_path / "g.zip", {"a.json": b" " * (1 << 22)})
-    assert "a zip bomb" in failure(bomb)
+    assert "(a bomb)" in failure(bomb)
     usage = shutil.disk_usage(tmp_path)._replace(free=10)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     assert "needs 0 MiB of disk, and 0 are free" in failure(path)

@@ -456,3 +456,25 @@ def test_lines_are_counted(tmp_path: Path, text: bytes, lines: int) -> None:
     file = LineFile(path, "log.json", "none", None, len(text))
     assert count_lines([file, file]) == [lines, lines]
     assert fingerprint(path, len(text)).lines == lines
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        '{"name": "shop", "version": 1}',
+        '{\n "name": "shop",\n "list": [{"a": 1}]\n}',
+        '{"metric": "cpu"}\n{"metric": "disk"}\n',
+        '[{"a": 1}, {"a": 2}]',
+        "[1, 2]",
+    ],
+)
+def test_json_of_something_else(tmp_path: Path, output: Path, foreign: str) -> None:
+    """In a folder it is passed over and named; named by --input it is an error."""
+    write_log(tmp_path / "logs" / "log.json", [line(1), app_loaded(TIME, 1)])
+    other = tmp_path / "logs" / "package.json"
+    other.write_text(foreign)
+    done = command("run", "--input", tmp_path / "logs", "--output", output)
+    assert done.status == 0
+    assert f"{other} (JSON without a field of an event)" in done.err
+    assert users(output) == [1]
+    assert command("run", "--input", other, "--output", output).status == 1

@@ -156,8 +156,8 @@ def test_binary_kinds(tmp_path: Path) -> None:
 def test_reasons_of_unknown_files(tmp_path: Path) -> None:
     text = EVENT * 3
     reasons = {
-        text.encode("utf-16"): "UTF-16 text",
-        text.encode("utf-16-be"): "UTF-16 text",
+        text.encode("utf-16"): "UTF-16 text, see input.encoding",
+        text.encode("utf-16-be"): "UTF-16 text, see input.encoding",
         lzma.compress(text.encode()): "compressed with xz",
         b"\x04\x22\x4d\x18" + bytes(9): "compressed with lz4",
         gzip.compress(gzip.compress(text.encode())): "compressed twice",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from support.command import command
-from support.engines import DUCKDB
+from support.engines import DUCKDB, EngineUnderTest
 from support.logs import app_loaded, registered, write_log
 
 
@@ -76,3 +77,51 @@ def test_a_kind_of_event_that_was_there_before_must_not_vanish(
     done = command(*options, "--app-loaded", "opened", "--registered", "registered")
     assert done.status == 1
     assert "None of 2 lines is of the kind app_loaded; nothing was published." in done.err
+
+
+def noted(output: Path, *options: object) -> list[str]:
+    """The notes of a run: on standard error and in its record."""
+    done = command("run", "--output", output, *options)
+    assert done.status == 0, done.err
+    notes: list[str] = json.loads((output / "run.json").read_text())["notes"]
+    assert [line for line in done.err.splitlines() if line in notes] == notes
+    return notes
+
+
+def test_a_name_of_an_event_that_never_occurs(tmp_path: Path, output: Path) -> None:
+    """One of two names does; one is written with an escape, one is in another field only."""
+    names = ["registered", "sign-up", "démarré"]
+    lines = [registered("2020-11-03T12:00:00Z", 1), app_loaded("2020-11-10T12:00:00Z", 1)]
+    lines.append(
+        '{"event":"d\\u00e9marr\\u00e9","timestamp":"2020-11-03T12:00:00Z","initiator_id":2}'
+    )
+    log = write_log(tmp_path / "log.json", lines)
+    options = ["--input", log, "--app-loaded", "app_loaded"]
+    options += [word for name in names for word in ("--registered", name)]
+    (note,) = noted(output, *options)
+    assert note == (
+        "No line has the event 'sign-up'. The logs have the events 'registered' (1), "
+        "'app_loaded' (1), 'démarré' (1)."
+    )
+    more = write_log(tmp_path / "more.json", [registered("2020-11-04T12:00:00Z", 3)])
+    assert noted(output, *options, "--input", more) == []
+
+
+def test_a_field_that_no_registration_has(tmp_path: Path, output: Path) -> None:
+    lines = [registered("2020-11-03T12:00:00Z", 1, plan="free")]
+    log = write_log(tmp_path / "log.json", [*lines, app_loaded("2020-11-10T12:00:00Z", 1)])
+    fields = ["--field", "plan=plan", "--field", "country=context.country"]
+    assert noted(output, "--input", log, *fields) == [
+        "No registration has the field country: is its path right?"
+    ]
+
+
+def test_bytes_that_are_not_utf_8(tmp_path: Path, output: Path, engine: EngineUnderTest) -> None:
+    good = [registered("2020-11-03T12:00:00Z", 1), app_loaded("2020-11-10T12:00:00Z", 1)]
+    latin = registered("2020-11-03T12:00:00Z", 2, "cafe").encode().replace(b"cafe", b"caf\xe9")
+    log = write_log(tmp_path / "log.json", [*good, latin])
+    sentence = "1 rejected line is not UTF-8: the log format can say which encoding it is."
+    options = ["--input", log, "--engine", engine.name]
+    refused = command("run", *options, "--output", output)
+    assert refused.status == 1 and refused.err.endswith(f"{sentence}\n")
+    assert noted(output, *options, "--max-rejected", "0.5") == [sentence]

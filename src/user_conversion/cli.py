@@ -121,7 +121,7 @@ def events_split(
     split = done.split
     assert split
     terminal.show_files(split)
-    terminal.show_notes(done.notes)
+    terminal.show_notes(done.record.notes)
     if format == "json":
         document = {
             "events": split.total,
@@ -182,7 +182,7 @@ def _print(done: Any, format: str, page: Path | None = None) -> None:  # noqa: A
 
     if done.split:
         terminal.show_files(done.split)
-    terminal.show_notes(done.notes)
+    terminal.show_notes(done.record.notes)
     if format == "json":
         write(done.record, "json", None)
         return

@@ -81,7 +81,10 @@ class Jobs(Struct, frozen=True, omit_defaults=True, rename={"split": SPLIT, "rat
 
 
 class RunRecord(Struct, frozen=True, kw_only=True, tag_field="version", tag=2):
-    """The last run, with the last run of each job; `definition` and `timezone` of the answer."""
+    """The last run, with the last run of each job; `definition` and `timezone` of the answer.
+
+    `notes` are sentences on what a person would want to know.
+    """
 
     command: str
     run_at: Instant
@@ -90,6 +93,7 @@ class RunRecord(Struct, frozen=True, kw_only=True, tag_field="version", tag=2):
     definition: str | None
     timezone: str | None
     seconds: float
+    notes: Texts = ()
     jobs: Jobs
 
     @property

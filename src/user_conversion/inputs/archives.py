@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from user_conversion.inputs.compression import CHUNK, damaged
+from user_conversion.inputs.compression import CHUNK, damaged, require_no_bomb
 from user_conversion.inputs.content import NotALogError, Sample, Wanted
 from user_conversion.inputs.files import is_hidden
 from user_conversion.rules.errors import InputError
@@ -20,9 +20,6 @@ BROKEN = (
     NotImplementedError,  # a compression that Python does not know
 )
 ENCRYPTED = 1
-# Logs compress to a tenth or a hundredth, zeros to a thousandth.
-BOMB_RATIO = 1_000
-BOMB_SIZE = 1 << 30
 MAGIC = (b"PK\3\4", b"PK\5\6")
 
 
@@ -66,11 +63,10 @@ def extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, sou
     """
     size = member.file_size
     free = shutil.disk_usage(target.parent).free
+    require_no_bomb(source, size, member.compress_size)
     problem = None
     if member.flag_bits & ENCRYPTED:
         problem = "is encrypted; decrypt it or exclude it"
-    elif size > BOMB_SIZE and size > BOMB_RATIO * member.compress_size:
-        problem = f"is {size >> 20:,} MiB of almost nothing (a zip bomb); exclude it"
     elif size > free:
         problem = f"needs {size >> 20:,} MiB of disk, and {free >> 20:,} are free; free some space"
     if problem:

@@ -36,6 +36,10 @@ MAGIC_NUMBERS = (
     (re.compile(rb"7z\xbc\xaf\x27\x1c"), "7z"),
 )
 
+# Logs compress to a tenth or a hundredth, zeros to a thousandth.
+BOMB_RATIO = 1_000
+BOMB_SIZE = 1 << 30
+
 # Logs may have been compressed with a window of up to 2 GiB.
 ANY_WINDOW: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 31}
 
@@ -60,10 +64,35 @@ def decompress(path: Path, target: Path, compression: str, source: str) -> None:
         shutil.copyfileobj(stream, out, CHUNK)
 
 
+def recode(path: Path, target: Path, encoding: str, source: str) -> None:
+    """Write a text in another encoding as UTF-8. Raises `InputError` if it is not in that one.
+
+    Bytes that stand for no character stay, so their line is rejected.
+    """
+    buffered = io.BufferedReader(LogStream(path, NONE, source), CHUNK)
+    with (
+        io.TextIOWrapper(buffered, encoding, "surrogateescape", newline="") as text,
+        target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out,
+    ):
+        try:
+            shutil.copyfileobj(text, out, CHUNK)
+        except UnicodeError as error:
+            raise damaged(source, error) from None
+
+
 def read_text(path: Path, source: str, newline: str) -> io.TextIOWrapper:
     """The text of a file that is not compressed; bytes that are not UTF-8 are surrogates."""
     buffered = io.BufferedReader(LogStream(path, NONE, source), CHUNK)
     return io.TextIOWrapper(buffered, "utf-8-sig", "surrogateescape", newline=newline)
+
+
+def require_no_bomb(source: str, size: int, packed_size: int) -> None:
+    """Raise `InputError` if a file of `packed_size` bytes grows beyond measure when unpacked."""
+    if size > BOMB_SIZE and size > BOMB_RATIO * packed_size:
+        raise InputError(
+            f"'{source}' is {size >> 20:,} MiB or more of almost nothing, packed into "
+            f"{packed_size >> 10:,} KiB (a bomb); exclude it."
+        )
 
 
 def damaged(source: str, reason: object) -> InputError:
@@ -80,7 +109,9 @@ class LogStream(io.RawIOBase):
 
     def __init__(self, path: Path, compression: str | None = None, name: str | None = None) -> None:
         self._name = name or str(path)
+        self._read = 0
         try:
+            self._packed_size = path.stat().st_size
             self._file = _open(path, compression or compression_at(path, name))
         except OSError as error:
             raise self._unreadable(error) from None
@@ -100,9 +131,13 @@ class LogStream(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read some bytes; 0 at the end."""
         try:
-            return cast("int", self._file.readinto(buffer))  # type: ignore[attr-defined]
+            size = cast("int", self._file.readinto(buffer))  # type: ignore[attr-defined]
         except (EOFError, zlib.error, zstd.ZstdError, OSError) as error:
             raise self._unreadable(error) from None
+        self._read += size
+        if not self.seekable():
+            require_no_bomb(self._name, self._read, self._packed_size)
+        return size
 
     def close(self) -> None:
         """Close the file."""

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from user_conversion.rules.errors import InputError
 from user_conversion.rules.events import BYTE_ORDER_MARK
-from user_conversion.rules.log_format import LogFormat, needed_fields
+from user_conversion.rules.log_format import UTF_8, LogFormat, needed_fields
 from user_conversion.rules.paths import FieldPath
 
 
@@ -69,6 +69,17 @@ class Wanted:
                 return name if wanted == [name] else f"{name} ({' or '.join(wanted)})"
         return None
 
+    @property
+    def keys(self) -> list[str]:
+        """The keys of JSON, as written, at the ends of the paths of needed fields."""
+        fields = self.log_format.fields
+        needed = needed_fields(self.log_format, self.event) if fields else ()
+        paths = [path for name in needed for path in fields[name]]
+        if embedded := self.log_format.embedded:
+            paths = [embedded]
+        names = [[step for step in path if isinstance(step, str)] for path in paths]
+        return [f'"{name[-1]}"' if name else "" for name in names] or [""]
+
     def is_wanted(self, column: str) -> bool:
         """Whether a path begins with a column."""
         return not self.paths or any(path[0] == column for path in self.paths)
@@ -97,10 +108,15 @@ class Kind(Protocol):
 
 @dataclass(frozen=True)
 class Content:
-    """What is in a file: its kind, and what it is compressed with."""
+    """What is in a file: its kind, what it is compressed with, the encoding of its text.
+
+    `is_foreign` says that it is JSON of something else.
+    """
 
     kind: Kind
     compression: str
+    encoding: str = UTF_8
+    is_foreign: bool = False
 
 
 class NotALogError(InputError):

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from user_conversion.inputs import archives
 from user_conversion.inputs.archives import Zip
-from user_conversion.inputs.compression import NONE, LogStream, decompress, read_text
+from user_conversion.inputs.compression import NONE, LogStream, decompress, read_text, recode
 from user_conversion.inputs.content import Content, NotALogError, Wanted
 from user_conversion.inputs.files import SkippedFile
 from user_conversion.inputs.json_files import Lines, as_object, one_line
 from user_conversion.inputs.kinds import recognise
 from user_conversion.inputs.lines import LineFile, bytes_between
 from user_conversion.rules.errors import OutputError
-from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.log_format import UTF_8, LogFormat
 from user_conversion.rules.paths import FieldPath, value_at
 
 # Writes the file at the second path from the one at the first.
 Step = Callable[[Path, Path], None]
+# What each record of Docker has.
+DOCKER = {"log", "stream", "time"}
 PLAIN_LINES = Content(Lines(), NONE)
 
 
@@ -85,6 +89,8 @@ class Conversion:
         if self.log_format.embedded:
             steps.append(partial(_unpack, source=source, at=self.log_format.embedded))
         is_read_by_engine = content.compression in (NONE, *self.engine_compressions)
+        if content.encoding != UTF_8:
+            steps.insert(0, partial(recode, encoding=content.encoding, source=source))
         if content.compression != NONE and (steps or not is_read_by_engine):
             unpacked = partial(decompress, compression=content.compression, source=source)
             steps.insert(0, unpacked)
@@ -138,15 +144,27 @@ def _cut(path: Path, target: Path, source: str, start: int, end: int | None) -> 
 
 
 def _unpack(path: Path, target: Path, source: str, at: FieldPath) -> None:
-    """Write the text that each record has in a field, or the record if the field has no text."""
+    """Write the text that each record has in a field, or the record if the field has no text.
+
+    Docker cuts long lines: a text of its records without a line end goes on in the next one.
+    """
     with (
         read_text(path, source, newline="\n") as lines,
         target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out,
     ):
+        begun: dict[Any, str] = defaultdict(str)
         for line in lines:
-            text = value_at(as_object(line), at)
-            event = text if isinstance(text, str) else line
+            record = as_object(line)
+            event = text = value_at(record, at)
+            if not isinstance(text, str):
+                event = line
+            elif record and record.keys() >= DOCKER:
+                begun[record["stream"]] += text
+                if not text.endswith("\n"):
+                    continue
+                event = begun.pop(record["stream"])
             out.write(one_line(event.rstrip("\r\n")) + "\n")
+        out.writelines(one_line(event) + "\n" for event in begun.values())
 
 
 def _link(path: Path, target: Path) -> None:

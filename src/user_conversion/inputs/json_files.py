@@ -124,6 +124,14 @@ def recognise(sample: Sample, wanted: Wanted) -> Kind | None:
     return found or (Lines() if has_lines else None)
 
 
+def is_foreign(sample: Sample, wanted: Wanted) -> bool:
+    """Whether a file is JSON in which no key is that of a field that an event needs."""
+    text = sample.text.strip()
+    if not sample.is_whole or wanted.log_format.columns or any(key in text for key in wanted.keys):
+        return False
+    return _has_object_line(text, is_whole=True) or bool(_first_value(text)[0])
+
+
 def as_object(text: str | bytes) -> dict[str, Any] | None:
     """The object that a JSON text is, None if it is anything else."""
     try:

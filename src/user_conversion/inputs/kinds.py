@@ -21,6 +21,7 @@ from user_conversion.inputs import (
 )
 from user_conversion.inputs.compression import LogStream, compression_at, compression_of
 from user_conversion.inputs.content import Content, Kind, NotALogError, Sample, Wanted
+from user_conversion.rules.log_format import UTF_8
 
 # From a sample to its kind; None if it is of another kind. The first answer is taken.
 KINDS: tuple[Callable[[Sample, Wanted], Kind | None], ...] = (
@@ -35,13 +36,14 @@ SAMPLE = 1 << 18
 # Read if a first line of JSON is longer than the sample.
 LARGE_SAMPLE = 1 << 24
 
+UTF_16 = "UTF-16 text, see input.encoding"
 UNSUPPORTED = (
     (re.compile(rb"PARE"), "encrypted Parquet"),
     (re.compile(rb"Obj\x01"), "Avro"),
     (re.compile(rb"ORC"), "ORC"),
     (re.compile(rb".{257}ustar", re.DOTALL), "a tar archive"),
-    (re.compile(rb"\xff\xfe|\xfe\xff"), "UTF-16 text"),
-    (re.compile(rb"[^\x00]\x00[^\x00]\x00|\x00[^\x00]\x00[^\x00]"), "UTF-16 text"),
+    (re.compile(rb"\xff\xfe|\xfe\xff"), UTF_16),
+    (re.compile(rb"[^\x00]\x00[^\x00]\x00|\x00[^\x00]\x00[^\x00]"), UTF_16),
 )
 
 
@@ -59,11 +61,17 @@ def recognise(path: Path, wanted: Wanted, source: str) -> Content:
         sample = Sample(data, len(data) < size)
         if sample.has_first_line:
             break
-    if reason := _unsupported(data):
+    encoding = wanted.log_format.encoding
+    if data.startswith((parquet.MAGIC, *archives.MAGIC)):
+        encoding = UTF_8  # of no importance
+    if encoding != UTF_8:
+        sample = Sample(data.decode(encoding, "replace").encode(), sample.is_whole)
+    elif reason := _unsupported(data):
         raise NotALogError(source, reason)
     for each in KINDS:
         if kind := each(sample, wanted):
-            return Content(kind, packed_with)
+            is_foreign = each is json_files.recognise and json_files.is_foreign(sample, wanted)
+            return Content(kind, packed_with, encoding, is_foreign)
     raise NotALogError(source, _why_unknown(sample, source, wanted))
 
 

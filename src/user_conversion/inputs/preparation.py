@@ -16,7 +16,7 @@ from user_conversion.inputs.lines import LineFile, bytes_between, count_lines
 from user_conversion.inputs.objects import Objects
 from user_conversion.inputs.reading_plan import FileToRead, KnownFile
 from user_conversion.rules.errors import InputError
-from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.log_format import UTF_8, LogFormat
 
 EXAMPLES = 3
 
@@ -51,7 +51,7 @@ def prepare(
     prepared = Prepared([], [], [], [])
     for each in to_read:
         try:
-            _add(prepared, conversion, each, each.file.path in copied)
+            _add(prepared, conversion, each, each.file.path in named, each.file.path in copied)
         except NotALogError as error:
             if each.file.path in named:
                 raise
@@ -59,12 +59,16 @@ def prepare(
     return prepared
 
 
-def _add(prepared: Prepared, conversion: Conversion, new: FileToRead, is_copied: bool) -> None:
+def _add(
+    prepared: Prepared, conversion: Conversion, new: FileToRead, is_named: bool, is_copied: bool
+) -> None:
     path, source = new.file.path, source_name(new.file)
     origin, can_grow = len(prepared.inputs), True
     if new.known is None and not is_copied:
         content = conversion.recognise(path, source)
-        can_grow = isinstance(content.kind, Lines)
+        if content.is_foreign and not is_named:
+            raise NotALogError(source, "JSON without a field of an event")
+        can_grow = isinstance(content.kind, Lines) and content.encoding == UTF_8
         for found in conversion.files(path, source, content):
             if isinstance(found, SkippedFile):
                 prepared.skipped.append(found)
@@ -165,5 +169,5 @@ def require_logs(prepared: Prepared) -> None:
     examples = ", ".join(f"'{each.path}' ({each.reason})" for each in skipped[:EXAMPLES])
     raise InputError(
         f"No file is a log of events, of {len(skipped):,} in all, for example {examples}; "
-        "describe them with --log-format."
+        f"describe them with --log-format (user-conversion inspect '{skipped[0].path}' shows how)."
     )

@@ -13,6 +13,7 @@ from user_conversion.inputs.ledger import Ledger
 from user_conversion.inputs.lines import LineFile
 from user_conversion.inputs.preparation import Prepared
 from user_conversion.inputs.reading_plan import KnownFile
+from user_conversion.jobs.notes import not_utf_8
 from user_conversion.rules.counts import EventCounts, LineCount
 from user_conversion.rules.datasets import Dataset
 from user_conversion.rules.errors import EngineError, InputError, TooManyRejectedError
@@ -54,7 +55,8 @@ def check_lines(
         raise TooManyRejectedError(
             f"{total.rejected:,} of {total.lines - total.blank:,} lines were rejected "
             f"({_listed(total.rejected_by_reason)}), more than --max-rejected "
-            f"{max_rejected:g} allows. Nothing was published. For example: {_examples(engine)}."
+            f"{max_rejected:g} allows. Nothing was published. For example: "
+            + " ".join([f"{_examples(engine)}.", *not_utf_8(engine)])
         )
     for file, found in zip(prepared.files, counts, strict=True):
         is_new = prepared.plan[file.origin].known is None

@@ -30,6 +30,7 @@ from user_conversion.jobs.checks import (
 )
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.event_datasets import datasets_of, stage_events
+from user_conversion.jobs.notes import not_utf_8, on_first_reading
 from user_conversion.jobs.replaced import Replaced, read_kept_days
 from user_conversion.places.layout import LEDGER
 from user_conversion.places.row_counts import require_rows
@@ -90,7 +91,9 @@ def split_events(run: Context) -> SplitResult:
         counts = sum(by_file, EventCounts())
         read = known_files(prepared, by_file, counted, run.started.isoformat())
         ledger = _with_files(run, ledger, prepared, read, replaced)
-        notes = check_events(ledger.counts, plan.before, prepared.files, run.settings.events)
+        found = check_events(ledger.counts, plan.before, prepared.files, run.settings.events)
+        unseen = on_first_reading(run.engine, prepared.files, run.settings.events)
+        notes = (*found, *not_utf_8(run.engine), *(unseen if plan.rebuild else ()))
         ledger = stage_events(run, ledger, plan.rebuild, prepared.plan, replaced)
     run.publication.write_json(LEDGER, ledger)
     return SplitResult(

@@ -28,6 +28,7 @@ from user_conversion.answer.results import ConversionResult
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.conversion_rate import compute_conversion
 from user_conversion.jobs.events_split import SplitResult, split_events
+from user_conversion.jobs.notes import changed_options, differences
 from user_conversion.jobs.report import last_record
 from user_conversion.outputs import render
 from user_conversion.places.layout import PAGE, RUN_RECORD
@@ -42,14 +43,10 @@ JOBS = (SPLIT, CONVERSION)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did: its record, as in `run.json`, and what it read, if it ran `events-split`.
-
-    `notes` are sentences for people.
-    """
+    """What a run did: its record, as in `run.json`, and what it read, if it ran `events-split`."""
 
     record: RunRecord
     split: SplitResult | None
-    notes: tuple[str, ...] = ()
 
 
 def run_jobs(
@@ -82,11 +79,12 @@ def run_jobs(
             done = replace(done, split=split_job)
         if CONVERSION in jobs:
             done = replace(done, rate=_convert(context, split, previous.rate))
-        record = _record(command, context, done)
+        notes = (*(split.notes if split else ()), *changed_options(previous, done))
+        record = _record(command, context, done, notes)
         publication.write_json(RUN_RECORD, record)
         if report or (CONVERSION in jobs and (output.path / PAGE).exists()):
             publication.write_text(PAGE, render(record, "html"))
-    return Outcome(record, split, _notes(previous, done, split))
+    return Outcome(record, split)
 
 
 def _previous_jobs(output: Path) -> Jobs:
@@ -127,35 +125,9 @@ def _convert(
         settings.definition, settings.timezone, settings.as_of, settings.by
     )
     # With another date or definition other figures are expected.
-    if before and not _differences(
-        before.parameters, parameters, "definition", "timezone", "as_of"
-    ):
+    if before and not differences(before.parameters, parameters, "definition", "timezone", "as_of"):
         result = replace(result, restated=restated(before.result.weeks, result.weeks))
     return ConversionJob(**_how_it_ran(context, begun), parameters=parameters, result=result)
-
-
-def _differences(
-    before: ConversionParameters, now: ConversionParameters, *names: str
-) -> dict[str, tuple[Any, Any]]:
-    """What these options were and are, of those that differ."""
-    pairs = {name: (getattr(before, name), getattr(now, name)) for name in names}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def _notes(before: Jobs, now: Jobs, split: SplitResult | None) -> tuple[str, ...]:
-    """What differs from the published output, and what `events-split` has to say."""
-    found = list(split.notes) if split else []
-    if before.rate and now.rate:
-        pairs = _differences(before.rate.parameters, now.rate.parameters, "definition", "timezone")
-        found += (
-            f"The published output had the {name} {was}; now it is {is_now}."
-            for name, (was, is_now) in pairs.items()
-        )
-    if before.split and now.split:
-        was, is_now = (each.parameters.log_format for each in (before.split, now.split))
-        if was != is_now:
-            found.append("The published output was read with another log format.")
-    return tuple(found)
 
 
 def _how_it_ran(context: Context, begun: float) -> dict[str, Any]:
@@ -166,7 +138,7 @@ def _how_it_ran(context: Context, begun: float) -> dict[str, Any]:
     }
 
 
-def _record(command: str, context: Context, jobs: Jobs) -> RunRecord:
+def _record(command: str, context: Context, jobs: Jobs, notes: tuple[str, ...]) -> RunRecord:
     """The record of this run, with the last run of each job."""
     asked = jobs.rate.parameters if jobs.rate else None
     python = {"user-conversion": __version__, "python": platform.python_version()}
@@ -178,6 +150,7 @@ def _record(command: str, context: Context, jobs: Jobs) -> RunRecord:
         definition=asked.definition if asked else None,
         timezone=asked.timezone if asked else None,
         seconds=round((datetime.now(UTC) - context.started).total_seconds(), 3),
+        notes=notes,
         jobs=jobs,
     )
 

@@ -5,6 +5,7 @@ Presets are TOML files in `log_formats/`. Options override the file, the file it
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,7 @@ def _log_format(name: str, merged: Mapping[str, Any]) -> LogFormat:
         exclude=_conditions(document.exclude, source, "exclude"),
         files={kind: _texts(names) for kind, names in document.files.as_dict().items()},
         timezone=document.input.timezone,
+        encoding=_encoding(document.input.encoding, source),
         records=_optional_path(document.input.records),
         embedded=_optional_path(document.input.embedded),
         columns=document.input.columns,
@@ -179,6 +181,18 @@ def _conditions(
             str(one).lower() if isinstance(one, bool) else str(one) for one in each
         )
     return conditions
+
+
+def _encoding(name: str, source: str) -> str:
+    try:
+        codec = codecs.lookup(name)
+        "".encode(name)  # some codecs are not of text
+    except (LookupError, ValueError):
+        raise SettingsError(
+            f"{source}: input.encoding: unknown encoding {name!r}; utf-8, latin-1, cp1252 and "
+            "utf-16 are some that exist."
+        ) from None
+    return codec.name
 
 
 def _optional_path(text: str | None) -> FieldPath | None:

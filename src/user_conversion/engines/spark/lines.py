@@ -30,6 +30,8 @@ INTEGER, TIMESTAMP, EPOCH_NUMBER, ROUNDED_ID = (
     )
 )
 OFFSET = 2  # its group in TIMESTAMP
+# Bytes that are not UTF-8 are decoded to replacement characters.
+DECODED = "decode(CAST(value AS BINARY), 'UTF-8')"
 
 
 def read_lines(lines: DataFrame, log_format: LogFormat, latest: datetime) -> DataFrame:
@@ -151,8 +153,11 @@ def _verdict(record: Record, log_format: LogFormat, latest: datetime) -> Column:
     has_no_id = id_text.isNull() | id_text.isin(*events.NO_ID)
     unnamed = Skipped.OTHER if log_format.unnamed else Reason.MISSING_EVENT
     anonymous = Skipped.ANONYMOUS if log_format.anonymous else Reason.MISSING_INITIATOR_ID
+    read = F.concat_ws("", *(_field(record, log_format, name) for name in log_format.fields))
+    is_garbled = read.contains("\N{REPLACEMENT CHARACTER}") & (F.expr(DECODED) != F.col("value"))
     return (
-        F.when(~record.is_object, F.when(is_blank, Skipped.BLANK).otherwise(Reason.INVALID_JSON))
+        F.when(is_garbled, Reason.INVALID_JSON)
+        .when(~record.is_object, F.when(is_blank, Skipped.BLANK).otherwise(Reason.INVALID_JSON))
         .when(has_no_name, unnamed)
         .when(kind.isNull() | ~_is_where(record, log_format), Skipped.OTHER)
         .when(reduce(or_, _holding(record, log_format.exclude), F.lit(False)), Skipped.EXCLUDED)
@@ -187,7 +192,6 @@ def _kept(record: Record, log_format: LogFormat) -> list[Column]:
 
 def _kept_text() -> Column:
     """As `rejected.kept_text`."""
-    # Bytes that are not UTF-8 are decoded to replacement characters.
-    text = F.expr("trim(TRAILING '\\r' FROM decode(CAST(value AS BINARY), 'UTF-8'))")
+    text = F.expr(f"trim(TRAILING '\\r' FROM {DECODED})")
     cut = F.concat(F.substring(text, 1, RAW_LIMIT), F.lit(CUT_MARK))
     return F.when(F.length(text) <= RAW_LIMIT, text).otherwise(cut)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 
 from user_conversion.inputs.inspection import guesses
 from user_conversion.inputs.inspection.fields import fields
-from user_conversion.inputs.inspection.samples import first_records, spread
+from user_conversion.inputs.inspection.samples import Records, first_records, spread
 from user_conversion.inputs.lines import LineFile
 from user_conversion.rules.log_format import LogFormat
 
@@ -16,7 +17,7 @@ SHOWN = 8
 
 def advice(files: Sequence[LineFile], log_format: LogFormat) -> str:
     """One sentence with the options to add, by the first records of the first files."""
-    records = [record for file in spread(files) for record in first_records(file)]
+    records = _records(files)
     formats = guesses.known_formats()
     preset = guesses.preset_of(records, formats)
     if preset and preset != log_format.name and formats[preset].fields != log_format.fields:
@@ -27,10 +28,23 @@ def advice(files: Sequence[LineFile], log_format: LogFormat) -> str:
     names = guesses.event_names(records, log_format)
     if names:
         options = guesses.event_options(guesses.likely_names(names))
-        listed = ", ".join(f"'{name}' ({number:,})" for name, number in names.most_common(SHOWN))
-        return f"The logs have the events {listed}: add {shlex.join(options)}."
+        return f"{_listed(names)}: add {shlex.join(options)}."
     paths = ", ".join(field.path for field in fields(records)[:SHOWN]) or "none"
     return (
         f"The records have the fields {paths}: say with --field NAME=PATH where the event, the "
         "timestamp and the initiator_id are."
     )
+
+
+def names_seen(files: Sequence[LineFile], log_format: LogFormat) -> str:
+    """The names of events in the first records of the first files, in a sentence."""
+    return _listed(guesses.event_names(_records(files), log_format))
+
+
+def _records(files: Sequence[LineFile]) -> Records:
+    return [record for file in spread(files) for record in first_records(file)]
+
+
+def _listed(names: Counter[str]) -> str:
+    listed = ", ".join(f"'{name}' ({number:,})" for name, number in names.most_common(SHOWN))
+    return f"The logs have the events {listed}"

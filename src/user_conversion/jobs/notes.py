@@ -1,0 +1,82 @@
+"""What a run says that a person would want to know: one sentence each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from user_conversion.answer.record import ConversionParameters, Jobs
+from user_conversion.engines import Engine
+from user_conversion.inputs.lines import LineFile, chunks
+from user_conversion.rules.log_format import CHANNEL, LogFormat
+from user_conversion.rules.rejected import Reason
+
+
+def on_first_reading(
+    engine: Engine, files: Sequence[LineFile], log_format: LogFormat
+) -> Iterator[str]:
+    """What a log format names and no line has."""
+    alternatives = [name for names in log_format.events.values() if names[1:] for name in names]
+    if absent := _absent(alternatives, files):
+        from user_conversion.inputs.inspection import names_seen
+
+        listed = ", ".join(map(repr, absent))
+        yield f"No line has the event {listed}. {names_seen(files, log_format)}."
+    optional = [name for name in log_format.attributes if name != CHANNEL]
+    counted = ", ".join(
+        f"count({engine.quoted(name)}) AS {engine.quoted(name)}" for name in optional
+    )
+    if optional:
+        (row,) = engine.rows(f"SELECT count(*) AS n, {counted} FROM new_user_registration")
+        for name in optional if row.pop("n") else ():
+            if not row[name]:
+                yield f"No registration has the field {name}: is its path right?"
+
+
+def not_utf_8(engine: Engine) -> tuple[str, ...]:
+    """How many rejected lines of this run have bytes that could not be read as text."""
+    (row,) = engine.rows(
+        "SELECT count(*) AS n FROM new_rejected_events WHERE "
+        f"reason = '{Reason.INVALID_JSON}' AND raw LIKE '%\N{REPLACEMENT CHARACTER}%'"
+    )
+    if not row["n"]:
+        return ()
+    lines = "1 rejected line is" if row["n"] == 1 else f"{row['n']:,} rejected lines are"
+    return (f"{lines} not UTF-8: the log format can say which encoding it is.",)
+
+
+def changed_options(before: Jobs, now: Jobs) -> Iterator[str]:
+    """What was asked for otherwise than for the published output."""
+    if before.rate and now.rate:
+        pairs = differences(before.rate.parameters, now.rate.parameters, "definition", "timezone")
+        for name, (was, is_now) in pairs.items():
+            yield f"The published output had the {name} {was}; now it is {is_now}."
+    if before.split and now.split:
+        was, is_now = (each.parameters.log_format for each in (before.split, now.split))
+        if was != is_now:
+            yield "The published output was read with another log format."
+
+
+def differences(
+    before: ConversionParameters, now: ConversionParameters, *names: str
+) -> dict[str, tuple[Any, Any]]:
+    """What these options were and are, of those that differ."""
+    pairs = {name: (getattr(before, name), getattr(now, name)) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _absent(names: Sequence[str], files: Iterable[LineFile]) -> list[str]:
+    """Those of some names that stand as a JSON text in none of the files."""
+    written = {name: {json.dumps(name).encode(), f'"{name}"'.encode()} for name in names}
+    overlap = max((len(text) for texts in written.values() for text in texts), default=0)
+    for file in files if names else ():
+        before = b""
+        for chunk in chunks(file):
+            text = before + chunk
+            for name in [name for name, forms in written.items() if any(f in text for f in forms)]:
+                del written[name]
+            if not written:
+                return []
+            before = text[-overlap:]
+    return list(written)
