@@ -682,17 +682,31 @@ def test_lines_before_the_header_are_left_out(tmp_path: Path, preamble: str) -> 
     assert json.loads(line)["initiator_id"] == "1"
 
 
-def test_logs_of_containers(tmp_path: Path) -> None:
-    """Kubernetes cuts lines at 16 KiB: P begins a line, F ends it."""
+PREFIXES = (
+    *("app-1  | ", "\033[36mapp-1  |\033[0m ", "[pod/app-5d/app] ", "data: "),
+    *("Nov  2 06:21:14 host app[123]: ", "<14>1 2020-11-02T06:21:14Z host app 123 - - "),
+    *("2020-11-02T06:21:14.123Z ", "2020-11-02 06:21:14,123 INFO app.events - "),
+)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_what_tools_write_before_json(tmp_path: Path, prefix: str) -> None:
+    """A line without JSON stays as it is, to be rejected."""
+    text = f"{prefix}{EVENT}\n{prefix}Started\n{prefix}{EVENT}\n"
+    read = lines(write(tmp_path / "app.log", text))
+    assert read == [EVENT, f"{prefix}Started", EVENT]
+
+
+@pytest.mark.parametrize("names", [["stdout"], ["stdout", "stderr"]])
+def test_lines_that_kubernetes_cut(tmp_path: Path, names: list[str]) -> None:
+    """It cuts them at 16 KiB: P begins a line, F ends it; two streams may alternate."""
     half = len(EVENT) // 2
-    kubernetes = (
-        f"2020-11-02T06:21:14.1Z stdout P {EVENT[:half]}\n"
-        f"2020-11-02T06:21:14.2Z stdout F {EVENT[half:]}\n"
-        f"2020-11-02T06:21:14.3Z stderr F {EVENT}\n"
+    text = "".join(
+        f"2020-11-02T06:21:14.1Z {name} {part} {piece}\n"
+        for part, piece in (("P", EVENT[:half]), ("F", EVENT[half:]), ("F", EVENT))
+        for name in names
     )
-    compose = f"app-1  | {EVENT}\nweb-1  | {EVENT}\n"
-    for text in (kubernetes, compose):
-        assert lines(write(tmp_path / "app.log", text)) == [EVENT, EVENT]
+    assert lines(write(tmp_path / "app.log", text)) == [EVENT] * 2 * len(names)
 
 
 def test_bytes_in_parquet_are_text_or_hexadecimal_digits(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from pathlib import Path
 from user_conversion.inputs import (
     archives,
     compression,
-    container_logs,
     json_files,
     parquet,
+    prefixed_lines,
     tables,
 )
 from user_conversion.inputs.compression import LogStream, compression_at, compression_of
@@ -28,7 +28,7 @@ KINDS: tuple[Callable[[Sample, Wanted], Kind | None], ...] = (
     parquet.recognise,
     archives.recognise,
     json_files.recognise,
-    container_logs.recognise,
+    prefixed_lines.recognise,
     tables.recognise,
 )
 
