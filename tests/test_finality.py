@@ -96,6 +96,8 @@ def test_runs_of_days() -> None:
         # Nobody can register for this week after its Sunday.
         (Gaps(no_registered=november(9, 10)), "next-week", None),
         (Gaps(no_registered=november(8, 9)), "any-load-next-week", "missing_days"),
+        (Gaps(no_app_loaded=november(15)), "within-7-days", "missing_days"),
+        (Gaps(no_app_loaded=november(16)), "within-7-days", None),
     ],
 )
 def test_gaps_within_the_window(gaps: Gaps, name: str, reason: str | None) -> None:

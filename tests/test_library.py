@@ -65,7 +65,10 @@ def metric(definition: str) -> ir.Table:
 # The worked example of the brief, and who converted under each reading of it, by hand.
 @pytest.mark.parametrize(
     ("definition", "converted"),
-    [("next-week", [2]), ("same-week", [1]), ("any-load-next-week", [2])],
+    [
+        *(("next-week", [2]), ("same-week", [1]), ("any-load-next-week", [2])),
+        ("within-7-days", [1]),
+    ],
 )
 def test_who_converted_on_a_warehouse(definition: str, converted: list[int]) -> None:
     with duckdb.connect() as warehouse:

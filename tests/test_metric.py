@@ -24,7 +24,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from support import oracle
-from support.command import command
+from support.command import assert_refused, command
 from support.datasets import read_dataset, row_counts
 from support.engines import DUCKDB, EngineUnderTest
 from support.logs import app_loaded, registered, scratch_folder, write_log
@@ -374,6 +374,49 @@ def test_complete_weeks(
     assert answer["quality"]["events_after_as_of"] == left_out
     users = {"2020-45": 3, "2020-46": 2}
     assert answer["complete"]["total_registered"] == sum(users[week] for week in complete)
+
+
+@pytest.mark.parametrize("definition", ["next-week", "within-7-days"])
+def test_weeks_from_sunday_are_those_from_monday_a_day_earlier(
+    tmp_path: Path, definition: str
+) -> None:
+    """Nothing but the labels changes if all events move by the same days as the weeks."""
+    random, answers = Random(7), []
+    users = [(7 * random.random(), 21 * random.random()) for _ in range(200)]
+    for start, week_start in (datetime(2020, 11, 1), "sunday"), (datetime(2020, 11, 2), "monday"):
+        lines = []
+        for user, (at, after) in enumerate(users):
+            time = start + timedelta(days=2 * at)
+            lines.append(registered(f"{time:%Y-%m-%dT%H:%M:%SZ}", user))
+            lines.append(app_loaded(f"{time + timedelta(days=after):%Y-%m-%dT%H:%M:%SZ}", user))
+        output = tmp_path / week_start
+        DUCKDB.split(output, write_log(tmp_path / f"{week_start}.json", lines))
+        answer = DUCKDB.convert(output, week_start=week_start, definition=definition)
+        answers.append(
+            [
+                (week.week_start - start.date(), week.total_converted, week.complete)
+                for week in answer.weeks
+            ]
+        )
+        labels = {row.registration_week for row in read_dataset(output, "weekly_summary")}
+        expected = {"sunday": {"2020-11-01", "2020-11-08"}, "monday": {"2020-45", "2020-46"}}
+        assert labels == expected[week_start]
+    assert answers[0] == answers[1]
+
+
+def test_weeks_of_another_start_are_not_mixed(tmp_path: Path, output: Path) -> None:
+    log = write_log(tmp_path / "log.json", [registered("2020-11-03T12:00:00Z", 1)])
+    options = ["--input", log, "--output", output]
+    assert command("run", *options).status == 0
+    before = (output / "run.json").read_bytes()
+    refused = command("run", *options, "--week-start", "sunday")
+    assert_refused(refused, "begin on monday, not on sunday", output, status=2)
+    assert (output / "run.json").read_bytes() == before
+    rebuilt = command("run", *options, "--week-start", "sunday", "--full-refresh")
+    assert "weeks from Sunday in UTC" in rebuilt.out
+    assert "2020-11-01" in command("report", "--output", output, "--format", "csv").out
+    page = (output / "report.html").read_text()
+    assert "Weeks run from Sunday to Saturday." in page
 
 
 def test_gaps_cohorts_and_segments(unfinished: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -184,7 +184,8 @@ def test_split_lines() -> None:
 
 
 @pytest.mark.parametrize(
-    ("definition", "who"), [("next-week", 2), ("same-week", 1), ("any-load-next-week", 2)]
+    ("definition", "who"),
+    [("next-week", 2), ("same-week", 1), ("any-load-next-week", 2), ("within-7-days", 1)],
 )
 def test_worked_example(definition: Definition, who: int) -> None:
     events, counts = read([line.encode() for line in WORKED_EXAMPLE], RUN_STARTED)
@@ -265,6 +266,8 @@ def test_whole_percent_is_rounded_half_up(part: int, whole: int, percent: int) -
         ("any-load-next-week", "2020-11-15", True),
         ("same-week", "2020-11-07", False),
         ("same-week", "2020-11-08", True),  # Sunday of the same week
+        ("within-7-days", "2020-11-14", False),
+        ("within-7-days", "2020-11-15", True),  # 7 days after Sunday 24:00
     ],
 )
 def test_complete_week(definition: Definition, as_of: str, complete: bool) -> None:
@@ -272,6 +275,33 @@ def test_complete_week(definition: Definition, as_of: str, complete: bool) -> No
     conversion = measure(events, definition=definition, as_of=date.fromisoformat(as_of))
     assert [week.complete for week in conversion.weeks] == [complete]
     assert conversion.complete == Totals(1 if complete else 0, 0)
+
+
+def test_seven_days_end_later_where_clocks_are_set_forward() -> None:
+    """Sunday 22 March 2020, 24:00 and 168 hours are Monday 30 March, 01:00 in Berlin."""
+    events = [registered("2020-03-17T12:00Z")]
+    for zone, through, complete in (
+        ("UTC", date(2020, 3, 29), True),
+        ("Europe/Berlin", date(2020, 3, 29), False),
+        ("Europe/Berlin", date(2020, 3, 30), True),
+    ):
+        (week,) = measure(events, zone, "within-7-days", through).weeks
+        assert week.complete == complete, (zone, through)
+
+
+@pytest.mark.parametrize(
+    ("after", "converted"),
+    [
+        (timedelta(hours=24) - timedelta.resolution, False),
+        (timedelta(hours=24), True),
+        (timedelta(hours=168) - timedelta.resolution, True),
+        (timedelta(hours=168), False),
+    ],
+)
+def test_bounds_of_seven_days(after: timedelta, converted: bool) -> None:
+    at = datetime(2020, 11, 3, 12, tzinfo=UTC)
+    events = [Event("registered", at, 1), Event("app_loaded", at + after, 1)]
+    assert measure(events, definition="within-7-days").users[0].converted == converted
 
 
 def test_observed_through_is_the_day_before_the_local_day_of_the_latest_event() -> None:

@@ -69,7 +69,7 @@ def test_the_definitions_give_the_rates_that_the_readme_names(folder: Path) -> N
     rates = dict(
         re.findall(r"^\| `([\w-]+)`(?: \(default\))? \| .* \| ([\d.]+ %) \|$", README, re.M)
     )
-    assert len(rates) == 3
+    assert len(rates) == 4
     for definition, rate in rates.items():
         printed = command("run", "--no-report", "--definition", definition).out
         assert f"Conversion rate: {rate} " in printed

@@ -119,8 +119,8 @@ def test_one_toy_of_each_kind(tree: Tree) -> None:
     )
     tree.change(
         "rules/definitions.py",
-        "SAME_WEEK, ANY_LOAD_NEXT_WEEK)}",
-        "SAME_WEEK, ANY_LOAD_NEXT_WEEK, TWO_WEEKS_LATER)}",
+        "ANY_LOAD_NEXT_WEEK, WITHIN_7_DAYS)",
+        "ANY_LOAD_NEXT_WEEK, WITHIN_7_DAYS, TWO_WEEKS_LATER)",
     )
     tree.change(
         "metric/conversion.py",

@@ -58,7 +58,7 @@ def test_a_mutated_record_ends_in_an_answer_or_a_sentence(published: Path, tmp_p
         (("weeks", 0, "complete"), "yes", "Expected `bool`, got `str` - at `$.jobs"),
         (("weeks", 1, "total_registered"), "7", "Expected `int`, got `str`"),
         (("weeks", 1, "total_converted"), 10**6, "more users converted than registered"),
-        (("weeks", 0, "week_start"), "2020-01-06", "week_start is not the Monday"),
+        (("weeks", 0, "week_start"), "2020-01-06", "week_start is not the first day"),
         (("definition",), "soon", "unknown definition 'soon'"),
         (("daily", "2020-01-07", "registered"), None, "Expected `int`, got `null`"),
         (("events", "lines"), 1, "the counts of events do not add up"),

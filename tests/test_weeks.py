@@ -8,9 +8,20 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.strategies import ZONES
 
 from user_conversion.rules.errors import SettingsError
-from user_conversion.rules.weeks import start_of_day, time_zone
+from user_conversion.rules.weeks import (
+    WEEK,
+    WEEKDAYS,
+    first_day_of,
+    start_of_day,
+    time_zone,
+    week_label,
+    weeks_between,
+)
 
 
 def test_utc_needs_no_file_of_zones(tmp_path: Path) -> None:
@@ -70,3 +81,25 @@ def test_an_unknown_zone_is_told_the_nearest_names() -> None:
 )
 def test_the_start_of_a_day(zone: str, day: date, start: datetime) -> None:
     assert start_of_day(day, time_zone(zone)) == start.replace(tzinfo=UTC)
+
+
+@given(
+    st.datetimes(datetime(1971, 1, 1), datetime(2090, 1, 1)),
+    st.sampled_from(ZONES),
+    st.sampled_from(WEEKDAYS),
+)
+def test_any_instant_is_in_the_one_week_that_begins_before_it(
+    instant: datetime, zone: str, week_start: str
+) -> None:
+    instant, of_zone = instant.replace(tzinfo=UTC), time_zone(zone)
+    week, following = weeks_between(instant, instant + WEEK, of_zone, week_start)
+    assert week.starts_at <= instant < week.ends_at == following.starts_at
+    assert WEEKDAYS[week.first_day.weekday()] == week_start
+    assert 0 <= (instant.astimezone(of_zone).date() - week.first_day).days < 7
+    assert following.number == week.number + 1
+    assert first_day_of(week.label) == week.first_day
+
+
+def test_labels_of_weeks_from_another_day_are_days() -> None:
+    assert week_label(date(2020, 12, 28)) == "2020-53"
+    assert week_label(date(2021, 1, 3)) == "2021-01-03"

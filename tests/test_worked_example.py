@@ -17,7 +17,8 @@ def log(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("definition", "who"), [("next-week", 2), ("same-week", 1), ("any-load-next-week", 2)]
+    ("definition", "who"),
+    [("next-week", 2), ("same-week", 1), ("any-load-next-week", 2), ("within-7-days", 1)],
 )
 def test_who_converted(
     engine: EngineUnderTest, log: Path, output: Path, definition: str, who: int

@@ -30,7 +30,7 @@ from user_conversion.outputs import WRITERS
 from user_conversion.rules.errors import SettingsError, Status
 from user_conversion.rules.job_names import CONVERSION, SPLIT
 from user_conversion.rules.printing import printable
-from user_conversion.rules.weeks import time_zone
+from user_conversion.rules.weeks import MONDAY, time_zone
 from user_conversion.settings import Settings, only, without
 from user_conversion.sources import PROJECT_FILE, give_values
 from user_conversion.usage import help_page, sentence
@@ -245,7 +245,16 @@ def inspect(
 
 @app.command(
     default_parameter=only(
-        *("log_format", "registered", "app_loaded", "field", "definition", "timezone", "by")
+        *(
+            "log_format",
+            "registered",
+            "app_loaded",
+            "field",
+            "definition",
+            "timezone",
+            "week_start",
+            "by",
+        )
     )
 )
 def sql(
@@ -275,6 +284,8 @@ def sql(
 
     asked = (dialect, settings.events, settings.counted_as, settings.timezone)
     tables = as_texts("--table", table)
+    if settings.week_start != MONDAY:
+        raise SettingsError("--week-start: the query has weeks from Monday only.")
     if dbt:
         if since:
             raise SettingsError("--since is a variable of the dbt model: conversion_since.")

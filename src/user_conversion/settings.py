@@ -36,7 +36,7 @@ from user_conversion.rules.definitions import DEFINITIONS, Definition, definitio
 from user_conversion.rules.errors import SettingsError
 from user_conversion.rules.log_format import LogFormat
 from user_conversion.rules.presets import log_format
-from user_conversion.rules.weeks import time_zone
+from user_conversion.rules.weeks import MONDAY, WEEKDAYS, require_weekday, time_zone
 
 MEMORY_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT])(i?)B", re.IGNORECASE)
 # The section with the options of one job alone.
@@ -118,6 +118,9 @@ class Settings:
     timezone: Annotated[
         str, option("Zone of the calendar weeks, e.g. Europe/Berlin.", "IANA-NAME", METRIC)
     ] = "UTC"
+    week_start: Annotated[
+        str, option("First day of the calendar weeks.", group=METRIC, choices=WEEKDAYS)
+    ] = MONDAY
     as_of: Annotated[
         date | None, option("Use events up to this local day only.", "DATE", METRIC)
     ] = None
@@ -132,6 +135,7 @@ class Settings:
         description = engine_description(self.engine)
         definition(self.definition)
         time_zone(self.timezone)
+        require_weekday(self.week_start)
         check_paths(self.output, *self.inputs)
         if is_address(self.output):
             raise SettingsError(f"'{self.output}' is a URL of a kind that is not known.")

@@ -20,8 +20,12 @@ from zoneinfo import ZoneInfo
 
 from support.finality_oracle import missing_days, touches, utc_day_of_the_last_instant
 
-Definition = Literal["next-week", "same-week", "any-load-next-week"]
-DEFINITIONS: tuple[Definition, ...] = ("next-week", "same-week", "any-load-next-week")
+Definition = Literal["next-week", "same-week", "any-load-next-week", "within-7-days"]
+# Those of whole calendar weeks come first.
+DEFINITIONS: tuple[Definition, ...] = (
+    *("next-week", "same-week", "any-load-next-week", "within-7-days"),
+)
+BY_CALENDAR = DEFINITIONS[:3]
 REGISTERED, APP_LOADED = "registered", "app_loaded"
 OTHER, ANONYMOUS, EXCLUDED, BLANK = "other", "anonymous", "excluded", "blank"
 # Engines may accept or reject such a line as their parsers do.
@@ -557,6 +561,7 @@ def user(own_events: Sequence[Event], zone: ZoneInfo, definition: Definition) ->
         "next-week": week_offset == 1,
         "same-week": week_offset == 0,
         "any-load-next-week": bool(next_week),
+        "within-7-days": first is not None and DAY <= first.time - registration.time < 7 * DAY,
     }
     return User(
         initiator_id=registration.initiator_id,
@@ -596,7 +601,7 @@ def weekly_summary(
     weeks = []
     for start in sorted({user.week_start for user in users}):
         count = totals([user for user in users if user.week_start == start])
-        last_day = sunday(start if definition == "same-week" else start + WEEK)
+        last_day = last_day_to_convert(start, definition, zone)
         because = None
         if observed_through is None or last_day > observed_through:
             because = "unfinished"
@@ -620,6 +625,16 @@ def weekly_summary(
             )
         )
     return tuple(weeks)
+
+
+def last_day_to_convert(week_start: date, definition: Definition, zone: ZoneInfo) -> date:
+    """The local day of the last instant at which a user of a week can convert."""
+    if definition == "within-7-days":
+        noon = datetime(week_start.year, week_start.month, week_start.day, 12, tzinfo=UTC)
+        minutes = (noon + 8 * DAY - n * timedelta(minutes=1) for n in range(4 * 24 * 60))
+        in_week = (at for at in minutes if local_day(at - MICROSECOND, zone) <= sunday(week_start))
+        return local_day(next(in_week) + 7 * DAY - 2 * MICROSECOND, zone)
+    return sunday(week_start if definition == "same-week" else week_start + WEEK)
 
 
 def cohorts(users: Sequence[User], observed_through: date | None) -> tuple[Cohort, ...]:

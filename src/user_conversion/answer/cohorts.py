@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from user_conversion.answer.figures import Count, Figures
-from user_conversion.rules.weeks import DAY, monday_of
+from user_conversion.rules.weeks import DAY, first_day_of
 
 
 class Cohort(Struct, frozen=True):
@@ -17,7 +17,7 @@ class Cohort(Struct, frozen=True):
 
     `offsets[n]` counts the users whose first load was n weeks later; None if that week had not
     ended by the last observed day. `never` counts the users without a load. Raises `ValueError`
-    for another week than one with an ISO label, and for more users than registered.
+    for a label that is not a week's, and for more users than registered.
     """
 
     registration_week: str
@@ -26,7 +26,7 @@ class Cohort(Struct, frozen=True):
     never: Count
 
     def __post_init__(self) -> None:
-        monday_of(self.registration_week)
+        first_day_of(self.registration_week)
         if sum(filter(None, self.offsets)) + self.never > self.total_registered:
             raise ValueError("more users than registered")
 
@@ -38,8 +38,8 @@ def cohort_triangle(
     counts: dict[str, dict[int | None, int]] = {}
     for row in rows:
         counts.setdefault(row["registration_week"], {})[row["week_offset"]] = row["users"]
-    # A week has ended if its Sunday has been observed.
-    ended = {week: (observed_through - monday_of(week) + DAY).days // 7 for week in counts}
+    # A week has ended if its last day has been observed.
+    ended = {week: (observed_through - first_day_of(week) + DAY).days // 7 for week in counts}
     offsets = (offset for week in counts.values() for offset in week if offset is not None)
     width = max(offsets, default=-1) + 1
     return tuple(

@@ -16,7 +16,7 @@ from msgspec import Struct
 from user_conversion.answer.figures import Count
 from user_conversion.rules.definitions import Definition
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED
-from user_conversion.rules.weeks import DAY, WEEK, monday_of, start_of_day
+from user_conversion.rules.weeks import DAY, WEEK, first_day_of, start_of_day
 
 # Why a week is not complete.
 Incomplete = Literal["unfinished", "missing_days"]
@@ -149,19 +149,21 @@ class Finality:
 
     def incomplete_because(self, registration_week: str) -> Incomplete | None:
         """Why the figures of a week are not final: `UNFINISHED`, `MISSING_DAYS`, or None."""
-        last = self._window.last_day(registration_week)
+        last = self._window.last_day(registration_week, self._zone)
         if self._observed_through is None or last > self._observed_through:
             return UNFINISHED
         return MISSING_DAYS if self.has_missing_days(registration_week) else None
 
     def has_missing_days(self, registration_week: str) -> bool:
         """Whether a gap touches a week's window, as far as it was observed."""
-        monday, last = monday_of(registration_week), self._window.last_day(registration_week)
+        first, last = (
+            first_day_of(registration_week),
+            self._window.last_day(registration_week, self._zone),
+        )
         # Users can only register in the week itself, so later days without registrations do not
         # change the figures.
-        sunday = monday + WEEK - DAY
-        return self._touches(self._any_loads, monday, last) or self._touches(
-            self._registered, monday, sunday
+        return self._touches(self._any_loads, first, last) or self._touches(
+            self._registered, first, first + WEEK - DAY
         )
 
     def _touches(self, gaps: Sequence[tuple[datetime, datetime]], first: date, last: date) -> bool:

@@ -14,6 +14,7 @@ from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.errors import DatasetError
 from user_conversion.rules.job_names import CONVERSION, SPLIT
 from user_conversion.rules.log_format import RecordedLogFormat
+from user_conversion.rules.weeks import MONDAY
 
 Instant = Annotated[datetime, Meta(tz=True)]
 
@@ -45,6 +46,7 @@ class ConversionParameters(Struct, frozen=True):
     timezone: str
     as_of: date | None
     by: str | None
+    week_start: str = MONDAY
 
 
 class Job(Struct, frozen=True, kw_only=True):

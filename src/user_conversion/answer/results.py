@@ -25,6 +25,7 @@ from user_conversion.answer.weeks import WeekResult
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.definitions import DEFINITIONS, Definition
 from user_conversion.rules.log_format import APP_LOADED, CHANNEL, KINDS, REGISTERED
+from user_conversion.rules.weeks import MONDAY, WEEKDAYS
 
 
 class Quality(Struct, frozen=True):
@@ -78,11 +79,14 @@ class ConversionResult(Figures, frozen=True, kw_only=True):
     past_forecasts: tuple[Accuracy, ...]
     daily: Daily
     restated: tuple[Restated, ...] = ()
+    first_weekday: str = MONDAY
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.definition not in DEFINITIONS:
             raise ValueError(f"unknown definition '{self.definition}'")
+        if self.first_weekday not in WEEKDAYS:
+            raise ValueError(f"unknown weekday '{self.first_weekday}'")
         if any(a.week_start >= b.week_start for a, b in pairwise(self.weeks)):
             raise ValueError("weeks are not in order")
         if len({len(each.offsets) for each in self.cohorts}) > 1:

@@ -9,16 +9,16 @@ from typing import Any
 from user_conversion.answer.figures import Count, Group
 from user_conversion.answer.finality import Finality, Incomplete
 from user_conversion.answer.forecast import Forecast
-from user_conversion.rules.weeks import WEEK, monday_of
+from user_conversion.rules.weeks import WEEK, first_day_of
 
 
 class WeekResult(Group, frozen=True, kw_only=True):
     """One registration week; `complete` if no event can change its figures any more.
 
-    `week_start` is the Monday. `incomplete_because` is None for a complete week. `forecast` is
+    `week_start` is its first day. `incomplete_because` is None for a complete week. `forecast` is
     the rate that an unfinished week will have, if it can be judged. `logs_begin` says that the
     logs begin within the week, so that registrations of its first days are missing. `seen_before`
-    counts users with loads before their registration. Raises `ValueError` for another Monday.
+    counts users with loads before their registration. Raises `ValueError` for another one.
     """
 
     registration_week: str
@@ -31,8 +31,8 @@ class WeekResult(Group, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if monday_of(self.registration_week) != self.week_start:
-            raise ValueError("week_start is not the Monday of registration_week")
+        if first_day_of(self.registration_week) != self.week_start:
+            raise ValueError("week_start is not the first day of registration_week")
 
 
 def week_results(
@@ -48,15 +48,15 @@ def week_results(
     weeks = []
     for row in sorted(rows, key=lambda row: row["registration_week"]):
         label = row["registration_week"]
-        monday, reason = monday_of(label), finality.incomplete_because(label)
+        start, reason = first_day_of(label), finality.incomplete_because(label)
         week = WeekResult.of(
             row["total_registered"],
             row["total_converted"],
             registration_week=label,
-            week_start=monday,
+            week_start=start,
             complete=reason is None,
             incomplete_because=reason,
-            logs_begin=first_day is not None and monday < first_day < monday + WEEK,
+            logs_begin=first_day is not None and start < first_day < start + WEEK,
             seen_before=seen_before[label],
         )
         weeks.append(week)

@@ -71,6 +71,7 @@ def _answer(run: Context, ledger: Ledger, tables: MetricTables) -> ConversionRes
         weeks,
         definition=settings.definition,
         timezone=settings.timezone,
+        first_weekday=settings.week_start,
         observed_through=observed,
         complete=Figures.pooled(week for week in weeks if week.complete),
         weeks=weeks,

@@ -133,7 +133,7 @@ class MetricTables:
                 datetime(day.year, day.month, day.day, tzinfo=UTC)
                 for day in (min(self.daily), max(self.daily))
             )
-            calendar = calendar_rows(first, last + DAY, self.zone)
+            calendar = calendar_rows(first, last + DAY, self.zone, self._run.settings.week_start)
         self._engine.create_table("calendar", CALENDAR_COLUMNS, calendar)
         for table in ("earliest_registrations", "registered_users"):
             self._engine.materialize(table, self._sql(table))

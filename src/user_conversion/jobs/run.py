@@ -33,7 +33,7 @@ from user_conversion.jobs.report import last_record
 from user_conversion.outputs import render
 from user_conversion.places.layout import PAGE, RUN_RECORD
 from user_conversion.places.output_folder import OutputFolder
-from user_conversion.rules.errors import DatasetError
+from user_conversion.rules.errors import DatasetError, SettingsError
 from user_conversion.rules.job_names import CONVERSION, SPLIT
 from user_conversion.rules.log_format import DEVICE_TYPE, require_field
 from user_conversion.settings import Settings
@@ -73,6 +73,8 @@ def run_jobs(
         Context(settings, started, publication, output.scratch) as context,
     ):
         previous, split = _previous_jobs(output.path), None
+        if CONVERSION in jobs:
+            _require_week_start(settings, previous.rate)
         done = previous
         if SPLIT in jobs:
             split, split_job = _split(context)
@@ -92,6 +94,15 @@ def _previous_jobs(output: Path) -> Jobs:
         return last_record(output).jobs
     except DatasetError:
         return Jobs()
+
+
+def _require_week_start(settings: Settings, before: ConversionJob | None) -> None:
+    """Raise `SettingsError` if the published weeks begin on another day."""
+    if before and before.parameters.week_start != settings.week_start and not settings.full_refresh:
+        raise SettingsError(
+            f"The weeks in '{settings.output}' begin on {before.parameters.week_start}, not on "
+            f"{settings.week_start}: choose another --output, or run with --full-refresh."
+        )
 
 
 def _split(context: Context) -> tuple[SplitResult, SplitJob]:
@@ -122,7 +133,7 @@ def _convert(
     begun = time.perf_counter()
     result, settings = compute_conversion(context, split), context.settings
     parameters = ConversionParameters(
-        settings.definition, settings.timezone, settings.as_of, settings.by
+        *(settings.definition, settings.timezone, settings.as_of, settings.by, settings.week_start)
     )
     # With another date or definition other figures are expected.
     if before and not differences(before.parameters, parameters, "definition", "timezone", "as_of"):

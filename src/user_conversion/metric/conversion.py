@@ -16,7 +16,13 @@ import ibis
 from ibis import ir
 
 from user_conversion.rules import definitions
-from user_conversion.rules.definitions import ANY_LOAD_NEXT_WEEK, NEXT_WEEK, SAME_WEEK
+from user_conversion.rules.definitions import (
+    ANY_LOAD_NEXT_WEEK,
+    NEXT_WEEK,
+    SAME_WEEK,
+    WITHIN_7_DAYS,
+    WITHIN_HOURS,
+)
 
 
 class Conversion(NamedTuple):
@@ -36,6 +42,10 @@ CONVERSIONS = {
     ),
     ANY_LOAD_NEXT_WEEK.name: Conversion(
         lambda users: users.loaded_next_week, lambda users: users.next_week_loaded_at
+    ),
+    WITHIN_7_DAYS.name: Conversion(
+        lambda users: _hours_later(users, WITHIN_HOURS[0]) & ~_hours_later(users, WITHIN_HOURS[1]),
+        lambda users: users.first_loaded_at,
     ),
 }
 SECONDS_PER_DAY = 86_400
@@ -257,6 +267,11 @@ def _full_days(start: ir.TimestampColumn, end: ir.TimestampColumn) -> ir.Column:
     # Of whole seconds: engines differ in how they round a difference of others.
     seconds = end.truncate("s").delta(start.truncate("s"), unit="second")
     return (seconds / SECONDS_PER_DAY).floor().cast("int64")
+
+
+def _hours_later(users: ir.Table, hours: int) -> ir.BooleanValue:
+    """Whether the first load is at least so long after the registration."""
+    return users.first_loaded_at >= users.registered_at + ibis.interval(hours=hours)
 
 
 def _at_most(days: ir.IntegerColumn, horizon: int) -> ir.Column:

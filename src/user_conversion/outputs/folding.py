@@ -14,7 +14,7 @@ from user_conversion.answer.finality import Daily, Gaps
 from user_conversion.answer.statistics import percent
 from user_conversion.outputs import words
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED
-from user_conversion.rules.weeks import DAY, monday_of
+from user_conversion.rules.weeks import DAY, first_day_of
 
 MOST_COHORTS = 26
 MOST_OFFSETS = 12
@@ -79,7 +79,7 @@ def fold_cohorts(
     offsets = min(max((len(each.offsets) for each in cohorts), default=0), most_offsets)
     earlier, latest = list(cohorts[:-most]), list(cohorts[-most:])
     rows = [_cohort_row(each.registration_week, [each], offsets) for each in latest]
-    rows = [replace(row, monday=monday_of(row.label)) for row in rows]
+    rows = [replace(row, monday=first_day_of(row.label)) for row in rows]
     if earlier:
         label = words.number_of(len(earlier), "earlier week")
         rows.insert(0, _cohort_row(label, earlier, offsets))

@@ -12,6 +12,7 @@ from user_conversion.answer.statistics import SMALL_SAMPLE, describe
 from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs import words
 from user_conversion.rules.log_format import APP_LOADED, DEVICE_TYPE
+from user_conversion.rules.weeks import MONDAY
 
 # From so many loads on it is odd if at most this share of them is by registered users.
 FEWEST_LOADS, FEWEST_KNOWN = 20, 0.05
@@ -33,7 +34,8 @@ def no_rate(result: ConversionResult) -> str:
 def context(result: ConversionResult) -> str:
     """What the figures depend on."""
     through = f", observed through {result.observed_through}" if result.observed_through else ""
-    return f"definition {result.definition}, weeks in {result.timezone}{through}"
+    start = "" if result.first_weekday == MONDAY else f" from {result.first_weekday.capitalize()}"
+    return f"definition {result.definition}, weeks{start} in {result.timezone}{through}"
 
 
 def warnings(result: ConversionResult) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -42,15 +43,15 @@ def as_csv(record: RunRecord) -> str:
     """One line per registration week under a header line of `CSV_COLUMNS`.
 
     Weeks are written like `2020-W45`, so that no sheet takes them for months. `week_start` is the
-    Monday; rates and the ends of the 95 % intervals are percent; `complete` and `small_sample` are
-    true or false. Columns of a forecast are empty without one.
+    first day; rates and the ends of the 95 % intervals are percent; `complete` and `small_sample`
+    are true or false. Columns of a forecast are empty without one.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for week in record.conversion.weeks:
         row = msgspec.structs.asdict(week)
-        row["registration_week"] = week.registration_week.replace("-", "-W")
+        row["registration_week"] = re.sub(r"^(\d+)-(\d+)$", r"\1-W\2", week.registration_week)
         row |= {key: str(row[key]).lower() for key in ("complete", "small_sample")}
         row["interval_low"], row["interval_high"] = week.interval or (None, None)
         if expected := week.forecast:

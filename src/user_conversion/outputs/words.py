@@ -14,13 +14,12 @@ from user_conversion.answer.weeks import WeekResult
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.printing import printable
 from user_conversion.rules.rejected import Reason
-from user_conversion.rules.weeks import WEEK, monday_of
+from user_conversion.rules.weeks import WEEK, WEEKDAYS, first_day_of
 
 SMALL_SAMPLE = "small sample"
 INTERVAL = "95\N{NO-BREAK SPACE}% interval"
 
 LONGEST_NAME = 300
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 INCOMPLETE = {UNFINISHED: "unfinished", MISSING_DAYS: "missing days"}
@@ -114,15 +113,21 @@ def week_names(labels: Sequence[str]) -> str:
     """One or two weeks by name, more than two consecutive ones as a range, else a few by name."""
     if len(labels) < 3:
         return " and ".join(labels)
-    if (monday_of(labels[-1]) - monday_of(labels[0])) == (len(labels) - 1) * WEEK:
+    if (first_day_of(labels[-1]) - first_day_of(labels[0])) == (len(labels) - 1) * WEEK:
         return f"{labels[0]} to {labels[-1]}"
     return ", ".join(labels[:4]) + (f" and {len(labels) - 4:,} more" if len(labels) > 4 else "")
 
 
-def day_of_window(day: int) -> str:
+def weekday(number: int, week_start: str) -> str:
+    """A day of weeks that begin on a weekday; the first day is 0."""
+    return WEEKDAYS[(WEEKDAYS.index(week_start) + number) % 7].capitalize()
+
+
+def day_of_window(day: int, week_start: str) -> str:
     """A day of a registration week's window by its weekday, the first day being 0."""
-    where = "the registration week" if day < len(WEEKDAYS) else "the week after"
-    return f"{WEEKDAYS[day % len(WEEKDAYS)]} of {where}"
+    return (
+        f"{weekday(day, week_start)} of {'the registration week' if day < 7 else 'the week after'}"
+    )
 
 
 def weeks_after(offset: int) -> str:

@@ -1,4 +1,4 @@
-"""Calendar weeks: Monday to Sunday in a time zone, as a table of instants.
+"""Calendar weeks in a time zone, from Monday or another weekday, as a table of instants.
 
 The calendar is a date dimension made from Python's zone data, so that no engine's own idea of
 time zones takes part: assigning an instant to a week is a comparison of instants.
@@ -17,6 +17,8 @@ from user_conversion.rules.errors import SettingsError
 
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+MONDAY = WEEKDAYS[0]
 # Names that mean another zone on another machine, and clocks that count leap seconds.
 OF_THE_MACHINE = {"localtime", "posixrules", "Factory"}
 OTHER_CLOCKS = ("posix/", "right/")
@@ -33,18 +35,22 @@ CALENDAR_COLUMNS = {
 
 @dataclass(frozen=True)
 class Week:
-    """One calendar week: its ISO label and Monday, and the instants between which it lies."""
+    """One calendar week: its first day, and the instants between which it lies."""
 
-    label: str
-    monday: date
+    first_day: date
     starts_at: datetime
     ends_at: datetime
     next_week_ends_at: datetime
 
     @property
+    def label(self) -> str:
+        """The name of the week in all outputs."""
+        return week_label(self.first_day)
+
+    @property
     def number(self) -> int:
         """Weeks since the one of 1970-01-01; consecutive weeks differ by one."""
-        return (self.monday - date(1969, 12, 29)).days // 7
+        return (self.first_day - date(1969, 12, 29)).days // 7
 
 
 def time_zone(name: str) -> tzinfo:
@@ -81,16 +87,25 @@ def _hint(name: str) -> str:
     return f"; did you mean {', '.join(dict.fromkeys(near))}?" if near else "."
 
 
-def week_label(day: date) -> str:
-    """The ISO week-year and week of a day, e.g. 2020-53 for 2021-01-03."""
-    year, week, _ = day.isocalendar()
-    return f"{year:04}-{week:02}"
+def week_label(first_day: date) -> str:
+    """The label of the week that begins on a day.
+
+    From a Monday it is the ISO week-year and week, 2020-53 for 2020-12-28; else the day itself.
+    """
+    year, week, weekday = first_day.isocalendar()
+    return f"{year:04}-{week:02}" if weekday == 1 else first_day.isoformat()
 
 
-def monday_of(label: str) -> date:
-    """The Monday of an ISO week label."""
-    year, week = label.split("-")
-    return date.fromisocalendar(int(year), int(week), 1)
+def first_day_of(label: str) -> date:
+    """The first day of the week with a label. Raises `ValueError` for another text."""
+    year, week, *more = label.split("-")
+    return date.fromisoformat(label) if more else date.fromisocalendar(int(year), int(week), 1)
+
+
+def require_weekday(name: str) -> None:
+    """Raise `SettingsError` if this is no weekday's name."""
+    if name not in WEEKDAYS:
+        raise SettingsError(f"--week-start {name}: choose one of {', '.join(WEEKDAYS)}.")
 
 
 def start_of_day(day: date, zone: tzinfo) -> datetime:
@@ -112,19 +127,21 @@ def start_of_day(day: date, zone: tzinfo) -> datetime:
     return hi
 
 
-def weeks_between(first: datetime, last: datetime, zone: tzinfo) -> Iterator[Week]:
+def weeks_between(
+    first: datetime, last: datetime, zone: tzinfo, week_start: str = MONDAY
+) -> Iterator[Week]:
     """The calendar weeks from that of one instant to that of another, in order."""
     day = first.astimezone(zone).date()
-    monday = day - day.weekday() * DAY
-    starts = [start_of_day(monday + n * WEEK, zone) for n in range(3)]
+    day -= (day.weekday() - WEEKDAYS.index(week_start)) % 7 * DAY
+    starts = [start_of_day(day + n * WEEK, zone) for n in range(3)]
     while starts[0] <= last:
-        yield Week(week_label(monday), monday, *starts)
-        monday += WEEK
-        starts = [*starts[1:], start_of_day(monday + 2 * WEEK, zone)]
+        yield Week(day, *starts)
+        day += WEEK
+        starts = [*starts[1:], start_of_day(day + 2 * WEEK, zone)]
 
 
 def calendar_rows(
-    first: datetime, last: datetime, zone: tzinfo
+    first: datetime, last: datetime, zone: tzinfo, week_start: str = MONDAY
 ) -> list[tuple[date, str, int, datetime, datetime, datetime]]:
     """The calendar between two instants: one row per UTC day and week that overlap.
 
@@ -132,7 +149,7 @@ def calendar_rows(
     begins has two rows, so join on the day and compare the instants.
     """
     rows = []
-    for week in weeks_between(first, last, zone):
+    for week in weeks_between(first, last, zone, week_start):
         day = week.starts_at.date()
         bounds = [
             instant.replace(tzinfo=None)

@@ -75,6 +75,8 @@ class Query:
     def sql(self) -> str:
         """The text of the query. Raises `SettingsError` for a zone that cannot be expressed."""
         how, by, since = self.written.dialect, self.written.by, self.written.since
+        if self.definition.name not in CONVERTS:
+            raise SettingsError(f"The query knows {', '.join(CONVERTS)}: choose a --definition.")
         any_load, converts_after = CONVERTS[self.definition.name]
         return render(
             TEMPLATE,

@@ -95,9 +95,8 @@ def _about_users(result: ConversionResult) -> Iterator[Section]:
 def _forecasts(result: ConversionResult) -> Iterator[Section]:
     found = result.past_forecasts
     if found:
-        yield Section(
-            "forecasts", "Forecast accuracy", captions.forecasts(found), "", tables.forecasts(found)
-        )
+        table = tables.forecasts(found, result.first_weekday)
+        yield Section("forecasts", "Forecast accuracy", captions.forecasts(found), "", table)
 
 
 def _days(result: ConversionResult) -> Section:

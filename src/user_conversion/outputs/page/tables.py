@@ -80,7 +80,7 @@ def segments(compared: Segmentation, all_users: Figures) -> Table:
     return Table(caption, headings, tuple(rows), whole=True)
 
 
-def forecasts(found: Sequence[Accuracy]) -> Table:
+def forecasts(found: Sequence[Accuracy], week_start: str) -> Table:
     """One row per day of the window."""
     rows = tuple(
         TableRow(
@@ -91,7 +91,7 @@ def forecasts(found: Sequence[Accuracy]) -> Table:
                 f"{each.mean_error:.2f}",
                 f"{each.mean_width:.2f}",
             ),
-            note=words.day_of_window(each.day),
+            note=words.day_of_window(each.day, week_start),
         )
         for each in found
     )
