@@ -478,3 +478,14 @@ def test_json_of_something_else(tmp_path: Path, output: Path, foreign: str) -> N
     assert f"{other} (JSON without a field of an event)" in done.err
     assert users(output) == [1]
     assert command("run", "--input", other, "--output", output).status == 1
+
+
+def test_the_output_is_no_input(tmp_path: Path) -> None:
+    """Not even if it is named, so the ledger and the datasets are not taken for logs."""
+    logs = tmp_path / "logs"
+    write_log(logs / "a.json", [line(1), app_loaded(TIME, 1)])
+    assert_refused(command("run", "--input", logs, "--output", logs), logs)
+    assert [path.name for path in logs.iterdir() if not path.name.startswith(".")] == ["a.json"]
+    for _ in range(2):
+        done = command("run", "--input", logs, "--output", logs / "out")
+        assert done.status == 0 and users(logs / "out") == [1]

@@ -117,7 +117,7 @@ def find_files(
         skipped = (f" '{each.path}' is {each.reason}." for each in search.skipped.values())
         raise InputError(
             f"No files in {', '.join(map(repr, inputs))}; names that begin with '_' or '.'"
-            f"{left_out} are ignored.{next(skipped, '')}"
+            f"{left_out} are ignored, and the output is.{next(skipped, '')}"
         )
     return Found(
         sorted(search.files.values(), key=lambda each: each.name.split("/")),
@@ -175,7 +175,6 @@ class _Search:
         if is_excluded(path.name, self._exclude):
             return
         if real.is_dir():
-            self._seen.discard(str(real))  # it was asked for
             self._walk(str(real), "")
         else:
             self.files[str(real)] = InputFile.at(real)

@@ -26,6 +26,8 @@ def advice(files: Sequence[LineFile], log_format: LogFormat) -> str:
         options = ["--log-format", preset, *named]
         return f"The logs look like those of {preset}: add {shlex.join(options)}."
     names = guesses.event_names(records, log_format)
+    if {*names} & {*log_format.kind_by_name}:
+        return f"{_listed(names)}; see why they are not of this kind: user-conversion inspect."
     if names:
         options = guesses.event_options(guesses.likely_names(names))
         return f"{_listed(names)}: add {shlex.join(options)}."
