@@ -199,7 +199,7 @@ def test_every_key_of_the_json_is_documented(output: Path) -> None:
     assert set(document["gaps"]) <= set(re.findall(r"`(\w+)`", found["gaps"]))
 
 
-@pytest.mark.parametrize("name", ["run.json", "ledger.json"])
+@pytest.mark.parametrize("name", ["run.json", "ledger.json", "state.json"])
 def test_every_key_of_the_documents_is_documented(output: Path, name: str) -> None:
     import json
 

@@ -31,7 +31,10 @@ class ToyEngine(Engine):
     def versions(self) -> dict[str, str]:
         return {"toy": "1"}
 
-    def read_parquet(self, table: str, columns: Columns, files: Sequence[Path]) -> None:
+    def read_parquet(
+        self, table: str, columns: Columns, files: Sequence[Path], partition: str | None = None
+    ) -> None:
+        columns = columns | ({partition: "VARCHAR"} if partition else {})
         self.create_table(table, columns, [])
         for file in files:
             names = ", ".join(map(self.quoted, columns))

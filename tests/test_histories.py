@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ OPTIONS: tuple[dict[str, Any], ...] = (
     {"by": "channel"},
     {"definition": "same-week"},
     {"timezone": "America/New_York"},
+    {"as_of": date(2020, 11, 12)},
     {"field": {"plan": "plan"}},
     {"field": {"plan": "plan"}, "by": "plan"},
 )

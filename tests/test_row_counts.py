@@ -86,7 +86,7 @@ def test_a_damaged_dataset_is_noticed(
 ) -> None:
     assert command("run", "--input", logs, "--output", output).status == 0
     damage(output)
-    write_log(logs / "b.json", [registered("2020-11-04T06:21:14Z", 3)])
+    write_log(logs / "b.json", [registered(f"{DAYS[0]}T07:21:14Z", 3)])
     for arguments in (
         ["conversion-rate"],
         ["events-split", "--input", logs],

@@ -129,7 +129,8 @@ def _in_bytes(value: Any) -> Any:
     return value.encode() if isinstance(value, str) else value
 
 
-TOP_LEVEL = {*CONTRACT, "ledger.json", "run.json", "report.html", ".lock"}
+DOCUMENTS = {"ledger.json", "run.json", "state.json", "report.html"}
+TOP_LEVEL = {*CONTRACT, *DOCUMENTS, "_users_without_registration", ".lock"}
 
 
 def assert_no_litter(output: Path) -> None:

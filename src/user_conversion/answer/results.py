@@ -5,7 +5,6 @@ It is the JSON of `--format json`; docs/reference/json.md documents its keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -24,7 +23,7 @@ from user_conversion.answer.statistics import IndependenceTest
 from user_conversion.answer.weeks import WeekResult
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.definitions import DEFINITIONS, Definition
-from user_conversion.rules.log_format import APP_LOADED, CHANNEL, KINDS, REGISTERED
+from user_conversion.rules.log_format import CHANNEL
 from user_conversion.rules.weeks import MONDAY, WEEKDAYS
 
 
@@ -35,20 +34,6 @@ class Quality(Struct, frozen=True):
     loads_without_registration: Count = 0
     loads_before_registration: Count = 0
     events_after_as_of: Count = 0
-
-    @classmethod
-    def of(
-        cls, daily: Daily, users: int, loads: Iterable[Mapping[str, Any]], after_as_of: int
-    ) -> Quality:
-        """The counts from the events, the registered users, and the rows of `load_quality`."""
-        events = {kind: sum(day.get(kind, 0) for day in daily.values()) for kind in KINDS}
-        rows = list(loads)
-        return cls(
-            duplicate_registrations=events[REGISTERED] - users,
-            loads_without_registration=events[APP_LOADED] - sum(row["loads"] for row in rows),
-            loads_before_registration=sum(row["loads_before_registration"] for row in rows),
-            events_after_as_of=after_as_of,
-        )
 
 
 class ConversionResult(Figures, frozen=True, kw_only=True):

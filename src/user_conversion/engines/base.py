@@ -94,11 +94,13 @@ class Engine(ABC):
         return read_files(self, files, log_format, latest)
 
     @abstractmethod
-    def read_parquet(self, table: str, columns: Columns, files: Sequence[Path]) -> None:
+    def read_parquet(
+        self, table: str, columns: Columns, files: Sequence[Path], partition: str | None = None
+    ) -> None:
         """Name the rows of Parquet files as a table.
 
-        An empty list of files gives an empty table. Raises `DatasetError` if a file does not have
-        these columns.
+        A `partition`, which is in the names of folders, is one more column, of text. An empty list
+        of files gives an empty table. Raises `DatasetError` if a file does not have the columns.
         """
 
     @abstractmethod

@@ -16,11 +16,17 @@ from user_conversion.answer.weeks import WeekResult, week_results
 from user_conversion.inputs.ledger import Ledger
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.events_split import SplitResult
+from user_conversion.jobs.merge import Merge
 from user_conversion.jobs.metric_tables import MetricTables
-from user_conversion.places.row_counts import require_rows
 from user_conversion.rules import datasets
 from user_conversion.rules.errors import DatasetError
-from user_conversion.rules.log_format import CHANNEL, DEVICE_TYPE, LogFormat, require_field
+from user_conversion.rules.log_format import (
+    CHANNEL,
+    DEVICE_TYPE,
+    REGISTERED,
+    LogFormat,
+    require_field,
+)
 
 Weeks = tuple[WeekResult, ...]
 
@@ -36,29 +42,25 @@ def compute_conversion(run: Context, split: SplitResult | None = None) -> Conver
     if not ledger and not run.publication.partitions_of(datasets.user_registration()):
         raise DatasetError(f"No events in '{run.publication.output}' yet: run events-split first.")
     require_field(run.settings.by, (*kept.attributes, DEVICE_TYPE))
-    # The engine still has the tables of `Engine.read_events`.
-    just_split = split is not None and split.rebuild
-    if ledger and not just_split:
-        events = datasets.event_datasets(ledger.attributes, ledger.id_type)
-        require_rows(events, run.publication, ledger.rows)
-    tables = MetricTables(run, kept, just_split)
-    tables.stage()
-    return _answer(run, kept, tables)
+    merge = Merge(run, kept, split)
+    merge.stage()
+    return _answer(run, kept, merge)
 
 
-def _answer(run: Context, ledger: Ledger, tables: MetricTables) -> ConversionResult:
-    settings, zone = run.settings, tables.zone
-    observed = last_observed_day(settings.as_of, tables.latest, run.started, zone)
-    gaps = Gaps.of(tables.daily, observed, zone)
+def _answer(run: Context, ledger: Ledger, merge: Merge) -> ConversionResult:
+    settings, zone, tables = run.settings, merge.zone, MetricTables(run, ledger, merge)
+    observed = last_observed_day(settings.as_of, merge.latest, run.started, zone)
+    gaps = Gaps.of(merge.daily, observed, zone)
     finality = Finality(settings.counted_as, observed, gaps, zone)
     loads = tables.rows("load_quality")
     weeks = week_results(
         tables.rows("weekly_summary"),
         {row["registration_week"]: row["seen_before"] for row in loads},
         finality,
-        tables.earliest and tables.earliest.astimezone(zone).date(),
+        merge.earliest and merge.earliest.astimezone(zone).date(),
     )
     weeks, past_forecasts = _forecasts(run, tables, weeks, observed, finality)
+    registrations = sum(events.get(REGISTERED, 0) for events in merge.daily.values())
     complete = [week.registration_week for week in weeks if week.complete]
     by_channel = tables.segment_rows(CHANNEL, complete)
     channels = segmentation(CHANNEL, by_channel)
@@ -83,13 +85,16 @@ def _answer(run: Context, ledger: Ledger, tables: MetricTables) -> ConversionRes
         cohorts=cohort_triangle(tables.rows("cohort_table"), observed) if observed else (),
         first_loads=FirstLoads.of(tables.first_load_rows(observed)) if observed else FirstLoads(),
         gaps=gaps,
-        quality=Quality.of(
-            tables.daily, sum(week.total_registered for week in weeks), loads, tables.after_as_of
+        quality=Quality(
+            duplicate_registrations=registrations - sum(week.total_registered for week in weeks),
+            loads_without_registration=merge.loads_without_registration,
+            loads_before_registration=sum(row["loads_before_registration"] for row in loads),
+            events_after_as_of=merge.after_as_of,
         ),
         events=ledger.counts if ledger.batches else None,
         change=change(complete, CHANNEL, by_channel),
         past_forecasts=past_forecasts,
-        daily=tables.daily,
+        daily=merge.daily,
     )
 
 

@@ -11,7 +11,7 @@ from user_conversion.jobs.checks import check_rows
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.replaced import Replaced
 from user_conversion.places.layout import folder_of, parquet_files
-from user_conversion.places.row_counts import count_rows
+from user_conversion.places.row_counts import count_rows, require_rows
 from user_conversion.rules import datasets
 from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset
 
@@ -27,7 +27,9 @@ def stage_events(
     """Stage the datasets; the ledger is returned with the rows that were written."""
     *by_day, _ = written = datasets_of(ledger)
     for dataset in by_day:
-        _stage_days(run, dataset, rebuild, replaced)
+        _stage_days(run, dataset, ledger, rebuild, replaced)
+    if not rebuild:
+        require_rows(REJECTED_EVENTS, run.publication, ledger.rows)
     _stage_rejected(run, rebuild, unfinished.continued_lines(to_read), replaced)
     rows = count_rows({each.name: run.publication.staged(each) for each in written})
     dropped = {each.name: run.publication.dropped(each) for each in written}
@@ -36,7 +38,9 @@ def stage_events(
     return ledger
 
 
-def _stage_days(run: Context, dataset: Dataset, rebuild: bool, replaced: Replaced) -> None:
+def _stage_days(
+    run: Context, dataset: Dataset, ledger: Ledger, rebuild: bool, replaced: Replaced
+) -> None:
     """Write the days with new events, whole: together with the events they had before.
 
     Days that are made anew have the events of the other files that hold them instead.
@@ -45,8 +49,9 @@ def _stage_days(run: Context, dataset: Dataset, rebuild: bool, replaced: Replace
     rows = f"SELECT * FROM new_{dataset.name}"
     if not rebuild:
         days = engine.rows(f"SELECT DISTINCT CAST(time AS DATE) AS day FROM new_{dataset.name}")
-        before = publication.partitions_of(dataset)
+        before = publication.published(dataset)
         touched = {str(row["day"]) for row in days} & before.keys() - replaced.names
+        require_rows(dataset, publication, ledger.rows, touched)
         files = [file for day in sorted(touched) for file in parquet_files(before[day])]
         engine.read_parquet(f"previous_{dataset.name}", dataset.columns, files)
         rows += f" UNION ALL SELECT * FROM previous_{dataset.name}"

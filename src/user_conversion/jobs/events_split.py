@@ -29,11 +29,10 @@ from user_conversion.jobs.checks import (
     known_files,
 )
 from user_conversion.jobs.context import Context
-from user_conversion.jobs.event_datasets import datasets_of, stage_events
+from user_conversion.jobs.event_datasets import stage_events
 from user_conversion.jobs.notes import not_utf_8, on_first_reading
 from user_conversion.jobs.replaced import Replaced, read_kept_days
 from user_conversion.places.layout import LEDGER
-from user_conversion.places.row_counts import require_rows
 from user_conversion.rules.counts import EventCounts, LineCount
 from user_conversion.rules.errors import DatasetError, EngineError, InputError
 from user_conversion.rules.events import CLOCK_TOLERANCE
@@ -42,7 +41,7 @@ from user_conversion.rules.log_format import LogFormat
 
 @dataclass(frozen=True)
 class SplitResult:
-    """What this run read, and the ledger of what will be published.
+    """What this run read, and the ledgers of what was and of what will be published.
 
     `files` were read in this run and `read` counts their lines; `skipped` are not logs or not new.
     `gone` is the number of known files that were not found, `replaced` are the paths of those that
@@ -59,7 +58,13 @@ class SplitResult:
     why: str
     notes: tuple[str, ...]
     read: EventCounts
+    before: Ledger
     ledger: Ledger
+
+    @property
+    def has_read(self) -> bool:
+        """Whether the engine has the tables of `Engine.read_events`."""
+        return self.ledger.batches != self.before.batches
 
     @property
     def total(self) -> EventCounts:
@@ -82,8 +87,6 @@ def split_events(run: Context) -> SplitResult:
     notes: tuple[str, ...] = ()
     if prepared.files:
         replaced = Replaced.of(prepared.plan, plan.files.present, plan.files.gone)
-        if not plan.rebuild:
-            require_rows(datasets_of(ledger), run.publication, ledger.rows)
         read_kept_days(run, replaced, ledger)
         prepared, counted = _read(run, plan, prepared)
         by_file = counts_by_file(prepared.files, counted)
@@ -106,6 +109,7 @@ def split_events(run: Context) -> SplitResult:
         plan.why,
         notes,
         counts,
+        plan.ledger,
         ledger,
     )
 

@@ -2,10 +2,8 @@
 
 Importing and running Ibis takes as long as a small run. So the statements are compiled ahead
 (`task compile-metric`) into the folder `sql/`, where they can be read; a test keeps them equal to
-the expressions. The statements name these tables: user_registration, app_loaded and calendar;
-earliest_registrations; registered_users; user_conversion; segmented_users; observation. A column
-`attributes` has all attributes of a registration as one struct, so that no statement depends on
-their names.
+the expressions. The tables that the statements name are in `statements`. A column `attributes` has
+all attributes of a registration as one struct, so that no statement depends on their names.
 """
 
 from __future__ import annotations
@@ -46,10 +44,14 @@ def compile_statement(dialect: str, statement: str) -> str:
 
 def statements() -> dict[str, Callable[[], ir.Table]]:
     """Every statement of the metric over unbound tables, by name."""
-    from user_conversion.metric import conversion
+    from user_conversion.metric import conversion, merge
 
-    registrations = _events(datasets.user_registration(ATTRIBUTES))
-    loads = _events(datasets.app_loaded())
+    registration = datasets.user_registration(ATTRIBUTES)
+    registrations, loads = _events(registration), _events(datasets.app_loaded())
+    added = (
+        _events(registration, "added_registrations"),
+        _events(datasets.app_loaded(), "added_loads"),
+    )
     calendar = _unbound("calendar", CALENDAR_COLUMNS)
     earliest = _unbound(
         "earliest_registrations",
@@ -61,7 +63,18 @@ def statements() -> dict[str, Callable[[], ir.Table]]:
     columns = datasets.user_conversion(ATTRIBUTES).columns | week
     converted = _unbound("user_conversion", columns | {"converted_at": "timestamp"})
     del columns["converted"]
-    users = _unbound("registered_users", columns | {"loads": "bigint"})
+    users, known, merged, stayed, published = (
+        _unbound(name, columns)
+        for name in ("registered_users", "known_users", "merged_users", "stayed", "published_users")
+    )
+    counts = {"initiator_id": "bigint", "loads": "bigint"}
+    unregistered = _unbound("known_unregistered_users", counts)
+    before = _unbound("loads_before", counts | {"known_at": "timestamp"})
+    again = _events(datasets.app_loaded(), "loads_again")
+    to_read = _unbound(
+        "loads_to_read", {"initiator_id": "bigint", "since": "timestamp", "until": "timestamp"}
+    )
+    published_counts = _unbound("published_counts", counts)
     segmented = week | {"value": "string", "converted": "boolean"}
     found: dict[str, Callable[[], Any]] = {
         "earliest_registrations": partial(
@@ -82,8 +95,28 @@ def statements() -> dict[str, Callable[[], ir.Table]]:
         "segment_counts": partial(
             conversion.segment_counts, _unbound("segmented_users", segmented)
         ),
-        "daily_events": partial(conversion.daily_events, registrations, loads),
+        "daily_events": partial(conversion.daily_events, *added),
+        "event_bounds": partial(conversion.event_bounds, *added),
         "load_quality": partial(conversion.load_quality, users),
+        "known_users": partial(merge.known_users, published, *added),
+        "known_unregistered_users": lambda: merge.unregistered_users(
+            merge.known_users(published_counts, *added)
+        ),
+        "unregistered_users": partial(merge.unregistered_users, published_counts),
+        "loads_before": partial(merge.loads_before, known, unregistered),
+        "user_registration": partial(merge.with_known_registrations, added[0], known),
+        "loads_to_read": partial(merge.loads_to_read, before, earliest),
+        "days_to_read": partial(merge.days_to_read, to_read),
+        "loads_again": partial(
+            merge.loads_again, _events(datasets.app_loaded(), "history"), to_read
+        ),
+        "app_loaded": partial(merge.with_known_loads, added[1], known, again),
+        "merged_users": partial(merge.merged_users, users, before, again),
+        "added_counts": partial(merge.added_counts, added[1], unregistered, earliest),
+        "changed_weeks": partial(merge.changed_weeks, merged, known),
+        "rewritten_users": partial(
+            merge.rewritten_users, merged, stayed, _unbound("changed_weeks", week)
+        ),
     }
     for name in DEFINITIONS:
         found[f"user_conversion_{name}"] = partial(
@@ -92,9 +125,9 @@ def statements() -> dict[str, Callable[[], ir.Table]]:
     return found
 
 
-def _events(dataset: datasets.Dataset) -> ir.Table:
-    columns = {name: kind for name, kind in dataset.columns.items() if name != "event"}
-    return _unbound(dataset.name, columns)
+def _events(dataset: datasets.Dataset, name: str = "") -> ir.Table:
+    columns = {column: kind for column, kind in dataset.columns.items() if column != "event"}
+    return _unbound(name or dataset.name, columns)
 
 
 def _unbound(name: str, columns: dict[str, str]) -> ir.Table:

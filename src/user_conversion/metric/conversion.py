@@ -97,7 +97,7 @@ def load_history(registrations: ir.Table, app_loaded: ir.Table) -> ir.Table:
     Columns: initiator_id; first_load, the earliest load at or after the registration (a struct
     of loaded_at and device_type, null if there is none; at the same instant the device type that
     comes first alphabetically is used, no value comes last); next_week_loaded_at, the earliest
-    load in the week directly after; loads and loads_before_registration, counts of events.
+    load in the week directly after; loads_before_registration (events).
     """
     loads = app_loaded.rename(loaded_at="time").inner_join(registrations, "initiator_id")
     load = ibis.struct(
@@ -114,7 +114,6 @@ def load_history(registrations: ir.Table, app_loaded: ir.Table) -> ir.Table:
     return loads.group_by("initiator_id").aggregate(
         first_load=load.min(where=counts),
         next_week_loaded_at=loads.loaded_at.min(where=is_next_week),
-        loads=loads.count(),
         loads_before_registration=loads.count(where=~counts),
     )
 
@@ -131,7 +130,7 @@ def registered_users(
     registered_at, the registration's attributes, first_loaded_at and device_type of the first
     load (null without one), week_offset (whole calendar weeks from the registration week to that
     of the first load), loaded_next_week, next_week_loaded_at (the earliest load in that week),
-    registration_week, and the counts of events loads and loads_before_registration.
+    loads_before_registration (events), registration_week.
     """
     history = load_history(registrations, app_loaded)
     users = registrations.left_join(history, "initiator_id")
@@ -157,7 +156,6 @@ def registered_users(
         week_offset=users.load_week_number - users.week_number,
         loaded_next_week=users.next_week_loaded_at.notnull(),
         next_week_loaded_at=users.next_week_loaded_at,
-        loads=users.loads.fill_null(0),
         loads_before_registration=users.loads_before_registration.fill_null(0),
         registration_week=users.registration_week,
     )
@@ -279,31 +277,30 @@ def _at_most(days: ir.IntegerColumn, horizon: int) -> ir.Column:
 
 
 def daily_events(user_registration: ir.Table, app_loaded: ir.Table) -> ir.Table:
-    """One row per UTC day and event name with events.
-
-    Columns: day, event, events (their number), earliest, latest (instants).
-    """
+    """One row per UTC day and event name with events. Columns: day, event, events (number)."""
     days = [
         events.group_by(day=events.time.date()).aggregate(
-            event=ibis.literal(name),
-            events=events.count(),
-            earliest=events.time.min(),
-            latest=events.time.max(),
+            event=ibis.literal(name), events=events.count()
         )
         for name, events in (("registered", user_registration), ("app_loaded", app_loaded))
     ]
     return ibis.union(*days)
 
 
+def event_bounds(user_registration: ir.Table, app_loaded: ir.Table) -> ir.Table:
+    """One row: earliest and latest, the instants of the first and the last event, if any."""
+    events = ibis.union(user_registration.select("time"), app_loaded.select("time"))
+    return events.aggregate(earliest=events.time.min(), latest=events.time.max())
+
+
 def load_quality(users: ir.Table) -> ir.Table:
     """One row per registration week: what the loads of its users say about the logs.
 
-    `users` is what `registered_users` returns. Columns: registration_week, loads (events),
-    loads_before_registration (those of them before the user's registration), seen_before (users
-    with such a load: they probably registered before these logs begin).
+    `users` is what `registered_users` returns. Columns: registration_week,
+    loads_before_registration (events), seen_before (users with such a load: they probably
+    registered before these logs begin).
     """
     return users.group_by("registration_week").aggregate(
-        loads=users.loads.sum(),
         loads_before_registration=users.loads_before_registration.sum(),
         seen_before=users.count(where=users.loads_before_registration > 0),
     )

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from user_conversion.rules.datasets import Dataset
 
-LEDGER, RUN_RECORD, PAGE = "ledger.json", "run.json", "report.html"
+LEDGER, RUN_RECORD, PAGE, STATE = "ledger.json", "run.json", "report.html", "state.json"
 DATASETS = (
     "user_registration",
     "app_loaded",
     "rejected_events",
     "user_conversion",
     "weekly_summary",
+    "_users_without_registration",
 )
 
 

@@ -40,10 +40,14 @@ class Publication:
         """The folders of the staged partitions of a dataset, by their value."""
         return partitions_of(dataset, self.folder)
 
+    def published(self, dataset: Dataset) -> dict[str, Path]:
+        """The folders of the partitions of a dataset as they are published now, by their value."""
+        return partitions_of(dataset, self.output)
+
     def partitions_of(self, dataset: Dataset) -> dict[str, Path]:
         """The folders of all partitions of a dataset as they will be published, by their value."""
-        published = partitions_of(dataset, self.output)
-        stays = {v: path for v, path in published.items() if self._name(path) not in self.drops}
+        published = self.published(dataset).items()
+        stays = {v: path for v, path in published if self._name(path) not in self.drops}
         return stays | self.staged(dataset)
 
     def files_of(self, dataset: Dataset) -> list[Path]:
@@ -53,7 +57,7 @@ class Publication:
 
     def drop_others(self, dataset: Dataset, among: Collection[str] | None = None) -> None:
         """Remove the published partitions of a dataset that are not staged, all or some."""
-        published, staged = partitions_of(dataset, self.output), self.staged(dataset)
+        published, staged = self.published(dataset), self.staged(dataset)
         values = published.keys() - staged.keys()
         if among is not None:
             values &= set(among)
@@ -61,7 +65,7 @@ class Publication:
 
     def dropped(self, dataset: Dataset) -> set[str]:
         """The values of the partitions of a dataset that will be removed."""
-        published = partitions_of(dataset, self.output)
+        published = self.published(dataset)
         return {value for value, path in published.items() if self._name(path) in self.drops}
 
     def _name(self, published: Path) -> str:

@@ -63,6 +63,14 @@ def user_conversion(attributes: Attributes = ("channel",), ids: str = "bigint") 
     return Dataset("user_conversion", columns, "registration_week", "registered_at", "initiator_id")
 
 
+def users_without_registration(ids: str = "bigint") -> Dataset:
+    """Loads of users without a registration; those of a user add up to `loads`. Hidden.
+
+    A partition has what one run added. `ids` is the type of initiator_id.
+    """
+    return Dataset("_users_without_registration", {"initiator_id": ids, "loads": "bigint"}, "batch")
+
+
 # One row per registration week in which users registered.
 WEEKLY_SUMMARY = Dataset(
     "weekly_summary",

@@ -56,16 +56,20 @@ class DuckDBEngine(Engine):
             new.publish()
         return counts
 
-    def read_parquet(self, table: str, columns: Columns, files: Sequence[Path]) -> None:
+    def read_parquet(
+        self, table: str, columns: Columns, files: Sequence[Path], partition: str | None = None
+    ) -> None:
         """See `Engine.read_parquet`."""
+        in_names = {partition: "string"} if partition else {}
         if not files:
-            create_table(self._connection, table, columns)
+            create_table(self._connection, table, columns | in_names)
             return
         require_columns(table, columns, files, self._connection)
         paths = ", ".join(path_literal(file) for file in files)
-        selected = ", ".join(_loaded(name, kind) for name, kind in columns.items())
+        selected = ", ".join(_loaded(name, kind) for name, kind in (columns | in_names).items())
+        hive = f"true, hive_types = {{'{partition}': VARCHAR}}" if partition else "false"
         self.create_view(
-            table, f"SELECT {selected} FROM read_parquet([{paths}], hive_partitioning = false)"
+            table, f"SELECT {selected} FROM read_parquet([{paths}], hive_partitioning = {hive})"
         )
 
     def create_table(self, table: str, columns: Columns, rows: Iterable[Sequence[Any]]) -> None:

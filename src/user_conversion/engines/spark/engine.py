@@ -124,15 +124,21 @@ class SparkEngine(Engine):
         )
         new.publish()
 
-    def read_parquet(self, table: str, columns: Columns, files: Sequence[Path]) -> None:
+    def read_parquet(
+        self, table: str, columns: Columns, files: Sequence[Path], partition: str | None = None
+    ) -> None:
         """See `Engine.read_parquet`."""
         if not files:
-            self.create_table(table, columns, [])
+            self.create_table(table, columns | ({partition: "string"} if partition else {}), [])
             return
         require_columns(table, columns, files)
         with self._errors():
             schema = ", ".join(f"{self.quoted(name)} {kind}" for name, kind in columns.items())
             rows = self._spark.read.schema(schema).parquet(*map(pattern, files))
+            if partition:
+                # Staged and published files have no base path in common, as Spark would need.
+                of_name = rf"regexp_extract(_metadata.file_path, '{partition}=([^/]+)', 1)"
+                rows = rows.selectExpr("*", f"{of_name} AS {partition}")
             rows.createOrReplaceTempView(table)
 
     def create_table(self, table: str, columns: Columns, rows: Iterable[Sequence[Any]]) -> None:

@@ -1,6 +1,5 @@
 SELECT
   "t0"."registration_week",
-  SUM("t0"."loads") AS "loads",
   SUM("t0"."loads_before_registration") AS "loads_before_registration",
   COUNT(*) FILTER(WHERE
     "t0"."loads_before_registration" > 0) AS "seen_before"

@@ -1,6 +1,5 @@
 SELECT
   `t0`.`registration_week`,
-  SUM(`t0`.`loads`) AS `loads`,
   SUM(`t0`.`loads_before_registration`) AS `loads_before_registration`,
   SUM(CAST(`t0`.`loads_before_registration` > 0 AS BIGINT)) AS `seen_before`
 FROM `registered_users` AS `t0`

@@ -7,7 +7,6 @@ SELECT
   `t7`.`load_week_number` - `t14`.`week_number` AS `week_offset`,
   `t14`.`next_week_loaded_at` IS NOT NULL AS `loaded_next_week`,
   `t14`.`next_week_loaded_at`,
-  COALESCE(`t14`.`loads`, 0) AS `loads`,
   COALESCE(`t14`.`loads_before_registration`, 0) AS `loads_before_registration`,
   `t14`.`registration_week`
 FROM (
@@ -22,7 +21,6 @@ FROM (
     `t12`.`initiator_id_right`,
     `t12`.`first_load`,
     `t12`.`next_week_loaded_at`,
-    `t12`.`loads`,
     `t12`.`loads_before_registration`,
     `t12`.`first_load`.`loaded_at` AS `first_loaded_at`,
     `t12`.`first_load`.`device_type` AS `device_type`
@@ -38,7 +36,6 @@ FROM (
       `t11`.`initiator_id` AS `initiator_id_right`,
       `t11`.`first_load`,
       `t11`.`next_week_loaded_at`,
-      `t11`.`loads`,
       `t11`.`loads_before_registration`
     FROM `earliest_registrations` AS `t3`
     LEFT OUTER JOIN (
@@ -67,7 +64,6 @@ FROM (
             NULL
           )
         ) AS `next_week_loaded_at`,
-        COUNT(*) AS `loads`,
         SUM(CAST(NOT (
           `t9`.`loaded_at` >= `t9`.`registered_at`
         ) AS BIGINT)) AS `loads_before_registration`

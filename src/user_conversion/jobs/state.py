@@ -1,0 +1,102 @@
+"""The state: published rows from which the next run goes on, and `state.json`, what they hold."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import msgspec
+
+from user_conversion.inputs.fingerprint import hash_of
+from user_conversion.inputs.ledger import Batch, Ledger
+from user_conversion.jobs.context import Context
+from user_conversion.jobs.events_split import SplitResult
+from user_conversion.metric.compiled import DIALECTS, metric_sql
+from user_conversion.places.documents import Document, read_document
+from user_conversion.places.layout import STATE
+from user_conversion.places.row_counts import Rows, count_rows
+from user_conversion.rules import datasets
+from user_conversion.rules.datasets import WEEKLY_SUMMARY, Dataset
+from user_conversion.rules.errors import DatasetError
+from user_conversion.rules.weeks import calendar_rows, time_zone
+
+STATEMENTS = ("earliest_registrations", "registered_users", "merged_users", "added_counts")
+
+
+class Basis(msgspec.Struct, frozen=True, kw_only=True):
+    """What the state depends on beside the events: with another basis it is made anew.
+
+    `statements` is a hash of the SQL, `weeks` one of the bounds of the weeks from the `earliest` to
+    the `latest` event.
+    """
+
+    timezone: str
+    as_of: date | None
+    attributes: tuple[str, ...]
+    id_type: str
+    statements: str
+    weeks: str
+
+    @classmethod
+    def of(
+        cls, run: Context, ledger: Ledger, earliest: datetime | None, latest: datetime | None
+    ) -> Basis:
+        """The basis of a run over events between two instants."""
+        settings, weeks = run.settings, []
+        if earliest and latest:
+            zone = time_zone(settings.timezone)
+            weeks = calendar_rows(earliest, latest, zone, settings.week_start)
+        return cls(
+            timezone=settings.timezone,
+            as_of=settings.as_of,
+            attributes=ledger.attributes,
+            id_type=ledger.id_type,
+            statements=hash_of("".join(metric_sql(DIALECTS[0], s) for s in STATEMENTS).encode()),
+            weeks=hash_of(repr(weeks).encode()),
+        )
+
+
+class State(Document, frozen=True, kw_only=True, tag=1):
+    """The events that the state holds, under which definition, and its rows.
+
+    The events are those of some `batches` of the ledger: `events` from the instant `earliest` to
+    `latest`. `rows` are by dataset and partition.
+    """
+
+    basis: Basis
+    batches: tuple[Batch, ...]
+    events: int
+    earliest: datetime | None
+    latest: datetime | None
+    definition: str
+    rows: Rows
+
+
+def state_datasets(ledger: Ledger) -> tuple[Dataset, Dataset, Dataset]:
+    """The datasets of the metric: users, the summary, loads of users without a registration."""
+    users = datasets.user_conversion(ledger.attributes, ledger.id_type)
+    return users, WEEKLY_SUMMARY, datasets.users_without_registration(ledger.id_type)
+
+
+def last_state(run: Context, split: SplitResult | None) -> State | None:
+    """The published state if it holds all events but those of this run, else None."""
+    if split is None or split.rebuild or split.replaced:
+        return None
+    publication, before = run.publication, split.before
+    try:
+        state = read_document(publication.output / STATE, State)
+        parts = {each.name: publication.published(each) for each in state_datasets(before)}
+        found = count_rows(parts)
+    except (OSError, ValueError, DatasetError):
+        return None
+    holds = (
+        state.basis == Basis.of(run, before, state.earliest, state.latest)
+        and state.basis.as_of is None
+        and (state.batches, state.events) == (before.batches, events_of(before))
+        and state.rows == found
+    )
+    return state if holds else None
+
+
+def events_of(ledger: Ledger) -> int:
+    """The number of published events."""
+    return ledger.counts.registered + ledger.counts.app_loaded
