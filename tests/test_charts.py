@@ -14,7 +14,7 @@ from user_conversion.answer.segments import Segment
 from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs.folding import Period, fold_cohorts, fold_days
 from user_conversion.outputs.page import charts, scales
-from user_conversion.rules.weeks import monday_of, week_label
+from user_conversion.rules.weeks import first_day_of, week_label
 
 
 def test_earlier_cohorts_are_pooled_per_week_that_has_ended() -> None:
@@ -24,13 +24,13 @@ def test_earlier_cohorts_are_pooled_per_week_that_has_ended() -> None:
         Cohort("2020-03", 30, (6, None, None), 24),
     ]
     grid = fold_cohorts(cohorts, most=1, most_offsets=2)
-    assert [row.label for row in grid.rows] == ["2 earlier weeks", "2020-03"]
+    assert [row.label for row in grid.rows] == ["2020-03", "2 earlier weeks"]
     shares = [[cell and (cell.users, cell.registered) for cell in row.cells] for row in grid.rows]
-    assert shares == [[(9, 30), (3, 30)], [(6, 30), None]]
+    assert shares == [[(6, 30), None], [(9, 30), (3, 30)]]
     all_weeks = [cell and (cell.users, cell.registered) for cell in grid.all_weeks.cells]
     assert all_weeks == [(15, 60), (3, 30)]
     assert grid.more == 1
-    assert grid.rows[0].not_yet == 17
+    assert grid.rows[1].not_yet == 17
 
 
 def test_days_of_a_long_range_are_grouped_by_week() -> None:
@@ -50,7 +50,7 @@ def week(label: str, registered: int, converted: int, complete: bool = True) -> 
         registered,
         converted,
         registration_week=label,
-        week_start=monday_of(label),
+        week_start=first_day_of(label),
         complete=complete,
         incomplete_because=None if complete else "unfinished",
         logs_begin=False,

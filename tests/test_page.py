@@ -148,6 +148,19 @@ def test_page_of_a_record_is_always_the_same(output: Path) -> None:
     assert rendered(output) == rendered(output)
 
 
+def test_the_newest_week_is_first_and_forecasts_are_last(output: Path) -> None:
+    lines = [registered(f"2020-{month:02}-08T12:00:00Z", month) for month in range(1, 9)]
+    lines += [app_loaded(f"2020-{month:02}-16T12:00:00Z", month) for month in range(1, 9)]
+    run(output, lines, "--title", "The <shop>")
+    page = page_on(output)
+    for caption in ("Conversion by registration week", *page.tables):
+        if "registration week" in caption:
+            rows = [row for row in page.table(caption) if row.startswith("2020-")]
+            assert rows == sorted(rows, reverse=True), caption
+    assert "The <shop>" in page.texts
+    assert any("Computed" in text for text in page.texts)
+
+
 def test_page_without_registrations_has_no_weeks(output: Path) -> None:
     run(output, [app_loaded("2020-11-03T06:24:42Z", 1)])
     page = page_on(output)
@@ -160,9 +173,7 @@ def test_page_without_complete_weeks_has_no_rate_or_segments(output: Path) -> No
     run(output, WORKED_EXAMPLE, "--as-of", "2020-11-05")
     page = page_on(output)
     assert any("no week is complete yet" in text.lower() for text in page.texts)
-    assert list(page.table("Conversion by registration week")) == [
-        "2020-45unfinished, small sample"
-    ]
+    assert list(page.table("Conversion by registration week")) == ["2020-45unfinishedsmall sample"]
     assert "Conversion by channel over complete weeks" not in page.tables
     assert any("Segments are compared over complete weeks" in text for text in page.texts)
 
@@ -206,7 +217,8 @@ def test_html_in_names_is_shown_as_text(page_with_html: Page) -> None:
 
 
 def test_page_makes_no_network_requests(page_with_html: Page) -> None:
-    assert {*page_with_html.attributes("href")} == {"#main", "data:,"}
+    (csv,) = {*page_with_html.attributes("href")} - {"#main", "data:,"}
+    assert csv.startswith("data:text/csv;charset=utf-8,registration_week%2C")
     for name in ("src", "srcset", "xlink:href", "action", "data", "poster", "background"):
         assert page_with_html.attributes(name) == []
     style = STYLE.read_text()

@@ -9,12 +9,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.command import command
 from support.logs import app_loaded, registered, write_log
+from support.processes import wait_until
+
+from user_conversion.rules.weeks import DAY, WEEK
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 PHONE, DESKTOP = (390, 844), (1280, 900)
@@ -184,6 +188,39 @@ def assert_no_requests_or_messages(browser: Browser, page: Path) -> None:
         *("Network.loadingFailed", "Page.javascriptDialogOpening"),
     ):
         assert browser.named(message) == []
+
+
+def test_the_table_is_saved_as_csv_by_one_click(
+    browser: Browser, page: Path, tmp_path: Path
+) -> None:
+    browser.open(page, DESKTOP, "light")
+    browser.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    browser.evaluate("document.querySelector('a[download]').click()")
+    file = tmp_path / "weekly-user-conversion.csv"
+    wait_until(file.exists)
+    csv = command("report", "--output", page.parent, "--format", "csv").out
+    wait_until(lambda: file.read_text() == csv)
+    assert_no_requests_or_messages(browser, page)
+
+
+def test_wide_tables_fit_on_paper_and_badges_are_whole(browser: Browser, tmp_path: Path) -> None:
+    start = datetime(2020, 1, 7)
+    lines = [registered(f"{start + n % 20 * WEEK:%Y-%m-%dT08:00:00Z}", n) for n in range(400)]
+    for n in range(0, 400, 3):
+        load = start + (n % 20 + n % 14) * WEEK + DAY
+        lines.append(app_loaded(f"{load:%Y-%m-%dT08:00:00Z}", n))
+    log = write_log(tmp_path / "log.json", lines)
+    done = command("run", "--input", log, "--output", tmp_path / "out", "--title", "Shop")
+    assert done.status == 0, done.err
+    paper = (794 - 90, 1000)  # A4 without its margins
+    for size, medium in ((paper, "print"), (PHONE, "screen")):
+        browser.open(tmp_path / "out" / "report.html", size, "light")
+        browser.call("Emulation.setEmulatedMedia", media=medium)
+        assert browser.evaluate("document.documentElement.scrollWidth") <= size[0]
+        torn = "[...document.querySelectorAll('.mark')].filter(m => m.getClientRects().length > 1)"
+        assert browser.evaluate(f"{torn}.length") == 0
+    assert browser.evaluate("document.title").startswith("Shop")
+    assert browser.evaluate("document.querySelectorAll('#cohorts thead th').length") == 15
 
 
 def test_html_in_a_channel_name_is_shown_as_text(browser: Browser, page: Path) -> None:

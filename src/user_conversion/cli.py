@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
+from msgspec import structs
 
 from user_conversion.jobs.sample import SampleParameters, write_sample
 from user_conversion.metric.warehouse.dialects import dialects
@@ -205,6 +206,7 @@ def report(
         PathOption | None,
         own("File to write. [default: report.html in the output, others to stdout]", "FILE"),
     ] = None,
+    title: Annotated[str | None, option("Title of the page.", "TEXT")] = None,
     config: Config = PROJECT_FILE,
 ) -> None:
     """The last conversion as one self-contained HTML file; or csv, json, md."""
@@ -212,7 +214,8 @@ def report(
     from user_conversion.places.layout import PAGE
 
     target = file or (path(output) / PAGE if format == "html" else None)
-    write(last_record(path(output)), format, target)
+    record = last_record(path(output))
+    write(structs.replace(record, title=title or record.title), format, target)
     if target:
         print(printable(str(target)))
 

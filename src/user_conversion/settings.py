@@ -128,6 +128,7 @@ class Settings:
         str | None,
         option("Split by channel, device_type or another registered field.", "FIELD", METRIC),
     ] = None
+    title: Annotated[str | None, option("Title of the page.", "TEXT")] = None
     verbose: Annotated[bool, option("Show the engine's own log on stderr.")] = False
     quiet: Annotated[bool, option("Print only errors on stderr.")] = False
 

@@ -162,6 +162,7 @@ def _record(command: str, context: Context, jobs: Jobs, notes: tuple[str, ...]) 
         timezone=asked.timezone if asked else None,
         seconds=round((datetime.now(UTC) - context.started).total_seconds(), 3),
         notes=notes,
+        title=context.settings.title,
         jobs=jobs,
     )
 

@@ -75,7 +75,7 @@ class Period:
 def fold_cohorts(
     cohorts: Sequence[Cohort], most: int = MOST_COHORTS, most_offsets: int = MOST_OFFSETS
 ) -> CohortGrid:
-    """The latest cohorts, the earlier ones pooled, and all of them pooled."""
+    """The cohorts from the latest on, the earlier ones pooled, and all of them pooled."""
     offsets = min(max((len(each.offsets) for each in cohorts), default=0), most_offsets)
     earlier, latest = list(cohorts[:-most]), list(cohorts[-most:])
     rows = [_cohort_row(each.registration_week, [each], offsets) for each in latest]
@@ -87,7 +87,7 @@ def fold_cohorts(
     highest = max(shares, default=0)
     return CohortGrid(
         offsets,
-        tuple(_coloured(row, highest) for row in rows),
+        tuple(_coloured(row, highest) for row in reversed(rows)),
         _cohort_row("All weeks", cohorts, offsets),
         highest,
         sum(sum(filter(None, each.offsets[offsets:])) for each in cohorts),

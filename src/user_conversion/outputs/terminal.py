@@ -107,9 +107,8 @@ def lines_sentence(counts: EventCounts) -> str:
 
 def show_conversion(out: Console, result: ConversionResult) -> None:
     """Print the table of weeks, the segments that were asked for, and the rates."""
-    title = "Weekly user conversion"
-    heading = _wrapped(out, f"{title}  {sentences.context(result)}")
-    heading.stylize("bold", 0, len(title))
+    heading = _wrapped(out, f"{words.TITLE}  {sentences.context(result)}")
+    heading.stylize("bold", 0, len(words.TITLE))
     out.print(heading)
     _print(out, f"Converted: {result.counted_as.summary}.", "dim")
     if result.weeks:

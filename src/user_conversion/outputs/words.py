@@ -16,6 +16,7 @@ from user_conversion.rules.printing import printable
 from user_conversion.rules.rejected import Reason
 from user_conversion.rules.weeks import WEEK, WEEKDAYS, first_day_of
 
+TITLE = "Weekly user conversion"
 SMALL_SAMPLE = "small sample"
 INTERVAL = "95\N{NO-BREAK SPACE}% interval"
 
@@ -173,14 +174,19 @@ def cells(figures: Figures) -> tuple[str, str, str, str]:
     )
 
 
-def notes(figures: Figures) -> str:
+def marks(figures: Figures) -> list[str]:
     """The marks of a row: why a week is not final, its forecast, and whether it is small."""
-    marks = [SMALL_SAMPLE] * figures.is_small
+    found = [SMALL_SAMPLE] * figures.is_small
     if isinstance(figures, WeekResult):
         because = INCOMPLETE.get(figures.incomplete_because or "", "")
         begin = ["logs begin"] * figures.logs_begin
-        marks = [because, forecast(figures.forecast), *begin, *marks]
-    return ", ".join(filter(None, marks))
+        found = [because, forecast(figures.forecast), *begin, *found]
+    return [mark for mark in found if mark]
+
+
+def notes(figures: Figures) -> str:
+    """The marks of a row in one text."""
+    return ", ".join(marks(figures))
 
 
 def reason(name: str) -> str:

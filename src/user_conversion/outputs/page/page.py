@@ -11,17 +11,19 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
+from urllib.parse import quote
 
 from markupsafe import Markup
 
 from user_conversion.answer.record import RunRecord
 from user_conversion.answer.results import ConversionResult
 from user_conversion.answer.segments import Segmentation
-from user_conversion.outputs import folding, sentences, words
+from user_conversion.outputs import changes, folding, sentences, words
 from user_conversion.outputs.folding import MOST_CHARTED
 from user_conversion.outputs.page import captions, charts, tables
 from user_conversion.outputs.page.tables import Table
 from user_conversion.outputs.page.templating import TEMPLATES
+from user_conversion.outputs.tables import as_csv
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def render(record: RunRecord) -> str:
         words=words,
         sentences=sentences,
         captions=captions,
+        changes=changes,
         warnings=[*sentences.warnings(result), *captions.rejected(result)],
         style=Markup(style),
         script=Markup(script),
@@ -53,10 +56,11 @@ def render(record: RunRecord) -> str:
         parameters=tables.parameters(record),
         grid=folding.fold_cohorts(result.cohorts),
         weekly=_weekly(result) if result.weeks else None,
+        csv="data:text/csv;charset=utf-8," + quote(as_csv(record)),
         more=[
-            *_forecasts(result),
             *(_about_users(result) if result.weeks else ()),
             _days(result),
+            *_forecasts(result),
         ],
         quality=[
             *(tables.lines(result.events) if result.events else ()),

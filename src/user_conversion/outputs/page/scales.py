@@ -22,11 +22,10 @@ def position(value: float, highest: float, length: float) -> float:
 
 
 def top(figures: Sequence[Figures]) -> float:
-    """The top of an axis of rates: all rates fit, and the intervals except of small samples."""
-    rates = [each.conversion_rate or 0 for each in figures]
-    large = [each for each in figures if not each.is_small]
-    intervals = [each.interval[1] for each in large or figures if each.interval]
-    return min(100.0, 1.08 * max(rates + intervals, default=0) or 100.0)
+    """The top of an axis of rates: all intervals fit, except those of small samples."""
+    large = [each for each in figures if not each.is_small] or figures
+    highest = max((each.interval[1] for each in large if each.interval), default=0)
+    return min(100.0, 1.08 * highest or 100.0)
 
 
 def room(most: float) -> float:

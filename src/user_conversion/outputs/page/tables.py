@@ -28,12 +28,12 @@ FIGURE_HEADINGS = ("Users", *words.FIGURE_HEADINGS[1:])
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row: its name with a note below and a mark beside it, its cells, and its style."""
+    """A row: its name with a note below and marks beside it, its cells, and its style."""
 
     head: str
     cells: tuple[str, ...]
     note: str = ""
-    mark: str = ""
+    marks: Sequence[str] = ()
     style: str = ""
 
 
@@ -58,7 +58,7 @@ def weeks(results: Sequence[WeekResult]) -> Table:
         note = f"from {words.day(week.week_start)}"
         style = "" if week.complete else "unfinished"
         cells = words.cells(week)
-        rows.append(TableRow(week.registration_week, cells, note, words.notes(week), style))
+        rows.append(TableRow(week.registration_week, cells, note, words.marks(week), style))
     return Table("Conversion by registration week", ("Week", *FIGURE_HEADINGS), tuple(rows))
 
 
@@ -68,7 +68,7 @@ def segments(compared: Segmentation, all_users: Figures) -> Table:
         TableRow(
             words.segment(each),
             words.cells(each),
-            mark=words.notes(each),
+            marks=words.marks(each),
             style="rest" if each.others else "",
         )
         for each in compared.segments
@@ -124,7 +124,7 @@ def daily(periods: Sequence[Period]) -> Table:
             words.day(each.first),
             (words.count(each.registered), words.count(each.app_loaded)),
             note=_until(each),
-            mark=tips.gaps(each, named=1),
+            marks=[mark] if (mark := tips.gaps(each, named=1)) else (),
         )
         for each in reversed(periods)
     )
