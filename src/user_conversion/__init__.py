@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from user_conversion.jobs.answer import Answer
     from user_conversion.jobs.run import run
     from user_conversion.metric.conversion import (
         cohort_table,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "Answer": "jobs.answer",
     "calendar_rows": "rules.weeks",
     "cohort_table": "metric.conversion",
     "earliest_registrations": "metric.conversion",
@@ -34,6 +36,7 @@ _MODULES = {
     "weekly_summary": "metric.conversion",
 }
 __all__ = [
+    "Answer",
     "__version__",
     "calendar_rows",
     "cohort_table",
@@ -43,6 +46,10 @@ __all__ = [
     "user_conversion",
     "weekly_summary",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def __getattr__(name: str) -> Any:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from cyclopts import Argument, Parameter, Token
 
@@ -108,6 +110,18 @@ def as_texts(option: str, value: Any) -> list[str]:
     if any(isinstance(each, list | Mapping) for each in values):
         raise SettingsError(f"{option} cannot have lists or tables in it.")
     return [str(each).lower() if isinstance(each, bool) else str(each) for each in values]
+
+
+def is_of_type(value: Any, hint: Any) -> bool:
+    """Whether Python code gave a value of the type of an option."""
+    kind, of = get_origin(hint) or hint, get_args(hint)
+    if kind in (Union, UnionType):
+        return any(is_of_type(value, each) for each in of)
+    if kind is Sequence:
+        return isinstance(value, list | tuple) and all(is_of_type(each, of[0]) for each in value)
+    if kind in (int, float):
+        return isinstance(value, int | kind) and not isinstance(value, bool)
+    return isinstance(value, kind) and not (kind is date and isinstance(value, datetime))
 
 
 def pairs(option: str, given: Pairs) -> dict[str, list[str]]:

@@ -26,6 +26,7 @@ from user_conversion.options import (
     Pairs,
     Places,
     Texts,
+    is_of_type,
     option,
     pairs,
     place,
@@ -133,6 +134,9 @@ class Settings:
     quiet: Annotated[bool, option("Print only errors on stderr.")] = False
 
     def __post_init__(self) -> None:
+        for name, hint in get_type_hints(Settings).items():
+            if not is_of_type(value := getattr(self, name), hint):
+                raise SettingsError(f"{name}={value!r} has the wrong type.")
         description = engine_description(self.engine)
         definition(self.definition)
         time_zone(self.timezone)

@@ -24,7 +24,7 @@ from user_conversion.answer.record import (
     SplitParameters,
 )
 from user_conversion.answer.restated import restated
-from user_conversion.answer.results import ConversionResult
+from user_conversion.jobs.answer import Answer
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.conversion_rate import compute_conversion
 from user_conversion.jobs.events_split import SplitResult, split_events
@@ -168,17 +168,17 @@ def _record(command: str, context: Context, jobs: Jobs, notes: tuple[str, ...]) 
 
 
 Options = ParamSpec("Options")
-Answer = TypeVar("Answer")
+Returned = TypeVar("Returned")
 
 
 def _takes_options(
     settings: Callable[Options, Settings],
-) -> Callable[[Callable[[Settings], Answer]], Callable[Options, Answer]]:
+) -> Callable[[Callable[[Settings], Returned]], Callable[Options, Returned]]:
     """Give a function of `Settings` the parameters of their constructor."""
 
-    def decorate(function: Callable[[Settings], Answer]) -> Callable[Options, Answer]:
+    def decorate(function: Callable[[Settings], Returned]) -> Callable[Options, Returned]:
         @functools.wraps(settings)
-        def called(*args: Options.args, **options: Options.kwargs) -> Answer:
+        def called(*args: Options.args, **options: Options.kwargs) -> Returned:
             return function(settings(*args, **options))
 
         called.__name__, called.__qualname__ = function.__name__, function.__qualname__
@@ -189,10 +189,10 @@ def _takes_options(
 
 
 @_takes_options(Settings)
-def run(settings: Settings) -> ConversionResult:
+def run(settings: Settings) -> Answer:
     """Run both jobs, as the command `run` does with the same options, and return the answer.
 
-    The report is not written. Raises `SettingsError` for an option that cannot be used, before
+    The page is not written. Raises `SettingsError` for an option that cannot be used, before
     anything is read, and `UserConversionError` where the command would end with an error.
     """
-    return run_jobs("run", settings).record.conversion
+    return Answer(run_jobs("run", settings).record, settings.place)

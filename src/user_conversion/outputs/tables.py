@@ -6,27 +6,30 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from user_conversion.answer.record import RunRecord
+from user_conversion.answer.results import ConversionResult
 
-CSV_COLUMNS = (
-    "registration_week",
-    "week_start",
-    "total_registered",
-    "total_converted",
-    "conversion_rate",
-    "interval_low",
-    "interval_high",
-    "complete",
-    "incomplete_because",
-    "small_sample",
-    "forecast_rate",
-    "forecast_low",
-    "forecast_high",
-)
+# The columns of a table of weeks, and their types.
+WEEK_COLUMNS = {
+    "registration_week": "string",
+    "week_start": "date",
+    "total_registered": "bigint",
+    "total_converted": "bigint",
+    "conversion_rate": "double",
+    "interval_low": "double",
+    "interval_high": "double",
+    "complete": "boolean",
+    "incomplete_because": "string",
+    "small_sample": "boolean",
+    "forecast_rate": "double",
+    "forecast_low": "double",
+    "forecast_high": "double",
+}
 
 
 def as_json(record: RunRecord) -> str:
@@ -40,22 +43,28 @@ def json_text(document: Any) -> str:
 
 
 def as_csv(record: RunRecord) -> str:
-    """One line per registration week under a header line of `CSV_COLUMNS`.
+    """One line per registration week under a header line of `WEEK_COLUMNS`.
 
     Weeks are written like `2020-W45`, so that no sheet takes them for months. `week_start` is the
     first day; rates and the ends of the 95 % intervals are percent; `complete` and `small_sample`
     are true or false. Columns of a forecast are empty without one.
     """
     text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(text, WEEK_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for week in record.conversion.weeks:
-        row = msgspec.structs.asdict(week)
-        row["registration_week"] = re.sub(r"^(\d+)-(\d+)$", r"\1-W\2", week.registration_week)
+    for row in week_rows(record.conversion):
+        row["registration_week"] = re.sub(r"^(\d+)-(\d+)$", r"\1-W\2", row["registration_week"])
         row |= {key: str(row[key]).lower() for key in ("complete", "small_sample")}
+        writer.writerow(row)
+    return text.getvalue()
+
+
+def week_rows(result: ConversionResult) -> Iterator[dict[str, Any]]:
+    """One row per registration week, in order, with `WEEK_COLUMNS`."""
+    for week in result.weeks:
+        row = msgspec.structs.asdict(week)
         row["interval_low"], row["interval_high"] = week.interval or (None, None)
         if expected := week.forecast:
             row["forecast_rate"] = expected.conversion_rate
             row["forecast_low"], row["forecast_high"] = expected.interval
-        writer.writerow(row)
-    return text.getvalue()
+        yield {name: row.get(name) for name in WEEK_COLUMNS}

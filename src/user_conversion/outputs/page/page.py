@@ -69,6 +69,14 @@ def render(record: RunRecord) -> str:
     )
 
 
+def summary(result: ConversionResult) -> str:
+    """The headline and the table of weeks, to be shown within another page."""
+    table = tables.weeks(result.weeks)
+    return TEMPLATES.get_template("summary.html").render(
+        headline=sentences.headline(result), context=sentences.context(result), table=table
+    )
+
+
 def _weekly(result: ConversionResult) -> Section:
     weeks = result.weeks
     return Section(
