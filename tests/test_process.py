@@ -6,11 +6,13 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import stat
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -238,6 +240,43 @@ def test_without_threads_there_is_a_sentence(log: Path, output: Path) -> None:
     os.close(terminal)
     assert b"Traceback" not in b"".join(shown)
     assert (done.returncode, b"threads" in b"".join(shown)) in ((1, True), (0, False))
+
+
+def test_what_takes_long_leaves_a_line_on_a_terminal(log: Path, output: Path) -> None:
+    """Every phase, if nothing is too short to be shown; nothing with --quiet."""
+    impatient = (
+        "from user_conversion.places import progress\n"
+        "progress.PATIENCE = 0.0\n"
+        "from user_conversion.__main__ import main\n"
+        "main()"
+    )
+    python, *_ = command_line()
+    words = [python, "-c", impatient, "run", "--input", str(log), "--output", str(output)]
+    shown = on_a_terminal(words)
+    lines = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line) for line in shown.split("\n")]
+    stay = [line.rpartition("\r")[2] for line in (each.rstrip("\r") for each in lines)]
+    phases = [
+        match[1] for line in stay if (match := re.fullmatch(r"([A-Z][a-z ]+): \d+\.\d s", line))
+    ]
+    assert phases == [
+        *("Looking for new lines", "Converting files", "Reading unusual lines one by one"),
+        *("Reading events", "Writing days", "Computing the conversion", "Publishing"),
+    ]
+    assert on_a_terminal([*words, "--full-refresh", "--quiet"]) == ""
+
+
+def on_a_terminal(words: Sequence[str | bytes]) -> str:
+    """What a command shows on standard error, which is a terminal."""
+    terminal, end = pty.openpty()
+    shown: list[bytes] = []
+    reader = threading.Thread(target=_read_all, args=(terminal, shown))
+    reader.start()
+    done = subprocess.run(words, stderr=end, stdout=subprocess.DEVNULL)
+    os.close(end)
+    reader.join()
+    os.close(terminal)
+    assert done.returncode == 0
+    return b"".join(shown).decode()
 
 
 def _read_all(terminal: int, shown: list[bytes]) -> None:

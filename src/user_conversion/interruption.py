@@ -1,9 +1,10 @@
-"""Ctrl-C and SIGTERM: the command ends within two seconds, whatever it is doing."""
+"""Ctrl-C and SIGTERM: the command ends within a second, whatever it is doing."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from types import FrameType
@@ -13,7 +14,7 @@ from user_conversion.streams import complain
 
 SENTENCE = f"{INTERRUPTION}."
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-SECONDS_TO_END = 1.5
+SECONDS_TO_END = 0.8
 ENDS = threading.Lock()
 
 
@@ -45,6 +46,8 @@ class Interruption:
         if self.received:
             _end()
         self.received = True
+        # Where Python ignores the exception, such as in a callback, it would print it.
+        sys.unraisablehook = lambda _: None
         threading.Thread(target=_end_in_time, daemon=True).start()
         raise KeyboardInterrupt
 

@@ -33,6 +33,7 @@ from user_conversion.jobs.event_datasets import stage_events
 from user_conversion.jobs.notes import not_utf_8, on_first_reading
 from user_conversion.jobs.replaced import Replaced, read_kept_days
 from user_conversion.places.layout import LEDGER
+from user_conversion.places.progress import READING, watched
 from user_conversion.rules.counts import EventCounts, LineCount
 from user_conversion.rules.errors import DatasetError, EngineError, InputError
 from user_conversion.rules.events import CLOCK_TOLERANCE
@@ -79,8 +80,10 @@ def split_events(run: Context) -> SplitResult:
     many rejected lines.
     """
     MEMORY_LIMIT.set(run.settings.memory_limit)
-    plan = _plan(run)
-    prepared = _prepare(run, plan)
+    with watched("Looking for new lines"):
+        plan = _plan(run)
+    with watched("Converting files"):
+        prepared = _prepare(run, plan)
     if plan.rebuild:
         require_logs(prepared)
     ledger, counts, replaced = _relocated(plan), EventCounts(), Replaced()
@@ -88,7 +91,8 @@ def split_events(run: Context) -> SplitResult:
     if prepared.files:
         replaced = Replaced.of(prepared.plan, plan.files.present, plan.files.gone)
         read_kept_days(run, replaced, ledger)
-        prepared, counted = _read(run, plan, prepared)
+        with watched(READING):
+            prepared, counted = _read(run, plan, prepared)
         by_file = counts_by_file(prepared.files, counted)
         check_lines(run.engine, prepared, by_file, run.settings.max_rejected)
         counts = sum(by_file, EventCounts())
@@ -97,7 +101,8 @@ def split_events(run: Context) -> SplitResult:
         found = check_events(ledger.counts, plan.before, prepared.files, run.settings.events)
         unseen = on_first_reading(run.engine, prepared.files, run.settings.events)
         notes = (*found, *not_utf_8(run.engine), *(unseen if plan.rebuild else ()))
-        ledger = stage_events(run, ledger, plan.rebuild, prepared.plan, replaced)
+        with watched("Writing days"):
+            ledger = stage_events(run, ledger, plan.rebuild, prepared.plan, replaced)
     run.publication.write_json(LEDGER, ledger)
     return SplitResult(
         run.settings.events,

@@ -33,6 +33,7 @@ from user_conversion.jobs.report import last_record
 from user_conversion.outputs import render
 from user_conversion.places.layout import PAGE, RUN_RECORD
 from user_conversion.places.output_folder import OutputFolder
+from user_conversion.places.progress import watched
 from user_conversion.rules.errors import DatasetError, SettingsError
 from user_conversion.rules.job_names import CONVERSION, SPLIT
 from user_conversion.rules.log_format import DEVICE_TYPE, require_field
@@ -131,7 +132,8 @@ def _convert(
     context: Context, split: SplitResult | None, before: ConversionJob | None
 ) -> ConversionJob:
     begun = time.perf_counter()
-    result, settings = compute_conversion(context, split), context.settings
+    with watched("Computing the conversion"):
+        result, settings = compute_conversion(context, split), context.settings
     parameters = ConversionParameters(
         *(settings.definition, settings.timezone, settings.as_of, settings.by, settings.week_start)
     )

@@ -221,10 +221,11 @@ def _rate_of_users(figures: Figures) -> str:
 def _figures(figures: Sequence[Figures]) -> list[Column]:
     """The columns of figures. Narrow terminals do without those of the highest ranks."""
     rates = [each.conversion_rate or 0.0 for each in figures]
-    scale = max(rates, default=0.0) or 1.0
+    large = [rate for each, rate in zip(figures, rates, strict=True) if not each.is_small]
+    scale = max(large or rates, default=0.0) or 1.0
     cells = zip(*map(words.cells, figures), strict=True)
     columns = words.FIGURE_HEADINGS, cells, FIGURE_RANKS
-    bars = ["█" * round(BAR_WIDTH * rate / scale) for rate in rates]
+    bars = ["█" * min(BAR_WIDTH, round(BAR_WIDTH * rate / scale)) for rate in rates]
     return [
         *(Column(name, column, rank, "right") for name, column, rank in zip(*columns, strict=True)),
         Column("", bars, 4),

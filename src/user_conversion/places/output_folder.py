@@ -23,6 +23,7 @@ from pathlib import Path
 from user_conversion.places.deferral import signals_deferred
 from user_conversion.places.documents import read_document, write_document
 from user_conversion.places.manifest import Manifest
+from user_conversion.places.progress import watched
 from user_conversion.places.publication import Publication, output_errors
 from user_conversion.places.roll_forward import require_possible, roll_forward
 from user_conversion.places.sync import sync
@@ -120,7 +121,8 @@ class OutputFolder:
             publication = Publication(self.path, self.staging / "new")
             publication.folder.mkdir(parents=True)
             yield publication
-            self._commit(publication)
+            with watched("Publishing"):
+                self._commit(publication)
 
     @property
     def _manifest(self) -> Path:

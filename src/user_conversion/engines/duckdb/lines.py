@@ -21,7 +21,7 @@ from user_conversion.engines.duckdb.unclear import LineScan
 from user_conversion.engines.lines import Key, NewTables, line_counts
 from user_conversion.inputs.lines import LineFile, beginning
 from user_conversion.places.duckdb_text import first_line, is_disk_full
-from user_conversion.places.progress import watched
+from user_conversion.places.progress import READING, watched
 from user_conversion.rules.counts import LineCount, Skipped
 from user_conversion.rules.errors import EngineError, InputError
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED, LogFormat
@@ -71,7 +71,9 @@ class LineReader:
                 if place in unclear or rows[place] != file.lines
             )
         # Unclear lines, and those of which DuckDB made no row: blank ones, it is to be hoped.
-        counts += new.add_lines((line for scan in again for line in scan.lines()), self._latest)
+        with watched("Reading unusual lines one by one"):
+            lines = (line for scan in again for line in scan.lines())
+            counts += new.add_lines(lines, self._latest)
         for scan in again:
             self._require_all(scan)
             counts[scan.place, Skipped.BLANK, None] += scan.blank
@@ -134,7 +136,7 @@ class LineReader:
         query = read_sql(table, files, self._format, self._latest, form)
         size = sum(file.size for file in files)
         try:
-            with watched("Reading events", size, self._session.query_progress):
+            with watched(READING, size, self._session.query_progress):
                 self._session.execute(query)
         except duckdb.Error as error:
             if isinstance(error, duckdb.OutOfMemoryException) or is_disk_full(error):
