@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
 from datetime import UTC, date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -162,3 +169,39 @@ def test_no_run_to_check(output: Path) -> None:
     assert (done.status, done.out) == (1, "")
     assert "run user-conversion run first" in done.err
     assert not output.exists()
+
+
+@pytest.mark.skipif(not (shutil.which("jq") and shutil.which("curl")), reason="no jq or curl")
+def test_a_chat_is_told_as_the_page_says(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "how-to" / "schedule.md").read_text("utf-8")
+    (script,) = re.findall(r"```sh\n(.*?\$SLACK_WEBHOOK.*?)```", page, re.DOTALL)
+    log = write_log(tmp_path / "log.json", [registered("2020-11-02T12:00:00Z", 1)] * 2)
+    assert command("run", "--input", log, "--output", tmp_path / "data-output").status == 0
+    told: list[Any] = []
+
+    class Chat(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Chat) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        ours = f'user-conversion() {{ "{sys.executable}" -m user_conversion "$@"; }}\n'
+        url = f"http://127.0.0.1:{server.server_port}/"
+        done = subprocess.run(
+            ["sh", "-c", ours + script],
+            cwd=tmp_path,
+            env=os.environ | {"SLACK_WEBHOOK": url, "no_proxy": "127.0.0.1"},
+            capture_output=True,
+        )
+        server.shutdown()
+        thread.join()
+    assert done.returncode == 0, done.stderr
+    (message,) = told
+    assert message.keys() == {"text"}
+    assert "The logs are late: the last whole day is 2020-11-01." in message["text"]

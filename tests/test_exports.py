@@ -7,7 +7,8 @@ import json
 import re
 import subprocess
 import sys
-from datetime import date, timedelta
+import time
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -146,6 +147,9 @@ def test_record_without_weeks_is_rendered_in_every_format(output: Path, format_:
         assert text == ",".join(outputs.tables.WEEK_COLUMNS) + "\n"
     elif format_ == "json":
         assert json.loads(text)["weeks"] == []
+    elif format_ == "prometheus":
+        assert "user_conversion_rate" not in text
+        assert 'user_conversion_lines{outcome="app_loaded"} 1' in text
     else:
         assert "No registrations found" in text
 
@@ -246,3 +250,22 @@ def test_segments_after_the_largest_fifty_are_one_row_in_every_output(output: Pa
     table = page_on(output).table("Conversion by channel over complete weeks")
     assert table["other segmentssmall sample"][:2] == ["6", "1"]
     assert len(table) == 52
+
+
+def test_prometheus_has_the_figures(output: Path) -> None:
+    run(output, [*WORKED_EXAMPLE, "{}", ""], "--max-rejected", "1", "--timezone", "Europe/Berlin")
+    lines = rendered(output, "prometheus").splitlines()
+    found = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    named = '{definition="next-week",zone="Europe/Berlin"}'
+    assert found[f"user_conversion_rate{named}"] == "0.3333"
+    assert found[f"user_conversion_registered_users{named}"] == "3"
+    assert found['user_conversion_newest_week_rate{week="2020-45"}'] == "0.3333"
+    assert found['user_conversion_lines{outcome="registered"}'] == "3"
+    assert found['user_conversion_lines{outcome="rejected"}'] == "1"
+    assert found["user_conversion_changed"] == "0"
+    day = datetime.fromtimestamp(float(found["user_conversion_observed_through_seconds"]), UTC)
+    assert day == datetime(2020, 11, 16, tzinfo=UTC)
+    age = time.time() - float(found["user_conversion_run_at_seconds"])
+    assert 0 <= age < 600
+    types = [line.split()[2] for line in lines if line.startswith("# TYPE")]
+    assert len(types) == len({*types}) == len([each for each in lines if "# HELP" in each])

@@ -50,7 +50,7 @@ def in_terminal(output: Path, width: int, **environment: str) -> str:
         name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")
     }
     process = subprocess.Popen(
-        command_line("conversion-rate", "--output", output, "--by", "channel"),
+        command_line("conversion-rate", "--output", output, "--by", "channel", "--quiet"),
         env=inherited | {"TERM": "xterm-256color"} | environment,
         stdin=subprocess.DEVNULL,
         stdout=theirs,

@@ -17,7 +17,7 @@ def as_json(result: ConversionResult, late: bool) -> dict[str, Any]:
     return {
         **structs.asdict(result.change),
         "late": late,
-        "sentence": sentence(result),
+        "sentence": " ".join([sentence(result), *([late_sentence(result)] if late else ())]),
         "definition": result.definition,
         "timezone": result.timezone,
         "observed_through": result.observed_through,

@@ -1,0 +1,58 @@
+"""The answer as metrics in Prometheus' text format, for the textfile collector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from user_conversion.answer.record import RunRecord
+from user_conversion.answer.results import ConversionResult
+from user_conversion.outputs import words
+
+# Name, help, labels and value of a gauge.
+Metric = tuple[str, str, dict[str, str], float | None]
+
+
+def as_prometheus(record: RunRecord) -> str:
+    """One gauge per figure; what is not known is left out. Rates are between 0 and 1."""
+    lines: list[str] = []
+    for name, text, labels, value in _metrics(record):
+        if value is None:
+            continue
+        if f"# TYPE {name} gauge" not in lines:
+            lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
+        pairs = ",".join(f'{key}="{_escaped(label)}"' for key, label in labels.items())
+        lines.append(f"{name}{{{pairs}}} {value:.15g}" if pairs else f"{name} {value:.15g}")
+    return "\n".join(lines) + "\n"
+
+
+def _metrics(record: RunRecord) -> Iterator[Metric]:
+    result = record.conversion
+    complete, named = result.complete, {"definition": result.definition, "zone": result.timezone}
+    yield "user_conversion_rate", "Of complete weeks.", named, _share(complete.conversion_rate)
+    yield "user_conversion_registered_users", "Of complete weeks.", named, complete.total_registered
+    yield "user_conversion_converted_users", "Of complete weeks.", named, complete.total_converted
+    yield "user_conversion_newest_week_rate", "Of the newest complete week.", *_newest(result)
+    yield "user_conversion_changed", "1 if check finds a change.", {}, int(result.change.changed)
+    for name, number, _ in words.reconciliation(result.events)[1:] if result.events else ():
+        yield "user_conversion_lines", "Lines read, by outcome.", {"outcome": name}, number
+    if day := result.observed_through:
+        start = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+        yield "user_conversion_observed_through_seconds", "The last whole day.", {}, start
+    yield "user_conversion_run_at_seconds", "When the run began.", {}, record.run_at.timestamp()
+    yield "user_conversion_run_duration_seconds", "How long it took.", {}, record.seconds
+
+
+def _newest(result: ConversionResult) -> tuple[dict[str, str], float | None]:
+    weeks = [week for week in result.weeks if week.complete]
+    if not weeks:
+        return {}, None
+    return {"week": weeks[-1].registration_week}, _share(weeks[-1].conversion_rate)
+
+
+def _share(percent: float | None) -> float | None:
+    return None if percent is None else round(percent / 100, 6)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
