@@ -194,7 +194,7 @@ def test_a_chat_is_told_as_the_page_says(tmp_path: Path) -> None:
         ours = f'user-conversion() {{ "{sys.executable}" -m user_conversion "$@"; }}\n'
         url = f"http://127.0.0.1:{server.server_port}/"
         done = subprocess.run(
-            ["sh", "-c", ours + script],
+            ["bash", "-c", ours + script],
             cwd=tmp_path,
             env=os.environ | {"SLACK_WEBHOOK": url, "no_proxy": "127.0.0.1"},
             capture_output=True,
