@@ -15,6 +15,7 @@ import pytest
 from support.command import command
 
 from user_conversion.jobs.report import last_record
+from user_conversion.places.place import Folder
 from user_conversion.rules import datasets
 from user_conversion.rules.paths import path_text
 from user_conversion.rules.presets import log_format, presets
@@ -183,7 +184,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_key_of_the_json_is_documented(output: Path) -> None:
     found = sections(DOCS / "reference" / "json.md")
-    document = last_record(output).conversion.as_json()
+    document = last_record(Folder(output)).conversion.as_json()
     assert set(document) == set(documented(found["The answer"]))
     for heading, entry in {
         "weeks": document["weeks"][0],

@@ -23,6 +23,7 @@ from user_conversion.inputs.ledger import Ledger
 from user_conversion.jobs.report import last_record
 from user_conversion.places import output_folder
 from user_conversion.places.output_folder import OutputFolder
+from user_conversion.places.place import Folder
 from user_conversion.rules.errors import DatasetError, OutputError
 
 LOADS = {"ledger.json": Ledger.load, "run.json": last_record}
@@ -56,7 +57,7 @@ def test_each_damage_is_noticed(log: Path, output: Path, name: str) -> None:
     for content in damaged((output / name).read_bytes()):
         (output / name).write_bytes(content)
         with pytest.raises(DatasetError, match=r"^[^\n]*$"):
-            LOADS[name](output)
+            LOADS[name](Folder(output))
 
 
 OTHERS = [b"", b"\0" * 500, b"[]", b"7", b"null", b"{}", b'{"version": 99}', b"[" * 100_000]
@@ -70,9 +71,9 @@ def test_a_rebuild_replaces_a_damaged_document(
     run(log, output)
     (output / name).write_bytes(content)
     with pytest.raises(DatasetError, match=r"--full-refresh|run .* again"):
-        LOADS[name](output)
+        LOADS[name](Folder(output))
     run(log, output, "--full-refresh")
-    LOADS[name](output)
+    LOADS[name](Folder(output))
     assert len(read_dataset(output, "user_registration")) == 1
 
 
@@ -89,7 +90,7 @@ def test_a_value_of_another_type_is_noticed(log: Path, output: Path, name: str) 
         parent[place[-1]] = value
         (output / name).write_text(json.dumps(document))
         with pytest.raises(DatasetError, match=r"^[^\n]*$"):
-            LOADS[name](output)
+            LOADS[name](Folder(output))
 
 
 def is_alike(value: Any, other: Any) -> bool:
@@ -132,7 +133,7 @@ def test_names_of_files_that_are_not_utf_8_are_remembered(tmp_path: Path, output
 
 
 def loaded(output: Path) -> Ledger:
-    ledger = Ledger.load(output)
+    ledger = Ledger.load(Folder(output))
     assert ledger is not None
     return ledger
 

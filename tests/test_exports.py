@@ -20,6 +20,7 @@ from support.outputs import SAMPLE, page_on, rendered, run
 from user_conversion import outputs
 from user_conversion.answer.results import ConversionResult
 from user_conversion.jobs.report import last_record, write
+from user_conversion.places.place import Folder
 from user_conversion.rules.errors import DatasetError, OutputError, SettingsError
 
 
@@ -96,7 +97,7 @@ def test_write_makes_one_file_or_prints(
     output: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run(output, WORKED_EXAMPLE)
-    record = last_record(output)
+    record = last_record(Folder(output))
     write(record, "html", tmp_path / "page.html")
     assert (tmp_path / "page.html").read_bytes() == (output / "report.html").read_bytes()
     write(record, "csv", tmp_path / "weeks.csv")
@@ -110,16 +111,16 @@ def test_write_makes_one_file_or_prints(
 
 def test_bad_format_folder_or_record_is_an_error(output: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="run user-conversion run first"):
-        last_record(tmp_path / "nothing")
+        last_record(Folder(tmp_path / "nothing"))
     run(output, WORKED_EXAMPLE)
-    record = last_record(output)
+    record = last_record(Folder(output))
     with pytest.raises(SettingsError, match="html, csv, json, md"):
         outputs.render(record, "pdf")
     with pytest.raises(OutputError, match="Cannot write"):
         write(record, "html", tmp_path / "no such folder" / "report.html")
     (output / "run.json").write_text("[]")
     with pytest.raises(DatasetError, match=r"run\.json"):
-        last_record(output)
+        last_record(Folder(output))
 
 
 def test_failed_write_leaves_the_former_file_and_no_other(
@@ -135,7 +136,7 @@ def test_failed_write_leaves_the_former_file_and_no_other(
 
     monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(OutputError, match="No space left"):
-        write(last_record(output), "csv", folder / "weeks.csv")
+        write(last_record(Folder(output)), "csv", folder / "weeks.csv")
     assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("weeks.csv", "former")]
 
 
@@ -160,7 +161,8 @@ from pathlib import Path
 from user_conversion import outputs
 from user_conversion.outputs import terminal
 from user_conversion.jobs.report import last_record, write
-record = last_record(Path(sys.argv[1]))
+from user_conversion.places.place import Folder
+record = last_record(Folder(Path(sys.argv[1])))
 terminal.show_conversion(terminal.console(), record.conversion)
 for format in outputs.WRITERS:
     write(record, format, Path(sys.argv[1], format))
@@ -238,7 +240,7 @@ def test_segments_after_the_largest_fifty_are_one_row_in_every_output(output: Pa
     # The three smallest have 1 + 2 + 3 users; one of them converts.
     lines += [app_loaded("2020-11-10T06:00:00Z", 0)]
     printed = run(output, lines, "--by", "channel").out
-    segments = last_record(output).conversion.segments
+    segments = last_record(Folder(output)).conversion.segments
     assert len(segments) == 51
     assert [each.value for each in segments[:2]] == ["c53", "c52"]
     assert (segments[-1].value, segments[-1].others) == ("other segments", True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from user_conversion.places.lease import STATE, Lease
+from user_conversion.places.lease import STATE, Content, Lease
 from user_conversion.places.store import Store
-from user_conversion.rules.errors import OutputError
+from user_conversion.rules.errors import OutputError, StoreError
 
 obstore = pytest.importorskip("obstore", reason="obstore is not installed")
 REQUESTS = ("get", "put", "copy", "delete", "list")
@@ -81,10 +82,11 @@ def publish(tmp_path: Path) -> Callable[..., None]:
     numbers = itertools.count()
 
     def publish(store: Store, contents: dict[str, bytes], *drops: str, clock: Any = None) -> None:
-        files = {}
+        files: dict[str, tuple[Path, Content]] = {}
         for name, content in contents.items():
-            files[name] = tmp_path / str(next(numbers))
-            files[name].write_bytes(content)
+            path = tmp_path / str(next(numbers))
+            path.write_bytes(content)
+            files[name] = path, Content(len(content), content.decode())
         with Lease(store, "test", clock or (lambda: 0.0)) as lease:
             lease.publish(files, drops)
 
@@ -99,7 +101,20 @@ def new_store() -> Store:
 
 def published(store: Store) -> dict[str, bytes]:
     names = [each.name for each in store.list() if not each.name.startswith(".staging/")]
-    return {name: store.read(name)[0] for name in names}  # type: ignore[index]
+    return {name: store.read(name) or b"" for name in names}
+
+
+def require_clean(store: Store) -> None:
+    """Nothing is left but the lease and the list of what is published."""
+    names = [each.name for each in store.list(".staging/")]
+    state = json.loads(store.read(STATE) or b"{}")
+    assert (state["run"], state["commit"]) == (None, None)
+    assert sorted(names) == sorted({STATE, state["published"]} - {None})
+    if state["published"]:
+        listed = json.loads(store.read(state["published"]) or b"{}")
+        assert {name: hash_ for name, (_, hash_, _) in listed.items()} == {
+            name: content.decode() for name, content in published(store).items()
+        }
 
 
 def deaths(number: int) -> Iterator[tuple[int, str]]:
@@ -119,7 +134,7 @@ def test_files_are_published_and_dropped(publish: Callable[..., None]) -> None:
     publish(store, OLD)
     publish(store, NEW, "weeks/3")
     assert published(store) == AFTER
-    assert [each.name for each in store.list(".staging/")] == [STATE]
+    require_clean(store)
 
 
 def test_a_run_killed_at_any_request_leaves_all_or_nothing(
@@ -142,7 +157,7 @@ def test_a_run_killed_at_any_request_leaves_all_or_nothing(
         with Lease(store, "next", lambda: 61.0):
             pass
         assert published(store) in ((AFTER,) if done else (OLD, AFTER)), (number, moment)
-        assert [each.name for each in store.list(".staging/")] == [STATE]
+        require_clean(store)
 
 
 def test_a_run_killed_while_it_finishes_another_leaves_all_or_nothing(
@@ -241,3 +256,12 @@ def test_a_damaged_state_is_named(publish: Callable[..., None]) -> None:
     store.put(STATE, b"{")
     with pytest.raises(OutputError, match=r"state.json' is damaged"):
         publish(store, OLD)
+
+
+def test_a_store_that_ignores_conditions_is_refused(
+    monkeypatch: pytest.MonkeyPatch, publish: Callable[..., None]
+) -> None:
+    put = obstore.put
+    monkeypatch.setattr(obstore, "put", lambda *arguments, mode=None, **more: put(*arguments))
+    with pytest.raises(StoreError, match="refuses conditional writes"):
+        publish(new_store(), OLD)

@@ -15,6 +15,7 @@ from support.outputs import SAMPLE
 
 from user_conversion.jobs.report import last_record
 from user_conversion.outputs import WRITERS, changes, render
+from user_conversion.places.place import Folder
 from user_conversion.rules.errors import DatasetError
 
 
@@ -39,7 +40,7 @@ def test_a_mutated_record_ends_in_an_answer_or_a_sentence(published: Path, tmp_p
         nonlocal refused
         (tmp_path / "run.json").write_text(json.dumps(mutated(whole, place, value)))
         try:
-            record = last_record(tmp_path)
+            record = last_record(Folder(tmp_path))
             for name in WRITERS:
                 render(record, name).encode("utf-8")
             changes.sentence(record.conversion)

@@ -207,6 +207,22 @@ def test_a_folder_that_is_an_object_is_no_log(lake: Lake, run: Run) -> None:
     assert figures(answer) == (8, 3, 1)
 
 
+def test_addresses_come_from_the_environment_and_the_project_file(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = [lake.put(f"logs/{number}.json", line) for number, line in enumerate(LINES)]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.json").write_bytes(LINES[0])
+    monkeypatch.setenv("USER_CONVERSION_INPUT", ":".join(["here.json", *addresses[1:]]))
+    assert figures(command("run", "--format", "json").json()) == (7, 3, 1)
+    monkeypatch.delenv("USER_CONVERSION_INPUT")
+    (tmp_path / "user-conversion.toml").write_text(
+        f'input = "{lake.at("logs")}"\noutput = "{lake.at("out")}"\n'
+    )
+    assert figures(command("run", "--format", "json").json()) == (7, 3, 1)
+    assert "out/run.json" in lake.contents("out")
+
+
 def test_inspect_reads_the_beginnings_of_objects(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

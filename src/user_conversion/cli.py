@@ -24,7 +24,6 @@ from user_conversion.options import (
     as_texts,
     option,
     own,
-    path,
     place,
 )
 from user_conversion.outputs import WRITERS
@@ -99,11 +98,11 @@ def run(
     """Split the events, compute the conversion, write the report."""
     from user_conversion.jobs.run import run_jobs
     from user_conversion.places.layout import PAGE
+    from user_conversion.places.place import place_at
 
     settings = with_inputs(settings, paths)
     done = run_jobs("run", settings, report=not no_report)
-    page = None if no_report else Path(settings.place) / PAGE
-    _print(done, format, page)
+    _print(done, format, "" if no_report else place_at(settings.place).of(PAGE))
 
 
 @app.command(default_parameter=without(METRIC))
@@ -165,8 +164,9 @@ def check(
     from user_conversion.jobs.report import last_record
     from user_conversion.outputs import changes, terminal
     from user_conversion.outputs.tables import json_text
+    from user_conversion.places.place import place_at
 
-    result = last_record(path(output)).conversion
+    result = last_record(place_at(place(output))).conversion
     today = datetime.now(time_zone(result.timezone)).date()
     late = max_age is not None and is_late(result.observed_through, max_age, today)
     if format == "json":
@@ -176,7 +176,7 @@ def check(
     return Status.FOUND if result.change.changed or late else Status.DONE
 
 
-def _print(done: Any, format: str, page: Path | None = None) -> None:  # noqa: A002
+def _print(done: Any, format: str, page: str = "") -> None:  # noqa: A002
     """Print what a run did and found; its notes go to standard error."""
     from user_conversion.jobs.report import write
     from user_conversion.outputs import terminal
@@ -192,7 +192,7 @@ def _print(done: Any, format: str, page: Path | None = None) -> None:  # noqa: A
         terminal.show_events(out, done.split)
     terminal.show_conversion(out, done.record.conversion)
     if page:
-        out.print(f"Report: {printable(str(page))}", soft_wrap=True, markup=False)
+        out.print(f"Report: {printable(page)}", soft_wrap=True, markup=False)
 
 
 @app.command
@@ -210,14 +210,18 @@ def report(
     config: Config = PROJECT_FILE,
 ) -> None:
     """The last conversion as one self-contained HTML file; or csv, json, md."""
-    from user_conversion.jobs.report import last_record, write
-    from user_conversion.places.layout import PAGE
+    from user_conversion.jobs.report import last_record, write, write_page
+    from user_conversion.places.place import place_at
 
-    target = file or (path(output) / PAGE if format == "html" else None)
-    record = last_record(path(output))
-    write(structs.replace(record, title=title or record.title), format, target)
-    if target:
-        print(printable(str(target)))
+    where = place_at(place(output))
+    record = last_record(where)
+    record = structs.replace(record, title=title or record.title)
+    if format == "html" and not file:
+        print(printable(write_page(record, where)))
+        return
+    write(record, format, file)
+    if file:
+        print(printable(str(file)))
 
 
 @app.command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -46,7 +47,7 @@ def _values(_: Any, tokens: Sequence[Token]) -> Any:
 
 
 def _split_at(separator: str) -> Callable[..., list[str]]:
-    return lambda _, text, **__: text.split(separator)
+    return lambda _, text, **__: re.split(separator, text)
 
 
 ONE = Parameter(converter=_value, n_tokens=1, accepts_keys=False)
@@ -57,7 +58,7 @@ SEVERAL = Parameter(
     json_list=False,
     env_var_split=_split_at("\n"),
 )
-FILES = Parameter(consume_multiple=True, env_var_split=_split_at(":"))
+FILES = Parameter(consume_multiple=True, env_var_split=_split_at(":(?!//)"))
 
 # Types that Python code may give in more forms than the command line.
 Place = Annotated[str | Path, ONE]

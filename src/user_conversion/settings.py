@@ -142,8 +142,6 @@ class Settings:
         time_zone(self.timezone)
         require_weekday(self.week_start)
         check_paths(self.output, *self.inputs)
-        if is_address(self.output):
-            raise SettingsError(f"'{self.output}' is a URL of a kind that is not known.")
         check_attributes(self.events.attributes)
         self._check_engine_options(description.name)
         if not 0 <= self.max_rejected <= 1:

@@ -10,6 +10,7 @@ from support.command import Finished, command
 from support.logs import write_log
 from user_conversion import outputs
 from user_conversion.jobs.report import last_record
+from user_conversion.places.place import Folder
 
 SAMPLE = Path(__file__).parents[2] / "data-input" / "dataset.json"
 
@@ -91,7 +92,7 @@ def run(output: Path, lines: list[str], *options: object) -> Finished:
 
 
 def rendered(output: Path, format: str = "html") -> str:  # noqa: A002
-    return outputs.render(last_record(output), format)
+    return outputs.render(last_record(Folder(output)), format)
 
 
 def page_on(output: Path) -> Page:

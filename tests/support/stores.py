@@ -134,5 +134,4 @@ class Lake:
         """The objects that are published, by their names."""
         store = Store(self.address)
         names = [each.name for each in store.list(below)]
-        found = {name: store.read(name) for name in names if "/.staging/" not in name}
-        return {name: content[0] for name, content in found.items() if content}
+        return {name: store.read(name) or b"" for name in names if "/.staging/" not in name}

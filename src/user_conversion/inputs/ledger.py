@@ -6,13 +6,13 @@ It is `ledger.json` in the output folder.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 
 from user_conversion.inputs.reading_plan import KnownFile
-from user_conversion.places.documents import Document, read_document
+from user_conversion.places.documents import Document, decoded
 from user_conversion.places.layout import LEDGER
+from user_conversion.places.place import Place
 from user_conversion.places.row_counts import Rows
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.errors import DatasetError
@@ -43,16 +43,15 @@ class Ledger(Document, frozen=True, tag=4):
         return cls(log_format=log_format.recorded)
 
     @classmethod
-    def load(cls, output: Path) -> Ledger | None:
-        """The ledger of an output folder, None if nothing was published there."""
-        path = output / LEDGER
+    def load(cls, output: Place) -> Ledger | None:
+        """The ledger of an output, None if nothing was published there."""
         try:
-            return read_document(path, cls)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+            content = output.read(LEDGER)
+            return None if content is None else decoded(content, cls)
         except (OSError, ValueError) as error:
             raise DatasetError(
-                f"'{path}' is not a ledger of this version ({error}); rebuild with --full-refresh."
+                f"'{output.of(LEDGER)}' is not a ledger of this version ({error}); rebuild with "
+                "--full-refresh."
             ) from None
 
     @property

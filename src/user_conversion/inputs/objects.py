@@ -119,7 +119,7 @@ class Objects:
     def _fetch(self, file: InputFile, start: int, end: int) -> None:
         bucket, name = split_address(file.name)
         wanted = StoredObject(name, file.size, file.tag)
-        self._store(bucket).fetch(wanted, file.path, start, end)
+        self._store(bucket).fetch_part(wanted, file.path, start, end)
 
     def here(self, file: InputFile) -> InputFile:
         """A file with the path that it has when it was fetched, if it is an object."""

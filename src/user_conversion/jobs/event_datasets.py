@@ -10,7 +10,7 @@ from user_conversion.jobs import unfinished
 from user_conversion.jobs.checks import check_rows
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.replaced import Replaced
-from user_conversion.places.layout import folder_of, parquet_files
+from user_conversion.places.layout import folder_of
 from user_conversion.places.row_counts import count_rows, require_rows
 from user_conversion.rules import datasets
 from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset
@@ -49,10 +49,9 @@ def _stage_days(
     rows = f"SELECT * FROM new_{dataset.name}"
     if not rebuild:
         days = engine.rows(f"SELECT DISTINCT CAST(time AS DATE) AS day FROM new_{dataset.name}")
-        before = publication.published(dataset)
-        touched = {str(row["day"]) for row in days} & before.keys() - replaced.names
+        touched = {str(row["day"]) for row in days} - replaced.names
         require_rows(dataset, publication, ledger.rows, touched)
-        files = [file for day in sorted(touched) for file in parquet_files(before[day])]
+        files = publication.files_of(dataset, touched)
         engine.read_parquet(f"previous_{dataset.name}", dataset.columns, files)
         rows += f" UNION ALL SELECT * FROM previous_{dataset.name}"
     if replaced.days:

@@ -17,8 +17,8 @@ from user_conversion.jobs.context import Context
 from user_conversion.jobs.events_split import SplitResult
 from user_conversion.jobs.state import Basis, State, events_of, last_state, state_datasets
 from user_conversion.metric.compiled import metric_sql
-from user_conversion.places.layout import STATE, folder_of, parquet_files
-from user_conversion.places.row_counts import count_rows, require_rows
+from user_conversion.places.layout import STATE, folder_of
+from user_conversion.places.row_counts import require_rows
 from user_conversion.rules import datasets
 from user_conversion.rules.datasets import Dataset
 from user_conversion.rules.log_format import DEVICE_TYPE, KINDS
@@ -140,7 +140,7 @@ class Merge:
         engine, published = self._engine, self._run.publication.published
         self._name_users("published_users", published(self._users) if self._state else {})
         parts = published(self._counts).values() if self._state else ()
-        files = [file for folder in parts for file in parquet_files(folder)]
+        files = self._run.publication.files_in(parts)
         engine.read_parquet("earlier_counts", self._counts.columns, files)
         engine.create_view("published_counts", "SELECT * FROM earlier_counts")
         for name, rows in (
@@ -168,7 +168,7 @@ class Merge:
             engine.materialize("loads_to_read", self.sql("loads_to_read"))
             days = list(_days(before, self.rows("days_to_read")))
             require_rows(loads, self._run.publication, self._ledger.rows, days)
-        files = [file for day in days for file in parquet_files(before[day])]
+        files = self._run.publication.files_in(before[day] for day in days)
         engine.read_parquet("history", loads.columns, files)
         if files:
             engine.materialize("loads_again", self.sql("loads_again"))
@@ -241,7 +241,7 @@ class Merge:
             earliest=self.earliest,
             latest=self.latest,
             definition=self._run.settings.definition,
-            rows=count_rows(parts),
+            rows=publication.count_rows(parts),
         )
         publication.write_json(STATE, state)
 
@@ -257,7 +257,7 @@ class Merge:
 
     def _name_users(self, table: str, folders: Mapping[str, Path]) -> None:
         """Name the published rows of some weeks, with the attributes as one column."""
-        files = [file for folder in folders.values() for file in parquet_files(folder)]
+        files = self._run.publication.files_in(folders.values())
         dataset, rows = self._users, f"{table}_rows"
         self._engine.read_parquet(rows, dataset.columns, files, dataset.partition)
         user, registered_at, *others = (

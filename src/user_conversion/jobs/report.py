@@ -6,24 +6,34 @@ from pathlib import Path
 
 from user_conversion.answer.record import RunRecord
 from user_conversion.outputs import render
-from user_conversion.places.documents import read_document
-from user_conversion.places.layout import RUN_RECORD
+from user_conversion.places.documents import decoded
+from user_conversion.places.layout import PAGE, RUN_RECORD
+from user_conversion.places.place import Place, replace_file
 from user_conversion.places.publication import output_errors
 from user_conversion.rules.errors import DatasetError
 from user_conversion.rules.job_names import CONVERSION
 
 
-def last_record(output: Path) -> RunRecord:
-    """The record of an output folder. Raises `DatasetError` without a readable one."""
-    path = output / RUN_RECORD
+def last_record(output: Place) -> RunRecord:
+    """The record of an output. Raises `DatasetError` without a readable one."""
     try:
-        return read_document(path, RunRecord)
-    except (FileNotFoundError, NotADirectoryError):
-        raise DatasetError(f"No run in '{output}' yet: run user-conversion run first.") from None
+        content = output.read(RUN_RECORD)
+        if content is not None:
+            return decoded(content, RunRecord)
     except (OSError, ValueError) as error:
         raise DatasetError(
-            f"'{path}' is not a readable record of a run ({error}): run {CONVERSION} again."
+            f"'{output.of(RUN_RECORD)}' is not a readable record of a run ({error}): "
+            f"run {CONVERSION} again."
         ) from None
+    raise DatasetError(f"No run in '{output}' yet: run user-conversion run first.")
+
+
+def write_page(record: RunRecord, output: Place) -> str:
+    """Write the page of a record beside it, and return what people call the page."""
+    where = output.of(PAGE)
+    with output_errors(Path(where)):
+        output.write(PAGE, render(record, "html").encode())
+    return where
 
 
 def write(record: RunRecord, format: str, target: Path | None) -> None:  # noqa: A002
@@ -40,16 +50,7 @@ def write(record: RunRecord, format: str, target: Path | None) -> None:  # noqa:
             with target.open("a", encoding="utf-8") as stream:
                 stream.write(text)
             return
-        # A link stays, and what it leads to is replaced.
-        target = target.resolve()
-        unfinished = target.with_name(f".{target.name}.begun")
-        try:
-            unfinished.unlink(missing_ok=True)
-            with unfinished.open("x", encoding="utf-8") as file:
-                file.write(text)
-            unfinished.replace(target)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        replace_file(target, text.encode())
 
 
 def _is_stream(path: Path) -> bool:

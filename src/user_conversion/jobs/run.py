@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from msgspec.structs import replace
@@ -32,7 +31,8 @@ from user_conversion.jobs.notes import changed_options, differences
 from user_conversion.jobs.report import last_record
 from user_conversion.outputs import render
 from user_conversion.places.layout import PAGE, RUN_RECORD
-from user_conversion.places.output_folder import OutputFolder
+from user_conversion.places.output import output_at
+from user_conversion.places.place import Place
 from user_conversion.places.progress import watched
 from user_conversion.rules.errors import DatasetError, SettingsError
 from user_conversion.rules.job_names import CONVERSION, SPLIT
@@ -67,13 +67,13 @@ def run_jobs(
     if {SPLIT, CONVERSION} <= {*jobs}:
         # `compute_conversion` would find it too, but after the logs were read.
         require_field(settings.by, (*settings.events.attributes, DEVICE_TYPE))
-    output = OutputFolder(Path(settings.place), command, rebuild=settings.full_refresh)
+    output = output_at(settings.place, command, rebuild=settings.full_refresh)
     with (
         output,
         output.publication() as publication,
         Context(settings, started, publication, output.scratch) as context,
     ):
-        previous, split = _previous_jobs(output.path), None
+        previous, split = _previous_jobs(output.place), None
         if CONVERSION in jobs:
             _require_week_start(settings, previous.rate)
         done = previous
@@ -85,12 +85,12 @@ def run_jobs(
         notes = (*(split.notes if split else ()), *changed_options(previous, done))
         record = _record(command, context, done, notes)
         publication.write_json(RUN_RECORD, record)
-        if report or (CONVERSION in jobs and (output.path / PAGE).exists()):
+        if report or (CONVERSION in jobs and publication.has(PAGE)):
             publication.write_text(PAGE, render(record, "html"))
     return Outcome(record, split)
 
 
-def _previous_jobs(output: Path) -> Jobs:
+def _previous_jobs(output: Place) -> Jobs:
     try:
         return last_record(output).jobs
     except DatasetError:

@@ -11,9 +11,9 @@ from user_conversion.inputs.ledger import Batch, Ledger
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.events_split import SplitResult
 from user_conversion.metric.compiled import DIALECTS, metric_sql
-from user_conversion.places.documents import Document, read_document
+from user_conversion.places.documents import Document, decoded
 from user_conversion.places.layout import STATE
-from user_conversion.places.row_counts import Rows, count_rows
+from user_conversion.places.row_counts import Rows
 from user_conversion.rules import datasets
 from user_conversion.rules.datasets import WEEKLY_SUMMARY, Dataset
 from user_conversion.rules.errors import DatasetError
@@ -83,9 +83,9 @@ def last_state(run: Context, split: SplitResult | None) -> State | None:
         return None
     publication, before = run.publication, split.before
     try:
-        state = read_document(publication.output / STATE, State)
+        state = decoded(publication.output.read(STATE) or b"", State)
         parts = {each.name: publication.published(each) for each in state_datasets(before)}
-        found = count_rows(parts)
+        found = publication.count_rows(parts)
     except (OSError, ValueError, DatasetError):
         return None
     holds = (

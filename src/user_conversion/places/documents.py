@@ -20,11 +20,18 @@ def read_document(path: Path, type_: type[AnyDocument]) -> AnyDocument:
     """The document in a file.
 
     Raises `OSError` if the file cannot be read, and `ValueError` with the place of the mistake if
-    it is not a document of this type and version. A disk that failed may have left the file empty,
-    cut or filled with zeros.
+    it is not a document of this type and version.
+    """
+    return decoded(path.read_bytes(), type_)
+
+
+def decoded(content: bytes, type_: type[AnyDocument]) -> AnyDocument:
+    """The document in a file's content. Raises `ValueError` as `read_document`.
+
+    A disk that failed may have left the file empty, cut or filled with zeros.
     """
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(content)
         if isinstance(document, dict) and "version" not in document:
             raise ValueError("it has no version")
         return msgspec.convert(document, type_, str_keys=True)

@@ -23,6 +23,7 @@ from pathlib import Path
 from user_conversion.places.deferral import signals_deferred
 from user_conversion.places.documents import read_document, write_document
 from user_conversion.places.manifest import Manifest
+from user_conversion.places.place import Folder
 from user_conversion.places.progress import watched
 from user_conversion.places.publication import Publication, output_errors
 from user_conversion.places.roll_forward import require_possible, roll_forward
@@ -41,6 +42,7 @@ class OutputFolder:
 
     def __init__(self, path: Path, command: str, *, rebuild: bool = False) -> None:
         self.path = path
+        self.place = Folder(path)
         self.staging = path / STAGING
         self._command = command
         self._rebuild = rebuild
@@ -118,7 +120,7 @@ class OutputFolder:
         """Stage files, and publish them when the block ends without an error."""
         with output_errors(self.path):
             self._discard_staged()
-            publication = Publication(self.path, self.staging / "new")
+            publication = Publication(self.place, self.path, self.staging / "new")
             publication.folder.mkdir(parents=True)
             yield publication
             with watched("Publishing"):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from user_conversion.places.documents import write_document
 from user_conversion.places.layout import parquet_files, partitions_of
+from user_conversion.places.place import Place
+from user_conversion.places.row_counts import Partitions, count_rows
 from user_conversion.rules.datasets import Dataset
 from user_conversion.rules.errors import OutputError
 
@@ -19,11 +21,13 @@ from user_conversion.rules.errors import OutputError
 class Publication:
     """What a run is about to publish: staged files, and published folders to remove.
 
-    `folder` holds the staged files and mirrors `output`; `drops` are relative to `output`.
+    `folder` holds the staged files and mirrors `output`, as does `mirror`, which has the published
+    files; `drops` are relative to both.
     """
 
-    def __init__(self, output: Path, folder: Path) -> None:
+    def __init__(self, output: Place, mirror: Path, folder: Path) -> None:
         self.output = output
+        self.mirror = mirror
         self.folder = folder
         self.drops: set[str] = set()
 
@@ -36,13 +40,28 @@ class Publication:
             for name in names
         ]
 
+    def has(self, name: str) -> bool:
+        """Whether a document is published."""
+        return (self.mirror / name).exists()
+
+    def published(self, dataset: Dataset) -> dict[str, Path]:
+        """The folders of the published partitions of a dataset, by their value.
+
+        `files_in` has their files.
+        """
+        return partitions_of(dataset, self.mirror)
+
+    def files_in(self, folders: Iterable[Path]) -> list[Path]:
+        """The Parquet files of some of these folders, in order, which can be read then."""
+        return [file for folder in folders for file in parquet_files(folder)]
+
+    def count_rows(self, partitions: Partitions) -> dict[str, dict[str, int]]:
+        """The rows of datasets; see `row_counts.count_rows`."""
+        return count_rows(partitions)
+
     def staged(self, dataset: Dataset) -> dict[str, Path]:
         """The folders of the staged partitions of a dataset, by their value."""
         return partitions_of(dataset, self.folder)
-
-    def published(self, dataset: Dataset) -> dict[str, Path]:
-        """The folders of the partitions of a dataset as they are published now, by their value."""
-        return partitions_of(dataset, self.output)
 
     def partitions_of(self, dataset: Dataset) -> dict[str, Path]:
         """The folders of all partitions of a dataset as they will be published, by their value."""
@@ -50,10 +69,10 @@ class Publication:
         stays = {v: path for v, path in published if self._name(path) not in self.drops}
         return stays | self.staged(dataset)
 
-    def files_of(self, dataset: Dataset) -> list[Path]:
-        """All Parquet files of a dataset as they will be published."""
-        folders = self.partitions_of(dataset).values()
-        return [file for folder in folders for file in parquet_files(folder)]
+    def files_of(self, dataset: Dataset, among: Collection[str] | None = None) -> list[Path]:
+        """The Parquet files of a dataset as they will be published, of all partitions or some."""
+        partitions = self.partitions_of(dataset)
+        return self.files_in(partitions[v] for v in partitions if among is None or v in among)
 
     def drop_others(self, dataset: Dataset, among: Collection[str] | None = None) -> None:
         """Remove the published partitions of a dataset that are not staged, all or some."""
@@ -69,7 +88,7 @@ class Publication:
         return {value for value, path in published.items() if self._name(path) in self.drops}
 
     def _name(self, published: Path) -> str:
-        return str(published.relative_to(self.output))
+        return str(published.relative_to(self.mirror))
 
     def follow_umask(self) -> None:
         """Give what is staged the permissions of its folder: DuckDB and Java have their own."""

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from user_conversion.places.footers import row_counts
 from user_conversion.places.layout import parquet_files
-from user_conversion.places.publication import Publication
 from user_conversion.rules.datasets import Dataset
 from user_conversion.rules.errors import REBUILD, DatasetError
+
+if TYPE_CHECKING:
+    from user_conversion.places.publication import Publication
 
 # The number of rows by the name of the dataset and the value of the partition column, which is ""
 # in a dataset without partitions.
 Rows = Mapping[str, Mapping[str, int]]
+# The folders of partitions, likewise.
+Partitions = Mapping[str, Mapping[str, Path]]
 
 
-def count_rows(partitions: Mapping[str, Mapping[str, Path]]) -> dict[str, dict[str, int]]:
+def count_rows(partitions: Partitions) -> dict[str, dict[str, int]]:
     """The rows of datasets, from the footers of the files in the folders of their partitions.
 
     Partitions without files are left out. Raises `DatasetError` if a file cannot be read.
@@ -50,7 +55,7 @@ def require_rows(
         for value, folder in folders.items()
         if among is None or value in among or value not in right
     }
-    there = count_rows({dataset.name: opened})[dataset.name]
+    there = publication.count_rows({dataset.name: opened})[dataset.name]
     for value in sorted(opened.keys() | right.keys() - folders.keys()):
         if there.get(value, 0) != right.get(value, 0):
             where = f", {dataset.partition}={value}," if dataset.partition else ""

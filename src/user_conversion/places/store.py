@@ -7,9 +7,10 @@ sentence, which `store_errors` writes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -68,7 +69,19 @@ class Store:
         except FileNotFoundError:
             return None
 
-    def read(self, name: str) -> tuple[bytes, dict[str, str]] | None:
+    def __str__(self) -> str:
+        return self.address
+
+    def read(self, name: str) -> bytes | None:
+        """See `Place.read`."""
+        found = self.read_version(name)
+        return found[0] if found else None
+
+    def write(self, name: str, content: bytes) -> None:
+        """See `Place.write`."""
+        self.put(name, content)
+
+    def read_version(self, name: str) -> tuple[bytes, dict[str, str]] | None:
         """The content of a small object and its version, None if there is none."""
         import obstore
 
@@ -84,7 +97,12 @@ class Store:
         except FileNotFoundError:
             return None
 
-    def fetch(self, wanted: StoredObject, target: Path, start: int, end: int) -> None:
+    def fetch(self, wanted: StoredObject, target: Path) -> None:
+        """Write an object to a file that exists. Raises as `fetch_part`."""
+        for start in range(0, wanted.size, PART):
+            self.fetch_part(wanted, target, start, min(start + PART, wanted.size))
+
+    def fetch_part(self, wanted: StoredObject, target: Path, start: int, end: int) -> None:
         """Write some bytes of an object to their place in a file that exists.
 
         Raises `StoreError` if the object is not the one that was listed any more.
@@ -132,12 +150,19 @@ class Store:
         with self._errors("write", target):
             _again(lambda: obstore.copy(self._raw, self._key(source), self._key(target)))
 
-    def delete(self, name: str) -> None:
-        """Delete an object; if it is gone already, that makes no difference."""
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete objects; if one is gone already, that makes no difference."""
         import obstore
 
-        with self._errors("delete", name), suppress(FileNotFoundError):
-            _again(lambda: obstore.delete(self._raw, self._key(name)))
+        keys = [self._key(name) for name in names]
+        if keys:
+            with self._errors("delete", names[0]):
+                try:
+                    _again(lambda: obstore.delete(self._raw, keys))
+                except FileNotFoundError:
+                    for key in keys:
+                        with suppress(FileNotFoundError):
+                            _again(partial(obstore.delete, self._raw, key))
 
     def of(self, name: str) -> str:
         """The address of an object."""

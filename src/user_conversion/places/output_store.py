@@ -1,0 +1,165 @@
+"""An output in an object store: a folder in scratch, which mirrors it, and a push.
+
+A run pulls only what it needs of the published files, and pushes only what differs from them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import xxhash
+
+from user_conversion.places.footers import row_counts
+from user_conversion.places.layout import folder_of
+from user_conversion.places.lease import Content, Lease
+from user_conversion.places.parallel import all_of
+from user_conversion.places.progress import watched
+from user_conversion.places.publication import Publication, output_errors
+from user_conversion.places.row_counts import Partitions
+from user_conversion.places.store import Store
+from user_conversion.rules.datasets import Dataset
+from user_conversion.rules.errors import REBUILD, DatasetError
+
+CHUNK = 1 << 20
+
+
+class OutputStore:
+    """An output in a store while one run holds it; see `OutputFolder`.
+
+    Raises `DatasetError` if it does not hold what was published, unless this run rebuilds it.
+    """
+
+    def __init__(self, address: str, command: str, *, rebuild: bool = False) -> None:
+        self.place = Store(address)
+        holder = f"{command} (process {os.getpid()} on {socket.gethostname()})"
+        self._lease = Lease(self.place, holder, rebuild=rebuild)
+        self._rebuild = rebuild
+
+    def __enter__(self) -> OutputStore:
+        self._folder = Path(tempfile.mkdtemp(prefix="user-conversion-"))
+        try:
+            self._lease.__enter__()
+            if not self._rebuild:
+                self._require_published()
+        except BaseException as error:
+            self.__exit__(type(error), error)
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self._lease.__exit__(*error)
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for an engine's temporary files, gone when the run ends."""
+        return self._folder / "scratch"
+
+    @contextmanager
+    def publication(self) -> Iterator[Publication]:
+        """Stage files, and publish them when the block ends without an error."""
+        publication = StorePublication(self.place, self._folder / "published", self._lease)
+        publication.folder = self._folder / "new"
+        with output_errors(self._folder, "TMPDIR"):
+            publication.folder.mkdir(parents=True)
+            yield publication
+            files = {str(path): publication.folder / path for path in publication.files}
+            rows = row_counts([path for path in files.values() if path.suffix == ".parquet"])
+            contents = {n: (path, _content(path, rows.get(path, 0))) for n, path in files.items()}
+        changed = {
+            name: each for name, each in contents.items() if not self._is_there(name, each[1])
+        }
+        with watched("Publishing", sum(each.size for _, each in changed.values()), lambda: 0):
+            self._lease.publish(changed, self._drops(publication, contents.keys()))
+
+    def _is_there(self, name: str, content: Content) -> bool:
+        listed, known = self._lease.listed.get(name), self._lease.published.get(name)
+        is_intact = listed and known and listed.tag == known.tag
+        return bool(is_intact and known and known.hash == content.hash)
+
+    def _drops(self, publication: Publication, staged: Iterable[str]) -> list[str]:
+        """The objects of folders that are dropped, and those that are replaced by others."""
+        names = set(staged)
+        folders = publication.drops | {name.rpartition("/")[0] for name in names} - {""}
+        listed = self._lease.listed.keys() - names
+        return sorted(name for name in listed if name.rpartition("/")[0] in folders)
+
+    def _require_published(self) -> None:
+        """Compare the listing with what was published; documents may be written anew."""
+        known = self._lease.published
+        for name in sorted(known.keys() | self._lease.listed.keys()):
+            there = self._lease.listed.get(name)
+            tag = there.tag if there else None
+            if "/format=" in name and tag != (known[name].tag if name in known else None):
+                raise DatasetError(
+                    f"'{self.place.of(name)}' is not as it was published; {REBUILD}."
+                )
+
+
+class StorePublication(Publication):
+    """What a run is about to publish into a store. `files_in` brings published files."""
+
+    def __init__(self, place: Store, mirror: Path, lease: Lease) -> None:
+        super().__init__(place, mirror, mirror)
+        self._store = place
+        self._lease = lease
+
+    def has(self, name: str) -> bool:
+        """See `Publication.has`."""
+        return name in self._lease.listed
+
+    def published(self, dataset: Dataset) -> dict[str, Path]:
+        """See `Publication.published`."""
+        top = folder_of(dataset, self.mirror)
+        below = f"{top.relative_to(self.mirror)}/"
+        names = [name.removeprefix(below) for name in self._lease.listed if name.startswith(below)]
+        if dataset.partition is None:
+            return {"": top} if names else {}
+        prefix = f"{dataset.partition}="
+        folders = {name.partition("/")[0] for name in names if name.startswith(prefix)}
+        return {folder.removeprefix(prefix): top / folder for folder in sorted(folders)}
+
+    def files_in(self, folders: Iterable[Path]) -> list[Path]:
+        """See `Publication.files_in`."""
+        wanted = list(folders)
+        absent = {str(each.relative_to(self.mirror)) for each in wanted if self._is_absent(each)}
+        names = [name for name in self._lease.listed if name.rpartition("/")[0] in absent]
+        for name in names:
+            (self.mirror / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.mirror / name).touch()
+        all_of(lambda name: self._store.fetch(self._lease.listed[name], self.mirror / name), names)
+        return super().files_in(wanted)
+
+    def count_rows(self, partitions: Partitions) -> dict[str, dict[str, int]]:
+        """See `Publication.count_rows`. Of what is not here, they are known since it was pushed."""
+        known: Counter[str] = Counter()
+        for name, content in self._lease.published.items():
+            known[name.rpartition("/")[0]] += content.rows
+        counted = {}
+        for name, folders in partitions.items():
+            absent = {value for value, folder in folders.items() if self._is_absent(folder)}
+            here = {value: folders[value] for value in folders.keys() - absent}
+            rows = {v: known[str(folders[v].relative_to(self.mirror))] for v in absent}
+            counted[name] = dict(sorted({**super().count_rows({name: here})[name], **rows}.items()))
+        return counted
+
+    def _is_absent(self, folder: Path) -> bool:
+        return folder.is_relative_to(self.mirror) and not folder.exists()
+
+
+def _content(path: Path, rows: int) -> Content:
+    whole, size = xxhash.xxh3_128(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            whole.update(chunk)
+            size += len(chunk)
+    return Content(size, whole.hexdigest(), rows)
