@@ -76,7 +76,7 @@ def test_objects_that_grow_move_go_or_are_replaced_are_as_files(lake: Lake, run:
     lake.put("logs/b.json", b"".join(LINES[3:6]))
     run(lake.at("logs"))
     lake.put("logs/a.json", b"".join(LINES[:3]) + LINES[6])  # grown
-    Store(lake.address).delete("logs/b.json")  # compressed later, under another name
+    Store(lake.address).delete(["logs/b.json"])  # compressed later, under another name
     lake.put("logs/c.json.gz", gzip.compress(b"".join(LINES[3:6])))
     assert figures(run(lake.at("logs"))) == (7, 3, 1)
     lake.put("logs/a.json", LINES[0] + LINES[1])  # delivered again: one user and one load less

@@ -337,3 +337,11 @@ def test_nothing_is_left_in_scratch(
     lake.proxy.disturb = lambda *_: "denied"
     assert run(log, lake.at("out")).status == 1
     assert os.listdir(tmp_path / "scratch") == []  # noqa: PTH208
+
+
+def test_the_output_is_never_an_input(lake: Lake) -> None:
+    lake.put("logs/1.json", "\n".join(WORKED_EXAMPLE).encode())
+    for _ in range(2):
+        done = command("run", "--input", lake.address, "--output", lake.at("logs/out/"))
+        assert done.status == 0, done.err
+        assert "Skipped" not in done.err

@@ -55,14 +55,14 @@ class Objects:
             if is_excluded(name.rpartition("/")[2], exclude):
                 return [], True
             return [self._file(bucket, single)], True
-        apart = [each for each in apart_from if not address.startswith(f"{each}/")]
+        apart = tuple(f"{each.rstrip('/')}/" for each in apart_from)
         return list(self._chosen(bucket, found, apart, exclude)), False
 
     def _chosen(
         self,
         bucket: str,
         found: Sequence[tuple[StoredObject, Sequence[str]]],
-        apart_from: Sequence[str],
+        apart_from: tuple[str, ...],
         exclude: Sequence[str],
     ) -> Iterator[InputFile]:
         parents = _parents(each.name for each, _ in found) if _has_empty(found) else set()
@@ -73,7 +73,7 @@ class Objects:
             # Some tools put an empty object where a folder would be.
             if not each.size and each.name in parents:
                 continue
-            if not file.name.startswith(tuple(f"{place}/" for place in apart_from)):
+            if not file.name.startswith(apart_from):
                 yield file
 
     def fetch(self, files: Iterable[InputFile]) -> None:
