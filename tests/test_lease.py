@@ -112,7 +112,7 @@ def require_clean(store: Store) -> None:
     assert sorted(names) == sorted({STATE, state["published"]} - {None})
     if state["published"]:
         listed = json.loads(store.read(state["published"]) or b"{}")
-        assert {name: hash_ for name, (_, hash_, _) in listed.items()} == {
+        assert {name: hash_ for name, (_, hash_, *_) in listed.items()} == {
             name: content.decode() for name, content in published(store).items()
         }
 

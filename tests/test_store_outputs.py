@@ -84,7 +84,8 @@ def test_the_output_is_that_in_a_folder(lake: Lake, log: Path, tmp_path: Path) -
         }
         assert is_clean(lake)
     names = {name for name in lake.contents("out") if name.count("/") == 1}
-    assert names == {"out/ledger.json", "out/run.json", "out/report.html"}
+    documents = ("ledger.json", "run.json", "report.html", "state.json")
+    assert names == {f"out/{name}" for name in documents}
 
 
 def test_partitions_that_are_dropped_or_get_fewer_files_lose_objects(
@@ -128,7 +129,7 @@ def test_a_night_pushes_what_changed(lake: Lake, log: Path) -> None:
     after = lake.contents("out")
     changed = {name for name in after if after[name] != before.get(name)}
     assert {name.split("/")[1] for name in changed} == {
-        *("ledger.json", "run.json", "report.html"),
+        *("ledger.json", "run.json", "report.html", "state.json"),
         *("user_registration", "app_loaded", "user_conversion", "weekly_summary"),
         "rejected_events",
     }
@@ -145,9 +146,10 @@ def test_nothing_new_pushes_the_record_only(lake: Lake, log: Path) -> None:
     run(log, lake.at("out"))
     lake.proxy.restart()
     run(log, lake.at("out"))
-    # Today's jobs also read the published events.
-    requests = [each for each in lake.proxy.requests if ".parquet" not in each.path]
-    assert counted(requests) == {"GET": 4, "PUT": 4 + 2, "LIST": 2, "DELETE": 1}
+    gets = [each.path for each in lake.proxy.requests if each.method == "GET"]
+    weeks = sum("/user_conversion/" in path for path in gets)  # the state
+    found = counted(lake.proxy.requests)
+    assert found == {"GET": 5 + weeks, "PUT": 4 + 2, "LIST": 2, "DELETE": 1}
 
 
 @pytest.mark.parametrize("fault", ["503", "reset", "lost", "slow", "cut", "409", "412"])

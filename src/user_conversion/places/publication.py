@@ -8,14 +8,16 @@ import stat
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from user_conversion.places.documents import write_document
 from user_conversion.places.layout import parquet_files, partitions_of
 from user_conversion.places.place import Place
-from user_conversion.places.row_counts import Partitions, count_rows
 from user_conversion.rules.datasets import Dataset
 from user_conversion.rules.errors import OutputError
+
+if TYPE_CHECKING:
+    from user_conversion.places.row_counts import Partitions
 
 
 class Publication:
@@ -57,6 +59,8 @@ class Publication:
 
     def count_rows(self, partitions: Partitions) -> dict[str, dict[str, int]]:
         """The rows of datasets; see `row_counts.count_rows`."""
+        from user_conversion.places.row_counts import count_rows
+
         return count_rows(partitions)
 
     def staged(self, dataset: Dataset) -> dict[str, Path]:

@@ -41,7 +41,8 @@ def code_of(error: Exception) -> str:
 def is_final(error: Exception) -> bool:
     """Whether it is no use to ask again."""
     return (
-        code_of(error) in CODES or re.search(r"status code: 4(?!08|09|29)", str(error)) is not None
+        code_of(error) in CODES
+        or re.search(r"status code: 4(?!08|09|12|29)", str(error)) is not None
     )
 
 
