@@ -78,7 +78,7 @@ class OutputStore:
         changed = {
             name: each for name, each in contents.items() if not self._is_there(name, each[1])
         }
-        with watched("Publishing", sum(each.size for _, each in changed.values()), lambda: 0):
+        with watched("Publishing"):
             self._lease.publish(changed, self._drops(publication, contents.keys()))
 
     def _is_there(self, name: str, content: Content) -> bool:
