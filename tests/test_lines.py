@@ -12,6 +12,8 @@ from support.judged import assert_judged
 from support.oracle import APP_LOADED, REGISTERED, JsonPath, LogFormat
 from support.strategies import RUN_STARTED
 
+from user_conversion.rules.timestamp_forms import TimestampForm
+
 
 def with_fields(**paths: tuple[JsonPath, ...]) -> LogFormat:
     """The default log format with other paths."""
@@ -42,9 +44,10 @@ NESTED = LogFormat(
     anonymous=True,
 )
 LOS_ANGELES = LogFormat(timezone="America/Los_Angeles", local_numbers=True)
+SHORT_FORM = LogFormat(timezone="Europe/Berlin", timestamp="%Y%m%d%H%M")
 LORD_HOWE = LogFormat(timezone="Australia/Lord_Howe")
 TWO_CASES = with_fields(initiator_id=(("userId",), ("userid",)), channel=())
-FORMATS = (DEFAULT, TEXT_IDS, NESTED, LOS_ANGELES, LORD_HOWE, TWO_CASES)
+FORMATS = (DEFAULT, TEXT_IDS, NESTED, LOS_ANGELES, LORD_HOWE, TWO_CASES, SHORT_FORM)
 
 # ---------------------------------------------------------------- lines by hand
 
@@ -198,6 +201,11 @@ LINES: list[tuple[LogFormat, str, str]] = [
     (NESTED, "app_loaded", nested("Application Opened", {"app": {"name": "shop"}, "device": 5})),
     (NESTED, "app_loaded", nested("Application Opened", {"app": {"name": True}})),
     (NESTED, "invalid_json", nested() + " 1"),
+    (SHORT_FORM, "registered", at("202011020621")),
+    (SHORT_FORM, "registered", at(202011020621)),
+    (SHORT_FORM, "registered", at("2020-11-02T06:21:14Z")),
+    (SHORT_FORM, "invalid_timestamp", at("202013020621")),
+    (SHORT_FORM, "registered", at(1604298074)),
     (NESTED, "excluded", nested(bot=True)),
     (NESTED, "excluded", nested(bot=7, timestamp="x", userId=None)),
     (NESTED, "other", nested("Application Opened", bot=True)),
@@ -223,3 +231,10 @@ def test_lines_have_the_verdict_worked_out_by_hand(
     for verdict, each in cases:
         assert oracle.classify(each, RUN_STARTED, log_format).counted_as == verdict, each
     assert_judged(engine, tmp_path, [[each for _, each in cases]], log_format)
+
+
+def test_a_form_with_a_fraction_and_an_offset() -> None:
+    form = TimestampForm.of("%d.%m.%Y %H:%M:%S.%f %z")
+    assert form.rewritten("02.11.2020 06:21:14.5 +0100") == "2020-11-02 06:21:14.5+0100"
+    assert form.rewritten("02.11.2020 06:21:14.5") == "02.11.2020 06:21:14.5"
+    assert TimestampForm.of("%d/%m/%Y").rewritten("02/11/2020") == "2020-11-02 00:00:00"

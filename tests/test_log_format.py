@@ -213,7 +213,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ('preset = "segmant"', "unknown preset 'segmant'; did you mean segment?"),
         ('evnets = "a"', "unknown key 'evnets'; did you mean events, preset?"),
         ('[events]\nregisterd = "a"', "unknown key 'registerd' in [events]; did you mean registe"),
-        ('[input]\ntimezon = "UTC"', "unknown key 'timezon' in [input]; did you mean timezone?"),
+        ('[input]\ntimezon = "UTC"', "unknown key 'timezon' in [input]; did you mean timezone"),
         ('[where.other]\na = "b"', "unknown key 'other' in [where]."),
         ('where = {registered = "x"}', "where.registered: expected a table."),
         (
@@ -233,6 +233,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ("[events]\nregistered = 5", "events.registered: expected text or a list."),
         ("[files]\nregistered = {a = 1}", "files.registered: expected text or a list."),
         ("[input]\ntimezone = 5", "input.timezone: expected text."),
+        ("[input]\ntimestamp = '%d.%m.%y'", "input.timestamp '%d.%m.%y': write a form such as"),
+        ("[input]\ntimestamp = '%Y-%m-%d %d'", "at most once"),
+        ("[input]\ntimestamp = 7", "input.timestamp: expected text."),
         ('[input]\nunnamed = "false"', "input.unnamed: expected true or false."),
         ("[input]\ncolumns = 7", "input.columns: expected a list."),
         ("[warehouse]\nnested = 'xml'", '"json", "structs" or "columns".'),

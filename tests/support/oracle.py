@@ -68,7 +68,7 @@ class LogFormat:
     than those of `DEFAULT` are further attributes of a registration. `where` has, by kind of
     event, the values that must be at some paths (see `meets`); an event with one of the values of
     `exclude` is left out. Times without an offset are local to `timezone`,
-    and numbers are too if `local_numbers` is set.
+    and numbers are too if `local_numbers` is set. `timestamp` is a further form that they may have.
     """
 
     events: Mapping[str, tuple[str, ...]] = field(
@@ -84,6 +84,7 @@ class LogFormat:
     where: Mapping[str, Mapping[JsonPath, tuple[str, ...]]] = field(default_factory=dict)
     exclude: Mapping[JsonPath, tuple[str, ...]] = field(default_factory=dict)
     timezone: str = "UTC"
+    timestamp: str | None = None
     local_numbers: bool = False
     unnamed: bool = False
     anonymous: bool = False
@@ -293,6 +294,8 @@ def timestamp(value: object, run_started: datetime, log_format: LogFormat) -> da
     if value is None:
         raise NotAnEventError("missing_timestamp")
     zone = ZoneInfo(log_format.timezone)
+    if log_format.timestamp and (isinstance(value, str) or type(value) is int):
+        value = usual_form(str(value), log_format.timestamp) or value
     number_zone = zone if log_format.local_numbers else UTC
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         since_epoch = microseconds_of_number(Decimal(value), number_zone)
@@ -309,6 +312,15 @@ def timestamp(value: object, run_started: datetime, log_format: LogFormat) -> da
     if not 0 <= since_epoch <= (run_started + DAY - EPOCH) // MICROSECOND:
         raise NotAnEventError("timestamp_out_of_range")
     return EPOCH + since_epoch * MICROSECOND
+
+
+def usual_form(text: str, form: str) -> str | None:
+    """A text in a form of `strptime` whose parts have all their digits, in the usual form."""
+    try:
+        time = datetime.strptime(text, form)
+    except ValueError:
+        return None
+    return f"{time:%Y-%m-%dT%H:%M:%S.%f}" if time.strftime(form) == text else None
 
 
 def microseconds_of_number(number: Decimal, zone: Any) -> int:

@@ -197,6 +197,7 @@ PATHS: tuple[JsonPath, ...] = (
     *(("$properties", "$device"), ("$properties", "of the", "user"), ("имя", "ключ"), ("é",)),
     *(("Event",), ("TIMESTAMP", "of"), ("tags[0]",), ("a.b",), ("back\\slash",), ("a:b", "*c")),
 )
+TIMESTAMP_FORMS = ("%d.%m.%Y %H:%M", "%m/%d/%Y, %H:%M:%S", "%Y%m%d%H%M%S", "[%H:%M|%Y%d%m]")
 FIELDS = ("event", "timestamp", "initiator_id", "channel", "device_type", "plan", "Country")
 CONDITIONS = ("web", "true", "7", "", "it's", r"50%_\x")
 ANY_CONDITION = (
@@ -243,6 +244,7 @@ def log_formats(draw: st.DrawFn) -> LogFormat:
         where={REGISTERED: draw(conditions), APP_LOADED: draw(conditions)},
         exclude=exclude,
         timezone=draw(st.just("UTC") | zones()),
+        timestamp=draw(st.sampled_from((None, *TIMESTAMP_FORMS))),
         local_numbers=draw(st.booleans()),
         unnamed=draw(st.booleans()),
         anonymous=draw(st.booleans()),
@@ -263,6 +265,7 @@ def as_toml(log_format: LogFormat) -> str:
         ),
         "[input]",
         f"timezone = {text(log_format.timezone)}",
+        *([f"timestamp = {text(log_format.timestamp)}"] if log_format.timestamp else ()),
         *(
             f"{name} = {text(getattr(log_format, name))}"
             for name in ("local_numbers", "unnamed", "anonymous")
@@ -405,6 +408,11 @@ def timestamp_text(time: datetime, random: Random, style: int, log_format: LogFo
     zone = ZoneInfo(log_format.timezone)
     if random.random() < 0.2 and (number := epoch_text(time, random, log_format)):
         return number
+    naive, form = time.astimezone(zone).replace(tzinfo=None), log_format.timestamp
+    if form and random.random() < 0.5 and time.astimezone(zone).fold == 0:
+        text = naive.strftime(form)
+        if len(str(naive.year)) == 4 and datetime.strptime(text, form) == naive:
+            return json_text(text, random)
     if random.random() < 0.3 and time.astimezone(zone).fold == 0:
         local, offset = time.astimezone(zone).replace(tzinfo=None), ""
     else:
@@ -557,6 +565,7 @@ FAULTS = (
     *("null", '""', '" "', "true", "false", "{}", "[]", '[{"id":1}]', "7", "0", "-5", "3.5"),
     *('"yesterday"', '"2021-02-29T00:00:00Z"', '"1969-12-31T23:59:59Z"', '"true"', '"3.5"'),
     *('"007"', '"{}"', '"null"', '"NaN"', '"7"', '"{not json"', '{"id":{"id":"é"}}', '"web"'),
+    *('"02.11.2020 06:21"', '"2.11.2020 06:21"', '"31.02.2020 06:21"', "20201102062114"),
     *('"2020-11-02 06:21:14"', "1604298074", '"1604298074000"', '{"id":7,"0":[1,"a"]}'),
 )
 

@@ -19,6 +19,7 @@ from user_conversion.rules.counts import Skipped
 from user_conversion.rules.log_format import LogFormat
 from user_conversion.rules.paths import first_at, value_at
 from user_conversion.rules.rejected import Reason, Rejected
+from user_conversion.rules.timestamp_forms import TimestampForm
 from user_conversion.rules.weeks import time_zone
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -150,6 +151,8 @@ def _read_time(value: Any, log_format: LogFormat, latest: datetime) -> datetime:
         raise Rejected(Reason.MISSING_TIMESTAMP)
     zone = time_zone(log_format.timezone) if log_format.timezone != "UTC" else None
     time = None
+    if log_format.timestamp and isinstance(value, str | int):
+        value = TimestampForm.of(log_format.timestamp).rewritten(str(value))
     if isinstance(value, str):
         time = parse_timestamp(value, zone)
     if time is None and not isinstance(value, bool) and re.fullmatch(EPOCH_NUMBER, str(value)):

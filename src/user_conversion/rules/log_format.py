@@ -52,6 +52,7 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The table `[input]` of a log format: how the events are in a file."""
 
     timezone: str = "UTC"
+    timestamp: str | None = None
     encoding: str = UTF_8
     records: str | None = None
     embedded: str | None = None
@@ -115,10 +116,11 @@ class LogFormat:
     `fields` has, for each field, paths of which the first that is not null counts; its attributes
     are kept with the registration. `where` has, for each kind of event, conditions that must all
     hold; events for which one of `exclude` holds do not count. `files` has, for each kind, patterns
-    of the files that hold only it. `encoding` is that of text files. `records`, `embedded` and
-    `columns` say where the events are in a file that is not one JSON object per line. `unnamed`
-    says that records without an event name are other events, `anonymous` that events without a
-    user are usual, `local_numbers` that epoch numbers count from midnight in `timezone`.
+    of the files that hold only it. `timestamp` is a form that timestamps may have besides the usual
+    ones, `encoding` that of text files. `records`, `embedded` and `columns` say where the events
+    are in a file that is not one JSON object per line. `unnamed` says that records without an event
+    name are other events, `anonymous` that events without a user are usual, `local_numbers` that
+    epoch numbers count from midnight in `timezone`.
     """
 
     name: str = DEFAULT
@@ -133,6 +135,7 @@ class LogFormat:
     exclude: Conditions = field(default_factory=dict)
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     timezone: str = "UTC"
+    timestamp: str | None = None
     encoding: str = UTF_8
     records: FieldPath | None = None
     embedded: FieldPath | None = None
@@ -177,6 +180,7 @@ class LogFormat:
         where = {kind: _recorded(conditions) for kind, conditions in self.where.items()}
         how = Input(
             timezone=self.timezone,
+            timestamp=self.timestamp,
             encoding=self.encoding,
             records=path_text(self.records) if self.records else None,
             embedded=path_text(self.embedded) if self.embedded else None,

@@ -27,6 +27,7 @@ from user_conversion.rules.log_format import (
     WrittenLogFormat,
 )
 from user_conversion.rules.paths import FieldPath, parse_path
+from user_conversion.rules.timestamp_forms import TimestampForm
 from user_conversion.rules.toml import checked, read_toml
 from user_conversion.rules.weeks import time_zone
 
@@ -117,6 +118,8 @@ def _log_format(name: str, merged: Mapping[str, Any]) -> LogFormat:
     events = {kind: _texts(named.get(kind, kind)) for kind in KINDS}
     _check_events(source, events)
     time_zone(document.input.timezone)
+    if document.input.timestamp is not None:
+        TimestampForm.of(document.input.timestamp)
     return LogFormat(
         name=name,
         ids=document.ids or ("text" if "initiator_id" in document.fields else "integer"),
@@ -129,6 +132,7 @@ def _log_format(name: str, merged: Mapping[str, Any]) -> LogFormat:
         exclude=_conditions(document.exclude, source, "exclude"),
         files={kind: _texts(names) for kind, names in document.files.as_dict().items()},
         timezone=document.input.timezone,
+        timestamp=document.input.timestamp,
         encoding=_encoding(document.input.encoding, source),
         records=_optional_path(document.input.records),
         embedded=_optional_path(document.input.embedded),

@@ -15,6 +15,7 @@ from user_conversion.rules import events
 from user_conversion.rules.conditions import Condition, Conditions
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED, LogFormat
 from user_conversion.rules.paths import FieldPath
+from user_conversion.rules.timestamp_forms import TimestampForm
 
 # DuckDB buffers twice as many bytes in each thread. Larger lines fail the run.
 LARGEST_LINE = 32 << 20
@@ -55,7 +56,7 @@ def typed_form(sample: bytes, log_format: LogFormat) -> str | None:
     (path, *more) = log_format.fields["timestamp"]
     # A member that is read as a timestamp has no text for another field.
     is_shared = _first_keys(log_format).count(str(path[0])) > 1
-    if more or len(path) > 1 or is_shared:
+    if more or len(path) > 1 or is_shared or log_format.timestamp:
         return None
     key = re.escape(str(path[0]).encode())
     first = re.search(rb'"' + key + rb'"\s*:\s*"([^"]*)"', sample)
@@ -185,6 +186,10 @@ class _Fields:
         text = self.text("timestamp")
         if self._form:
             return text
+        if self._format.timestamp:
+            form = TimestampForm.of(self._format.timestamp)
+            parts = ", ".join(map(literal, (form.pattern, form.replacement)))
+            text = f"regexp_replace({text}, {parts})"
         number = f"TRY_CAST({text} AS DECIMAL(38, 9))"
         micros = " ".join(
             f"WHEN {number} BETWEEN {events.SMALLEST_EPOCH * unit} "

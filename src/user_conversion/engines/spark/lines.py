@@ -20,6 +20,7 @@ from user_conversion.rules.counts import Skipped
 from user_conversion.rules.events import EARLIEST, MICROSECOND
 from user_conversion.rules.log_format import APP_LOADED, KINDS, REGISTERED, LogFormat
 from user_conversion.rules.rejected import CUT_MARK, RAW_LIMIT, Reason
+from user_conversion.rules.timestamp_forms import TimestampForm
 
 BLANK = r"\A\uFEFF?[ \t\r\x0b\f]*\z"
 INTEGER, TIMESTAMP, EPOCH_NUMBER, ROUNDED_ID = (
@@ -47,6 +48,11 @@ def read_lines(lines: DataFrame, log_format: LogFormat, latest: datetime) -> Dat
     rows = record.rows.withColumns(
         {column: _field(record, log_format, name) for column, name in texts.items()}
     )
+    if log_format.timestamp:
+        form = TimestampForm.of(log_format.timestamp)
+        replacement = form.replacement.replace("\\", "$")
+        text = F.regexp_replace("timestamp_text", form.pattern, replacement)
+        rows = rows.withColumn("timestamp_text", text)
     rows = rows.withColumns(
         {
             "kind": _kind(log_format),

@@ -51,10 +51,10 @@ def warehouse_query(
         raise SettingsError(f"--by {by}: the query splits by fields of the registration only.")
     require_field(by, log_format.attributes)
     time_zone(timezone)
-    if log_format.timezone != "UTC":
+    if log_format.timezone != "UTC" or log_format.timestamp:
         raise SettingsError(
-            f"The query reads timestamps without a zone as UTC, the log format as "
-            f"{log_format.timezone}: make a view with times in UTC."
+            "The query reads timestamps without a zone as UTC, the log format as "
+            f"{log_format.timestamp or log_format.timezone}: make a view with times in UTC."
         )
     days = Since.on(since) if since else None
     sources = Sources(dialect(dialect_name), log_format, by, days)
