@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
+import hmac
 import json
 import shutil
 import socket
@@ -13,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.utils import formatdate
 from pathlib import Path
 
 from support.proxy import Proxy
@@ -101,6 +105,54 @@ def seaweedfs(folder: Path) -> Iterator[RunningStore]:
         server.wait()
 
 
+def azurite_program() -> str | None:
+    """Azurite's program, if it is installed."""
+    return shutil.which("azurite-blob") or shutil.which(
+        "azurite-blob", path=str(Path(__file__).parents[2] / "node_modules" / ".bin")
+    )
+
+
+@contextlib.contextmanager
+def azurite(folder: Path) -> Iterator[RunningStore]:
+    """A server of Azure's blobs with one container, in memory."""
+    program, port = azurite_program(), free_port()
+    assert program
+    command = [
+        *(program, "--inMemoryPersistence", "--silent", "--disableTelemetry"),
+        *("--skipApiVersionCheck", "--blobHost", "127.0.0.1", "--blobPort", str(port)),
+    ]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+    try:
+        endpoint = f"http://127.0.0.1:{port}"
+        _wait_for(endpoint, server, folder / "log")
+        _create_container(endpoint)
+        yield RunningStore(
+            f"az://{BUCKET}",
+            endpoint,
+            {"AZURE_STORAGE_USE_EMULATOR": "true", "AZURITE_BLOB_STORAGE_URL": endpoint},
+        )
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _create_container(endpoint: str) -> None:
+    # The account and the key of every Azurite, from its documentation.
+    account = "devstoreaccount1"
+    key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+    headers = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": "2021-08-06"}
+    lines = [f"{name}:{value}" for name, value in headers.items()]
+    resource = f"/{account}/{account}/{BUCKET}\nrestype:container"
+    text = "\n".join(["PUT", *[""] * 11, *lines, resource])
+    signed = hmac.new(base64.b64decode(key), text.encode(), hashlib.sha256).digest()
+    headers["Content-Length"] = "0"
+    headers["Authorization"] = f"SharedKey {account}:{base64.b64encode(signed).decode()}"
+    address = f"{endpoint}/{account}/{BUCKET}?restype=container"
+    request = urllib.request.Request(address, None, headers, method="PUT")
+    urllib.request.urlopen(request, timeout=10).close()
+
+
 def _wait_for(endpoint: str, server: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + STARTS_WITHIN
     while time.monotonic() < end and server.poll() is None:
@@ -112,7 +164,7 @@ def _wait_for(endpoint: str, server: subprocess.Popen[bytes], log: Path) -> None
             time.sleep(0.2)
         else:
             return
-    raise RuntimeError(f"SeaweedFS did not start: {log.read_text(errors='replace')[-2000:]}")
+    raise RuntimeError(f"The store did not start: {log.read_text(errors='replace')[-2000:]}")
 
 
 @dataclass(frozen=True)

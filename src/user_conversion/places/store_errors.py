@@ -51,6 +51,8 @@ def reason_of(error: Exception) -> str:
     text, code = str(error), code_of(error)
     if code in CODES:
         return CODES[code]
+    if "169.254.169.254" in text or "metadata.google" in text:
+        return CREDENTIALS
     if isinstance(error, ConnectionError):
         return text
     if isinstance(error, ValueError):
