@@ -219,7 +219,7 @@ def keys(document: Any) -> Iterator[str]:
     elif isinstance(document, dict):
         for key, value in document.items():
             yield key
-            if key not in {"result", "counts", "versions", "log_format", "rows"}:
+            if key not in {"result", "counts", "versions", "log_format", "rows", "figures"}:
                 yield from keys(value)
 
 

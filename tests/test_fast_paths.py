@@ -81,8 +81,11 @@ def everything_is_slow(patch: Patch) -> None:
 
 
 def second_job_reads_parquet(patch: Patch) -> None:
-    tables = conversion_rate.MetricTables
-    patch.setattr(conversion_rate, "MetricTables", lambda run, kept, _: tables(run, kept, False))
+    added = conversion_rate.AddedEvents
+    patch.setattr(conversion_rate, "last_state", lambda *_: None)
+    patch.setattr(
+        conversion_rate, "AddedEvents", lambda run, kept, *_: added(run, kept, None, None)
+    )
 
 
 def everything_is_read_again(patch: Patch) -> None:

@@ -23,7 +23,7 @@ from support.strategies import (
     zones,
 )
 
-from user_conversion.jobs import merge
+from user_conversion.jobs import conversion_rate, merge, metric_tables
 from user_conversion.jobs.state import State, last_state
 
 
@@ -69,7 +69,7 @@ def merges(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
             found.append(state is not None)
         return state
 
-    monkeypatch.setattr(merge, "last_state", watched)
+    monkeypatch.setattr(conversion_rate, "last_state", watched)
     return found
 
 
@@ -93,6 +93,8 @@ def test_nights_in_any_order_end_like_a_rebuild(
             st.lists(st.integers(0, number - 1), min_size=len(log), max_size=len(log))
         )
         monkeypatch.setattr(merge, "MOST_PARTS", data.draw(st.integers(1, 3)))
+        # With more values of a channel, the figures of segments do not stay.
+        monkeypatch.setattr(metric_tables, "MOST_VALUES", data.draw(st.integers(1, 3)))
         with scratch_folder() as name:
             nights = Nights(engine, Path(name))
             nights.deliver(

@@ -93,7 +93,7 @@ def test_statements_do_not_grow_with_the_days(tmp_path: Path, statements: list[s
     statements.clear()
     run(tmp_path / "more")
     assert len(statements) == few
-    assert len(of_kind(statements, "COPY")) == 5
+    assert len(of_kind(statements, "COPY")) == 6
     assert few < 70
 
 

@@ -8,11 +8,15 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from user_conversion.engines import Engine, open_engine
+from user_conversion.engines import Engine, engine_description, open_engine
 from user_conversion.inputs.objects import Objects
+from user_conversion.metric.compiled import metric_sql
 from user_conversion.places.publication import Publication
 from user_conversion.settings import Settings
+
+Rows = list[dict[str, Any]]
 
 
 @dataclass
@@ -43,6 +47,14 @@ class Context:
     def objects(self) -> Objects:
         """The logs that are objects in stores."""
         return Objects(self.scratch / "objects")
+
+    def sql(self, statement: str) -> str:
+        """A statement of the metric for the engine."""
+        return metric_sql(engine_description(self.settings.engine).dialect, statement)
+
+    def rows(self, statement: str) -> Rows:
+        """The rows of a statement of the metric."""
+        return self.engine.rows(self.sql(statement))
 
     def __enter__(self) -> Context:
         return self

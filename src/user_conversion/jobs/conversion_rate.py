@@ -14,10 +14,12 @@ from user_conversion.answer.results import ConversionResult, Quality
 from user_conversion.answer.segments import Segmentation, segmentation
 from user_conversion.answer.weeks import WeekResult, week_results
 from user_conversion.inputs.ledger import Ledger
-from user_conversion.jobs.context import Context
+from user_conversion.jobs.added_events import AddedEvents
+from user_conversion.jobs.context import Context, Rows
 from user_conversion.jobs.events_split import SplitResult
 from user_conversion.jobs.merge import Merge
 from user_conversion.jobs.metric_tables import MetricTables
+from user_conversion.jobs.state import last_state
 from user_conversion.rules import datasets
 from user_conversion.rules.errors import DatasetError
 from user_conversion.rules.log_format import (
@@ -42,25 +44,30 @@ def compute_conversion(run: Context, split: SplitResult | None = None) -> Conver
     if not ledger and not run.publication.partitions_of(datasets.user_registration()):
         raise DatasetError(f"No events in '{run.publication.output}' yet: run events-split first.")
     require_field(run.settings.by, (*kept.attributes, DEVICE_TYPE))
-    merge = Merge(run, kept, split)
+    state = last_state(run, split)
+    added = AddedEvents(run, kept, split, state)
+    merge = Merge(run, kept, state, added)
     merge.stage()
-    return _answer(run, kept, merge)
+    return _answer(run, kept, added, merge)
 
 
-def _answer(run: Context, ledger: Ledger, merge: Merge) -> ConversionResult:
-    settings, zone, tables = run.settings, merge.zone, MetricTables(run, ledger, merge)
-    observed = last_observed_day(settings.as_of, merge.latest, run.started, zone)
-    gaps = Gaps.of(merge.daily, observed, zone)
+def _answer(run: Context, ledger: Ledger, added: AddedEvents, merge: Merge) -> ConversionResult:
+    settings, zone = run.settings, added.zone
+    observed = last_observed_day(settings.as_of, added.latest, run.started, zone)
+    tables = MetricTables(run, ledger, merge, observed)
+    figures = tables.figures
+    merge.stage_state(observed, figures)
+    gaps = Gaps.of(added.daily, observed, zone)
     finality = Finality(settings.counted_as, observed, gaps, zone)
-    loads = tables.rows("load_quality")
+    loads = figures["load_quality"]
     weeks = week_results(
-        tables.rows("weekly_summary"),
+        figures["weekly_summary"],
         {row["registration_week"]: row["seen_before"] for row in loads},
         finality,
-        merge.earliest and merge.earliest.astimezone(zone).date(),
+        added.earliest and added.earliest.astimezone(zone).date(),
     )
-    weeks, past_forecasts = _forecasts(run, tables, weeks, observed, finality)
-    registrations = sum(events.get(REGISTERED, 0) for events in merge.daily.values())
+    weeks, past_forecasts = _forecasts(run, figures["conversion_days"], weeks, observed, finality)
+    registrations = sum(events.get(REGISTERED, 0) for events in added.daily.values())
     complete = [week.registration_week for week in weeks if week.complete]
     by_channel = tables.segment_rows(CHANNEL, complete)
     channels = segmentation(CHANNEL, by_channel)
@@ -82,29 +89,29 @@ def _answer(run: Context, ledger: Ledger, merge: Merge) -> ConversionResult:
         segment_test=asked.test,
         channels=channels.segments,
         channel_test=channels.test,
-        cohorts=cohort_triangle(tables.rows("cohort_table"), observed) if observed else (),
-        first_loads=FirstLoads.of(tables.first_load_rows(observed)) if observed else FirstLoads(),
+        cohorts=cohort_triangle(figures["cohort_table"], observed) if observed else (),
+        first_loads=FirstLoads.of(figures["first_load_days"]) if observed else FirstLoads(),
         gaps=gaps,
         quality=Quality(
             duplicate_registrations=registrations - sum(week.total_registered for week in weeks),
             loads_without_registration=merge.loads_without_registration,
             loads_before_registration=sum(row["loads_before_registration"] for row in loads),
-            events_after_as_of=merge.after_as_of,
+            events_after_as_of=added.after_as_of,
         ),
         events=ledger.counts if ledger.batches else None,
         change=change(complete, CHANNEL, by_channel),
         past_forecasts=past_forecasts,
-        daily=merge.daily,
+        daily=added.daily,
     )
 
 
 def _forecasts(
-    run: Context, tables: MetricTables, weeks: Weeks, observed: date | None, finality: Finality
+    run: Context, days: Rows, weeks: Weeks, observed: date | None, finality: Finality
 ) -> tuple[Weeks, tuple[Accuracy, ...]]:
     """The weeks with their forecasts, and how accurate earlier ones were."""
     window = run.settings.counted_as
     if observed is None or not can_be_judged(weeks, window):
         return weeks, ()
-    found = curves(weeks, tables.rows("conversion_days"), window)
+    found = curves(weeks, days, window)
     complete = [curve for week, curve in zip(weeks, found, strict=True) if week.complete]
     return with_forecasts(weeks, found, observed, finality), accuracy(complete)

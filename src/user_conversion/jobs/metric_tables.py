@@ -2,44 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import date
 
 from user_conversion.inputs.ledger import Ledger
-from user_conversion.jobs.context import Context
-from user_conversion.jobs.merge import Merge, Rows
-from user_conversion.rules.log_format import DEVICE_TYPE
-from user_conversion.rules.weeks import DAY, start_of_day
+from user_conversion.jobs.context import Context, Rows
+from user_conversion.jobs.merge import Merge
+from user_conversion.metric.compiled import MOST_VALUES
+from user_conversion.rules.events import EARLIEST
+from user_conversion.rules.log_format import CHANNEL, DEVICE_TYPE
+from user_conversion.rules.weeks import DAY, start_of_day, time_zone
+
+# Statements whose rows are those of one registration week each.
+BY_WEEK = ("weekly_summary", "load_quality", "cohort_table", "conversion_days", "first_load_days")
+SEGMENTS = "segment_counts"
+# If there are more rows of segments, all of them are computed each time.
+MOST_SEGMENTS = 50_000
 
 
 class MetricTables:
-    """Runs statements over the view `user_conversion` of a merge that was staged."""
+    """Runs statements over the users of a merge that was staged, as far as figures do not stay.
 
-    def __init__(self, run: Context, ledger: Ledger, merge: Merge) -> None:
-        self._engine = run.engine
-        self._attributes = ledger.attributes
-        self._merge = merge
+    `figures` are those of all weeks, observed to the end of a local day.
+    """
 
-    def rows(self, statement: str) -> Rows:
-        """The rows of a statement."""
-        return self._merge.rows(statement)
+    def __init__(self, run: Context, ledger: Ledger, merge: Merge, observed: date | None) -> None:
+        self._run, self._attributes, self._merge = run, ledger.attributes, merge
+        kept, new = merge.kept_figures(observed)
+        zone, last = time_zone(run.settings.timezone), observed or EARLIEST.date()
+        until = start_of_day(last + DAY, zone).replace(tzinfo=None)
+        run.engine.create_table("observation", {"until": "timestamp"}, [(until,)])
+        merge.name_users(new)
+        self.figures = {name: [*kept.get(name, ()), *run.rows(name)] for name in BY_WEEK}
+        self._channels = [*kept.get(SEGMENTS, ()), *self._segments(CHANNEL)]
+        if new is not None and not (SEGMENTS in kept and _are_few(self._channels)):
+            merge.name_users()
+            self._channels = self._segments(CHANNEL)
+        if _are_few(self._channels):
+            self.figures[SEGMENTS] = self._channels
 
-    def segment_rows(self, by: str, weeks: Sequence[str]) -> Rows:
+    def segment_rows(self, by: str, weeks: Collection[str]) -> Rows:
         """The rows of `segment_counts` by a field, of these registration weeks."""
-        if not weeks:
-            return []
+        rows = self._channels
+        if by != CHANNEL:
+            self._merge.name_users()
+            rows = self._segments(by)
+        return [row for row in rows if row["registration_week"] in weeks]
+
+    def _segments(self, by: str) -> Rows:
         value = DEVICE_TYPE
         if by != DEVICE_TYPE:
             value = f"attributes.value_{self._attributes.index(by)}"
-        self._engine.create_view(
+        self._run.engine.create_view(
             "segmented_users",
-            f"SELECT registration_week, {value} AS value, converted FROM user_conversion "
-            f"WHERE registration_week IN ({', '.join(map(repr, weeks))})",
+            f"SELECT registration_week, {value} AS value, converted FROM user_conversion",
         )
-        return self.rows("segment_counts")
+        return self._run.rows(SEGMENTS)
 
-    def first_load_rows(self, observed: date) -> Rows:
-        """The rows of `first_load_days`, observed to the end of a local day."""
-        until = start_of_day(observed + DAY, self._merge.zone).replace(tzinfo=None)
-        self._engine.create_table("observation", {"until": "timestamp"}, [(until,)])
-        return self.rows("first_load_days")
+
+def _are_few(segments: Rows) -> bool:
+    """Whether each value has figures of its own, so that the rows of some weeks can stay."""
+    values = {row["value"] for row in segments}
+    others = any(row["others"] for row in segments)
+    return not others and len(values) <= MOST_VALUES and len(segments) <= MOST_SEGMENTS

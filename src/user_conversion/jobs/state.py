@@ -9,6 +9,7 @@ import msgspec
 from user_conversion.inputs.fingerprint import hash_of
 from user_conversion.inputs.ledger import Batch, Ledger
 from user_conversion.jobs.context import Context
+from user_conversion.jobs.context import Rows as StatementRows
 from user_conversion.jobs.events_split import SplitResult
 from user_conversion.metric.compiled import DIALECTS, metric_sql
 from user_conversion.places.documents import Document, decoded
@@ -19,6 +20,8 @@ from user_conversion.rules.datasets import WEEKLY_SUMMARY, Dataset
 from user_conversion.rules.errors import DatasetError
 from user_conversion.rules.weeks import calendar_rows, time_zone
 
+# Rows by statement.
+Figures = dict[str, StatementRows]
 STATEMENTS = ("earliest_registrations", "registered_users", "merged_users", "added_counts")
 
 
@@ -59,7 +62,8 @@ class State(Document, frozen=True, kw_only=True, tag=1):
     """The events that the state holds, under which definition, and its rows.
 
     The events are those of some `batches` of the ledger: `events` from the instant `earliest` to
-    `latest`. `rows` are by dataset and partition.
+    `latest`. `rows` are by dataset and partition. `figures` are the rows of statements by week, as
+    they are when the days to `observed_through` are.
     """
 
     basis: Basis
@@ -69,6 +73,8 @@ class State(Document, frozen=True, kw_only=True, tag=1):
     latest: datetime | None
     definition: str
     rows: Rows
+    observed_through: date | None
+    figures: Figures
 
 
 def state_datasets(ledger: Ledger) -> tuple[Dataset, Dataset, Dataset]:

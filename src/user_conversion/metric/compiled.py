@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 DIALECTS = ("duckdb", "spark")
 ATTRIBUTES = ("attributes",)
+# Full days after the registration that are counted one by one: four weeks.
+HORIZON = 28
+# Values of a field with figures of their own; the users of all others are added up. Enough for
+# every output and test, and few enough to be kept in memory.
+MOST_VALUES = 1_000
 
 
 def metric_sql(dialect: str, statement: str) -> str:
@@ -89,11 +94,11 @@ def statements() -> dict[str, Callable[[], ir.Table]]:
             conversion.first_load_days,
             converted,
             _unbound("observation", {"until": "timestamp"}),
-            conversion.HORIZON,
+            HORIZON,
         ),
         "conversion_days": partial(conversion.conversion_days, converted, calendar),
         "segment_counts": partial(
-            conversion.segment_counts, _unbound("segmented_users", segmented)
+            conversion.segment_counts, _unbound("segmented_users", segmented), MOST_VALUES
         ),
         "daily_events": partial(conversion.daily_events, *added),
         "event_bounds": partial(conversion.event_bounds, *added),
@@ -102,7 +107,7 @@ def statements() -> dict[str, Callable[[], ir.Table]]:
         "known_unregistered_users": lambda: merge.unregistered_users(
             merge.known_users(published_counts, *added)
         ),
-        "unregistered_users": partial(merge.unregistered_users, published_counts),
+        "unregistered_users": partial(merge.unregistered_users, _unbound("all_counts", counts)),
         "loads_before": partial(merge.loads_before, known, unregistered),
         "user_registration": partial(merge.with_known_registrations, added[0], known),
         "loads_to_read": partial(merge.loads_to_read, before, earliest),
@@ -111,7 +116,9 @@ def statements() -> dict[str, Callable[[], ir.Table]]:
             merge.loads_again, _events(datasets.app_loaded(), "history"), to_read
         ),
         "app_loaded": partial(merge.with_known_loads, added[1], known, again),
-        "merged_users": partial(merge.merged_users, users, before, again),
+        "merged_users": partial(
+            merge.merged_users, _unbound("added_users", columns), before, again
+        ),
         "added_counts": partial(merge.added_counts, added[1], unregistered, earliest),
         "changed_weeks": partial(merge.changed_weeks, merged, known),
         "rewritten_users": partial(

@@ -49,11 +49,6 @@ CONVERSIONS = {
     ),
 }
 SECONDS_PER_DAY = 86_400
-# Full days after the registration that are counted one by one: four weeks.
-HORIZON = 28
-# Values of a field with figures of their own; the users of all others are added up. Enough for
-# every output and test, and few enough to be kept in memory.
-MOST_VALUES = 1_000
 
 
 def earliest_registrations(
@@ -226,7 +221,7 @@ def cohort_table(users: ir.Table) -> ir.Table:
     return users.group_by("registration_week", "week_offset").aggregate(users=users.count())
 
 
-def segment_counts(users: ir.Table, most: int = MOST_VALUES) -> ir.Table:
+def segment_counts(users: ir.Table, most: int) -> ir.Table:
     """One row per registration week and `value`, a column of `users`.
 
     The users of all but the `most` frequent values are added up. Columns: registration_week,
@@ -247,15 +242,16 @@ def segment_counts(users: ir.Table, most: int = MOST_VALUES) -> ir.Table:
 
 
 def first_load_days(users: ir.Table, observation: ir.Table, horizon: int) -> ir.Table:
-    """One row per full days until the first load and full days of observation.
+    """One row per registration week, full days until the first load and days of observation.
 
     `users` is what `user_conversion` returns; `observation` has one row with the instant `until`,
-    the end of what was observed. Columns: day (full days from the registration to the first load,
-    null without one), days_observed (to `until`), both at most `horizon`, and users. Days are
-    counted between whole seconds.
+    the end of what was observed. Columns: registration_week, day (full days from the registration
+    to the first load, null without one), days_observed (to `until`), both at most `horizon`, and
+    users. Days are counted between whole seconds.
     """
     observed = users.cross_join(observation)
     return observed.group_by(
+        "registration_week",
         day=_at_most(_full_days(observed.registered_at, observed.first_loaded_at), horizon),
         days_observed=_at_most(_full_days(observed.registered_at, observed.until), horizon),
     ).aggregate(users=observed.count())

@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from user_conversion.engines.duckdb.read_sql import LARGEST_LINE, Kind, read_sql, typed_form
+from user_conversion.engines.duckdb.read_sql import LARGEST_LINE, Forms, Kind, forms_of, read_sql
 from user_conversion.engines.duckdb.session import memory_limit, move_to_disk
 from user_conversion.engines.duckdb.unclear import LineScan
 from user_conversion.engines.lines import Key, NewTables, line_counts
@@ -31,7 +31,7 @@ ROW_SIZE = 1 / 6
 DECOMPRESSED = 10
 # If the table needs more than this share of the memory limit, it is kept on disk, compressed.
 SHARE_FOR_TABLES = 1 / 2
-# Timestamps are parsed with the JSON unless more than this share of lines has another form.
+# Lines are parsed by the forms of the first one unless more than this share has others.
 OTHER_FORMS = 0.03
 
 
@@ -97,7 +97,7 @@ class LineReader:
         firsts = dict(zip(places, accumulate((rows[n] for n in places), initial=0), strict=False))
         unclear: dict[int, list[int]] = {}
         for number, row in self._fetch(
-            f"SELECT enum_code(file), rowid FROM {table} WHERE kind IS NULL ORDER BY rowid"
+            f"SELECT file, rowid FROM {table} WHERE kind IS NULL ORDER BY rowid"
         ):
             unclear.setdefault(places[number], []).append(row - firsts[places[number]])
         return rows, unclear
@@ -106,7 +106,7 @@ class LineReader:
         """The number of rows by number of the file in its group, kind, and day of an event."""
         is_event = f"kind IN ({int(Kind.REGISTERED)}, {int(Kind.APP_LOADED)})"
         return self._fetch(
-            f"SELECT enum_code(file), kind, CASE WHEN {is_event} THEN CAST(time AS DATE) END, "
+            f"SELECT file, kind, CASE WHEN {is_event} THEN CAST(time AS DATE) END, "
             f"count(*) FROM {table} GROUP BY ALL"
         )
 
@@ -122,18 +122,18 @@ class LineReader:
         """Parse the lines of files of one group into a new table, whose name is returned."""
         table = f"parsed_{self._tables}"
         self._tables += 1
-        form = typed_form(beginning(files[0]), self._format)
-        self._execute(table, files, form)
-        if form and self._share_unclear(table) > OTHER_FORMS:
-            self._execute(table, files, None)
+        forms = forms_of(beginning(files[0]), self._format)
+        self._execute(table, files, forms)
+        if forms != Forms() and self._share_unclear(table) > OTHER_FORMS:
+            self._execute(table, files, Forms())
         return table
 
     def _share_unclear(self, table: str) -> float:
         share = self._fetch(f"SELECT avg((kind IS NULL)::INTEGER) FROM {table}")[0][0]
         return float(share or 0)
 
-    def _execute(self, table: str, files: Sequence[LineFile], form: str | None) -> None:
-        query = read_sql(table, files, self._format, self._latest, form)
+    def _execute(self, table: str, files: Sequence[LineFile], forms: Forms) -> None:
+        query = read_sql(table, files, self._format, self._latest, forms)
         size = sum(file.size for file in files)
         try:
             with watched(READING, size, self._session.query_progress):

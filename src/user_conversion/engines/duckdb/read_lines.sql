@@ -4,7 +4,7 @@ CREATE OR REPLACE TABLE $table AS
 WITH records AS (
     -- DuckDB parses only the members that are asked for. A line that it cannot parse becomes a
     -- row of NULLs (ignore_errors), which has no kind below.
-    FROM read_json(
+    SELECT *, $file FROM read_json(
         [$paths],
         columns = {$members},
         format = 'newline_delimited',
@@ -12,15 +12,13 @@ WITH records AS (
         compression = '$compression',
         ignore_errors = true,
         hive_partitioning = false,
-        filename = true,
         maximum_object_size = $largest_line
         $timestamp_format
     )
 ),
 fields AS (
     SELECT
-        -- A number, which takes less room than the name in each row.
-        filename::ENUM ($names) AS file,
+        $file::UINTEGER AS file,
         $event AS event,
         $time AS time,
         $id_text AS id_text,

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import IntEnum
 from importlib import resources
 from string import Template
+from typing import NamedTuple
 
 from user_conversion.inputs.lines import LineFile
 from user_conversion.places.duckdb_text import literal, path_literal
@@ -25,6 +26,8 @@ TYPED_FORMS = {
     rb"[-0-9]{10}T[:0-9]{8}Z": "%Y-%m-%dT%H:%M:%SZ",
     rb"[-0-9]{10}T[:0-9]{8}[.][0-9]{1,6}Z": "%Y-%m-%dT%H:%M:%S.%fZ",
 }
+# DuckDB's name for the number of a row's file among those that are read.
+FILE_NUMBER = "file_index"
 # Texts that could be JSON numbers with a fraction, booleans, objects or arrays, which are no ids.
 UNCLEAR_ID = "(?s)" + "|".join(
     (
@@ -51,17 +54,35 @@ class Kind(IntEnum):
         return self.name.lower()
 
 
-def typed_form(sample: bytes, log_format: LogFormat) -> str | None:
-    """The format with which DuckDB can parse the timestamps of a log, from its first one."""
-    (path, *more) = log_format.fields["timestamp"]
-    # A member that is read as a timestamp has no text for another field.
+class Forms(NamedTuple):
+    """What DuckDB parses while it parses the JSON; lines of another form are then unclear.
+
+    `timestamp` is the format of timestamps, `number_ids` says that ids are numbers.
+    """
+
+    timestamp: str | None = None
+    number_ids: bool = False
+
+
+def forms_of(sample: bytes, log_format: LogFormat) -> Forms:
+    """The forms of the first timestamp and the first id of a log."""
+    time, user = (_first_value(name, sample, log_format) for name in ("timestamp", "initiator_id"))
+    if log_format.timestamp:
+        time = b""
+    formats = (TYPED_FORMS[form] for form in TYPED_FORMS if re.fullmatch(b'"' + form + b'"', time))
+    is_number = re.fullmatch(rb"-?[0-9]+", user) is not None
+    return Forms(next(formats, None), is_number and log_format.ids == "integer")
+
+
+def _first_value(name: str, sample: bytes, log_format: LogFormat) -> bytes:
+    """The first value of a field, as it is written; empty if another field needs it as text."""
+    (path, *more) = log_format.fields[name]
     is_shared = _first_keys(log_format).count(str(path[0])) > 1
-    if more or len(path) > 1 or is_shared or log_format.timestamp:
-        return None
+    if more or len(path) > 1 or is_shared:
+        return b""
     key = re.escape(str(path[0]).encode())
-    first = re.search(rb'"' + key + rb'"\s*:\s*"([^"]*)"', sample)
-    forms = (TYPED_FORMS[form] for form in TYPED_FORMS if first and re.fullmatch(form, first[1]))
-    return next(forms, None)
+    first = re.search(rb'"' + key + rb'"\s*:\s*("[^"]*"|[^\s,}\]]+)', sample)
+    return first[1] if first else b""
 
 
 def _first_keys(log_format: LogFormat) -> list[str]:
@@ -71,7 +92,7 @@ def _first_keys(log_format: LogFormat) -> list[str]:
 
 def has_columns(log_format: LogFormat) -> bool:
     """Whether all keys can be columns of one table: no two differ only in case."""
-    keys = {*_first_keys(log_format)}
+    keys = [*{*_first_keys(log_format)}, FILE_NUMBER]
     return len({key.lower() for key in keys}) == len(keys)
 
 
@@ -80,13 +101,10 @@ def read_sql(
     files: Sequence[LineFile],
     log_format: LogFormat,
     latest: datetime,
-    form: str | None,
+    forms: Forms,
 ) -> str:
-    """The statement that reads files of one compression and one kind of event into a table.
-
-    `form` is that of `typed_form`.
-    """
-    fields = _Fields(log_format, form)
+    """The statement that reads files of one compression and one kind of event into a table."""
+    fields = _Fields(log_format, forms)
     known = files[0].event
     attributes = [f"attribute_{n}" for n, _ in enumerate(log_format.attributes)]
     texts = [fields.text(name) for name in log_format.attributes]
@@ -95,19 +113,19 @@ def read_sql(
         {kind.name: str(int(kind)) for kind in Kind},
         table=table,
         paths=", ".join(path_literal(file.path) for file in files),
-        names=", ".join(literal(str(file.path)) for file in files),
+        file=FILE_NUMBER,
         members=fields.members(),
         compression=files[0].compression,
         largest_line=LARGEST_LINE,
-        timestamp_format=f", timestampformat = '{form}'" if form else "",
+        timestamp_format=f", timestampformat = '{forms.timestamp}'" if forms.timestamp else "",
         event=(
             f"CASE WHEN {fields.is_object()} THEN {literal(known)} END"
             if known
             else fields.text("event")
         ),
         time=fields.time(),
-        id_text=fields.text("initiator_id"),
-        initiator_id=_initiator_id(log_format),
+        id_text=f"CAST({fields.text('initiator_id')} AS VARCHAR)",
+        initiator_id=_initiator_id(log_format, forms),
         device_type=fields.text("device_type"),
         attributes=", ".join(
             f"{text} AS {column}" for text, column in zip(texts, attributes, strict=True)
@@ -127,11 +145,16 @@ def read_sql(
     )
 
 
-def _initiator_id(log_format: LogFormat) -> str:
+def _initiator_id(log_format: LogFormat, forms: Forms) -> str:
     if log_format.ids == "text":
         return f"CASE WHEN NOT regexp_full_match(id_text, {literal(UNCLEAR_ID)}) THEN id_text END"
     # DuckDB casts 3.5, true and 0x10 to integers, so only texts of plain digits are taken.
     number = "TRY_CAST(id_text AS BIGINT)"
+    if forms.number_ids:
+        # DuckDB writes JSON numbers in one way: only integers have no point and no exponent.
+        return (
+            f"CASE WHEN NOT contains(id_text, '.') AND NOT contains(id_text, 'e') THEN {number} END"
+        )
     return f"CASE WHEN {number}::VARCHAR = id_text THEN {number} END"
 
 
@@ -141,17 +164,19 @@ class _Fields:
     A member of the record is read as text, or as JSON if a path goes into it.
     """
 
-    def __init__(self, log_format: LogFormat, form: str | None) -> None:
+    def __init__(self, log_format: LogFormat, forms: Forms) -> None:
         self._format = log_format
-        self._form = form
+        self._forms = forms
         self._keys = list(dict.fromkeys(_first_keys(log_format)))
         self._nested = {path[0] for path in log_format.paths if len(path) > 1}
 
     def members(self) -> str:
         """The members of a record and their types."""
         types = {key: "JSON" if key in self._nested else "VARCHAR" for key in self._keys}
-        if self._form:
+        if self._forms.timestamp:
             types[str(self._format.fields["timestamp"][0][0])] = "TIMESTAMP"
+        if self._forms.number_ids:
+            types[str(self._format.fields["initiator_id"][0][0])] = "JSON"
         return ", ".join(f"{literal(key)}: '{kind}'" for key, kind in types.items())
 
     def is_object(self) -> str:
@@ -184,7 +209,7 @@ class _Fields:
     def time(self) -> str:
         """The instant in UTC, as a timestamp without a zone."""
         text = self.text("timestamp")
-        if self._form:
+        if self._forms.timestamp:
             return text
         if self._format.timestamp:
             form = TimestampForm.of(self._format.timestamp)

@@ -1,4 +1,5 @@
 SELECT
+  `t4`.`registration_week`,
   IF(
     CAST(FLOOR(
       DATEDIFF(
@@ -54,4 +55,5 @@ FROM (
 ) AS `t4`
 GROUP BY
   1,
-  2
+  2,
+  3

@@ -53,7 +53,7 @@ FROM (
         `t3`.`registration_week`,
         `t7`.`initiator_id` AS `initiator_id_right`,
         `t7`.`known`
-      FROM `registered_users` AS `t3`
+      FROM `added_users` AS `t3`
       LEFT OUTER JOIN (
         SELECT
           `t2`.`initiator_id`,
