@@ -9,6 +9,9 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.datasets import read_dataset
+from support.engines import EngineUnderTest
+from support.logs import write_log
 from support.mutations import MISSING, WRONG, mutated, places
 
 from user_conversion.rules.errors import SettingsError
@@ -325,3 +328,14 @@ def test_file_with_a_path_for_initiator_id_has_text_ids(tmp_path: Path) -> None:
     assert log_format(str(file)).ids == "integer"
     assert log_format(str(file), fields={"initiator_id": "id"}).ids == "integer"
     assert log_format(fields={"initiator_id": "id"}).ids == "text"
+
+
+def test_a_field_can_have_the_name_of_a_column_of_the_reader(
+    tmp_path: Path, engine: EngineUnderTest
+) -> None:
+    line = '{"event": "registered", "timestamp": "2020-11-02T06:21:14Z", "initiator_id": 1, '
+    log = write_log(tmp_path / "a.json", [f'{line}"file_index": "invite", "filename": "x"}}'])
+    fields = {"channel": "file_index", "plan": "filename"}
+    engine.split(tmp_path / "output", log, field=fields)
+    (row,) = read_dataset(tmp_path / "output", "user_registration", "plan")
+    assert (row.channel, row.plan) == ("invite", "x")

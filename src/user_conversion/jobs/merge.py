@@ -5,6 +5,7 @@ Without a state that holds, it starts from an empty one, and all events are adde
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
@@ -18,7 +19,7 @@ from user_conversion.jobs.context import Context, Rows
 from user_conversion.jobs.state import Basis, Figures, State, events_of, state_datasets
 from user_conversion.metric.compiled import HORIZON
 from user_conversion.places.layout import STATE, folder_of
-from user_conversion.places.row_counts import require_rows
+from user_conversion.places.row_counts import count_rows, require_rows
 from user_conversion.rules.datasets import Dataset, app_loaded
 from user_conversion.rules.weeks import DAY, WEEK, first_day_of
 
@@ -162,8 +163,10 @@ class Merge:
             sql = self._run.sql("unregistered_users")
         # Each part is one partition, which needs no query for the partitions that there are.
         part, dataset = int(max(parts, default="0")) + 1, replace(self._counts, partition=None)
-        folder = folder_of(self._counts, publication.folder)
-        self._engine.write(sql, dataset, folder / f"{self._counts.partition}={part:06}")
+        folder = folder_of(self._counts, publication.folder) / f"batch={part:06}"
+        self._engine.write(sql, dataset, folder)
+        if not any(count_rows({"": {"": folder}})[""].values()):
+            shutil.rmtree(folder)
         if one:
             publication.drop_others(self._counts)
 
