@@ -31,6 +31,7 @@ NESTED = LogFormat(
         "channel": (("context", "campaign", "source"),),
         "device_type": (("context", "device", "type"), ("context", "device")),
         "plan": (("ids", 0),),
+        "source": (("params", ("key", "source"), "value", "text"),),
         "quoted": (("context", "it's"),),
         "referrer": (("context", "a.b", "$c"),),
     },
@@ -44,10 +45,17 @@ NESTED = LogFormat(
     anonymous=True,
 )
 LOS_ANGELES = LogFormat(timezone="America/Los_Angeles", local_numbers=True)
+KEYS, NUMBERED = (
+    LogFormat(
+        ids="text",
+        fields={**oracle.DEFAULT.fields, "initiator_id": (("params", ("k", name), "v"),)},
+    )
+    for name in ("id", "7")
+)
 SHORT_FORM = LogFormat(timezone="Europe/Berlin", timestamp="%Y%m%d%H%M")
 LORD_HOWE = LogFormat(timezone="Australia/Lord_Howe")
 TWO_CASES = with_fields(initiator_id=(("userId",), ("userid",)), channel=())
-FORMATS = (DEFAULT, TEXT_IDS, NESTED, LOS_ANGELES, LORD_HOWE, TWO_CASES, SHORT_FORM)
+FORMATS = (DEFAULT, TEXT_IDS, NESTED, LOS_ANGELES, LORD_HOWE, TWO_CASES, KEYS, NUMBERED, SHORT_FORM)
 
 # ---------------------------------------------------------------- lines by hand
 
@@ -70,6 +78,10 @@ def by(initiator_id: object) -> str:
 def nested(name: str | None = "Signed Up", context: object = None, **members: object) -> str:
     record = {"event": name, "timestamp": "2020-11-02T06:21:14Z", "userId": "u1"}
     return json.dumps(record | {"context": context} | members)
+
+
+def keyed(params: object) -> str:
+    return event(initiator_id=..., params=params)
 
 
 LINES: list[tuple[LogFormat, str, str]] = [
@@ -201,6 +213,15 @@ LINES: list[tuple[LogFormat, str, str]] = [
     (NESTED, "app_loaded", nested("Application Opened", {"app": {"name": "shop"}, "device": 5})),
     (NESTED, "app_loaded", nested("Application Opened", {"app": {"name": True}})),
     (NESTED, "invalid_json", nested() + " 1"),
+    (KEYS, "registered", keyed([{"k": "a", "v": 1}, 5, {"k": "id", "v": "u1"}, {"k": "id"}])),
+    (KEYS, "missing_initiator_id", keyed([{"k": "ID", "v": "u1"}, {"id": "u2"}, None, "id", []])),
+    (KEYS, "missing_initiator_id", keyed([{"k": "id", "v": None}, {"k": "id", "v": "u1"}])),
+    (KEYS, "missing_initiator_id", keyed({"k": "id", "v": "u1"})),
+    (KEYS, "missing_initiator_id", keyed(None)),
+    (KEYS, "missing_initiator_id", keyed([])),
+    (KEYS, "invalid_initiator_id", keyed([{"k": "id", "v": 3.5}])),
+    (NUMBERED, "registered", keyed([{"k": "7", "v": "u1"}])),
+    (NUMBERED, "registered", keyed([{"k": 70, "v": "u0"}, {"k": 7, "v": "u1"}])),
     (SHORT_FORM, "registered", at("202011020621")),
     (SHORT_FORM, "registered", at(202011020621)),
     (SHORT_FORM, "registered", at("2020-11-02T06:21:14Z")),

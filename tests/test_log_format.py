@@ -247,6 +247,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ("[events]\nregistered = []", "add --registered NAME."),
         ('[events]\nregistered = "app_loaded"', "'app_loaded' cannot be both a registered and an"),
         ('[input]\ntimezone = "Europe/Berlni"', "did you mean Europe/Berlin"),
+        ('[fields]\nevent = "a[b=c]"', "'a[b=c]' is not a path to a field"),
+        ('[fields]\nevent = "[b=c].d"', "'[b=c].d' is not a path to a field"),
+        ('[input]\nrecords = "a[b=c].d"', "it leads to one of many"),
         ('[fields]\nevent = "a..b"', "'a..b' is not a path to a field"),
     ],
 )

@@ -90,6 +90,10 @@ def test_what_was_not_run_is_marked_in_the_first_line() -> None:
             ["--dialect", "redshift", "--by", "plan", "--field", "plan=a[0].b"],
             "Amazon Redshift cannot read the path [0].b of a JSON column",
         ),
+        (
+            ["--dialect", "duckdb", "--by", "plan", "--field", "plan=a[k=plan].b"],
+            "DuckDB cannot read the path [k=plan].b of a JSON column",
+        ),
         (["--dialect", "duckdb", "--by", "device_type"], "--by device_type: the query splits by"),
         (["--dialect", "duckdb", "--registered", "a\tb"], "has a control character"),
         (["--dialect", "duckdb", "--timezone", "Mars"], "Unknown time zone 'Mars'"),
@@ -103,6 +107,14 @@ def test_what_cannot_be_written_is_one_sentence(words: list[str], said: str) -> 
     assert said in done.err
     assert done.out == ""
     assert len(done.err.splitlines()) == 1
+
+
+def test_a_parameter_is_written_as_in_files() -> None:
+    """The path of `run` and the short one of the warehouse give the same query."""
+    week, paths = definition("next-week"), ("event_params.plan", "event_params[key=plan].value.x")
+    forms = [log_format("ga4", fields={"plan": path}) for path in paths]
+    first, second = (warehouse_query("bigquery", form, week, by="plan") for form in forms)
+    assert first == second
 
 
 def test_a_pattern_with_marks_of_like_is_refused() -> None:

@@ -57,7 +57,8 @@ INTEGER_TEXT = re.compile(r"(-?)0*([0-9]{1,19})")
 
 # ---------------------------------------------------------------- from lines to events
 
-JsonPath = tuple[str | int, ...]
+# A pair is the first object in an array in which a member has a text.
+JsonPath = tuple[str | int | tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -227,6 +228,11 @@ def value_at(value: Any, path: JsonPath) -> Any:
             value = value.get(step)
         elif isinstance(step, int) and isinstance(value, list) and step < len(value):
             value = value[step]
+        elif isinstance(step, tuple) and isinstance(value, list):
+            key, text = step
+            found = [each for each in value if isinstance(each, dict) and key in each]
+            found = [each for each in found if text_or_null(each[key]) == text]
+            value = found[0] if found else None
         else:
             return None
     return value

@@ -194,6 +194,7 @@ PATHS: tuple[JsonPath, ...] = (
     *(("event",), ("timestamp",), ("initiator_id",), ("channel",), ("@t",), ("0",), ("a/b",)),
     *(("user", "id"), ("user", "ID"), ("user", "plan.name"), ("user", "it's"), ("User", "id")),
     *(("items", 0, "id"), ("items", 2, "id"), ("list", 1), ("deep", "er", "est", 0, 0, "key")),
+    *(("params", ("key", "plan"), "value", "text"), ("params", ("key", "it's 7"), "value")),
     *(("$properties", "$device"), ("$properties", "of the", "user"), ("имя", "ключ"), ("é",)),
     *(("Event",), ("TIMESTAMP", "of"), ("tags[0]",), ("a.b",), ("back\\slash",), ("a:b", "*c")),
 )
@@ -280,8 +281,13 @@ def as_toml(log_format: LogFormat) -> str:
 
 def path_text(path: JsonPath) -> str:
     """A path as log formats write it."""
-    steps = (f"[{step}]" if isinstance(step, int) else f'."{step}"' for step in path)
-    return "".join(steps).removeprefix(".")
+
+    def text(step: str | int | tuple[str, str]) -> str:
+        if isinstance(step, tuple):
+            return f"[{step[0]}={step[1]}]"
+        return f"[{step}]" if isinstance(step, int) else f'."{step}"'
+
+    return "".join(map(text, path)).removeprefix(".")
 
 
 # ---------------------------------------------------------------- how an event is written
@@ -343,9 +349,16 @@ def put(record: dict[str, Any], path: JsonPath, value: str) -> None:
     """Set the value that a path leads to, and make the objects and arrays on the way."""
     at: Any = record
     for step, following in zip(path, (*path[1:], None), strict=True):
+        new: Any = value if following is None else {} if isinstance(following, str) else []
+        if isinstance(step, tuple):
+            at = at if isinstance(at, list) else []
+            member = {step[0]: json.dumps(step[1])}
+            there = [each for each in at if isinstance(each, dict) and {**each, **member} == each]
+            at += [] if there else [{"other": "1"}, member]
+            at = there[0] if there else member
+            continue
         if isinstance(at, list):
             at += ["null"] * (int(step) + 1 - len(at))
-        new: Any = value if following is None else [] if isinstance(following, int) else {}
         there = at[step] if isinstance(at, list) else at.get(step)
         if following is None or not isinstance(there, dict | list):
             at[step] = new

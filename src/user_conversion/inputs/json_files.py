@@ -92,8 +92,8 @@ def _write(
     duckdb_reader.write_lines(query, target, source)
 
 
-def _step(step: str | int) -> str:
-    return f"[{step + 1}]" if isinstance(step, int) else f".{_quoted(step)}"
+def _step(step: object) -> str:
+    return f"[{step + 1}]" if isinstance(step, int) else f".{_quoted(str(step))}"
 
 
 def _type_with_list_at(path: FieldPath) -> str:
@@ -101,7 +101,7 @@ def _type_with_list_at(path: FieldPath) -> str:
     if not path:
         return "JSON[]"
     inner = _type_with_list_at(path[1:])
-    return f"{inner}[]" if isinstance(path[0], int) else f"STRUCT({_quoted(path[0])} {inner})"
+    return f"{inner}[]" if isinstance(path[0], int) else f"STRUCT({_quoted(str(path[0]))} {inner})"
 
 
 def _quoted(name: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from user_conversion.rules.conditions import Condition, Conditions
 from user_conversion.rules.counts import Skipped
 from user_conversion.rules.log_format import LogFormat
-from user_conversion.rules.paths import first_at, value_at
+from user_conversion.rules.paths import as_text, first_at, value_at
 from user_conversion.rules.rejected import Reason, Rejected
 from user_conversion.rules.timestamp_forms import TimestampForm
 from user_conversion.rules.weeks import time_zone
@@ -92,13 +92,6 @@ def read_line(
     }
     read_id = _integer_id if log_format.ids == "integer" else _text_id
     return Event(kind, time, read_id(initiator_id), fields)
-
-
-def as_text(value: Any) -> str | None:
-    """A JSON value as the text of an attribute: strings as they are, others as compact JSON."""
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=float)
 
 
 def parse_timestamp(text: str, zone: tzinfo | None = None) -> datetime | None:

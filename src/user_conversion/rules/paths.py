@@ -2,49 +2,69 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from user_conversion.rules.errors import SettingsError
 
-# Keys of objects, places in arrays.
-FieldPath = tuple[str | int, ...]
 
-_STEP = re.compile(r'\.?(?:"([^"]+)"|([^."\[\]]+))|\[([0-9]{1,9})\]')
+class Element(NamedTuple):
+    """The first object in an array whose member `key` has this text."""
+
+    key: str
+    text: str
+
+
+# Keys of objects, places in arrays, elements of arrays.
+FieldPath = tuple[str | int | Element, ...]
+
+_STEP = re.compile(r'\.?(?:"([^"]+)"|([^."\[\]]+))|\[([0-9]{1,9})\]|\[([^."\[\]=]+)=([^"\[\]]+)\]')
 
 
 def parse_path(text: str) -> FieldPath:
-    """The steps of a path such as `a.b`, `"a.b".c` or `a[0].b`.
+    """The steps of a path such as `a.b`, `"a.b".c`, `a[0].b` or `a[key=plan].b`.
 
     Raises `SettingsError` if the text is no path.
     """
-    steps: list[str | int] = []
+    steps: list[str | int | Element] = []
     at = 0
     while at < len(text):
         match = _STEP.match(text, at)
         if not match or (match[0].startswith(".") and not steps):
             break
-        steps.append(int(match[3]) if match[3] else match[1] or match[2])
+        element = Element(match[4], match[5]) if match[4] else None
+        steps.append(element or (int(match[3]) if match[3] else match[1] or match[2]))
         at = match.end()
-    if at < len(text) or not steps or isinstance(steps[0], int):
+    is_whole = at == len(text) and steps and not isinstance(steps[-1], Element)
+    if not is_whole or not isinstance(steps[0], str):
         raise SettingsError(
-            f'{text!r} is not a path to a field: write user.id, "user.id".name or items[0].id.'
+            f'{text!r} is not a path to a field: write user.id, "user.id".name, items[0].id or '
+            "items[key=user].id."
         )
     return tuple(steps)
 
 
 def path_text(path: FieldPath) -> str:
     """A path as it is written in options and TOML files."""
-    steps = (
-        f"[{step}]" if isinstance(step, int) else f'."{step}"' if _is_quoted(step) else f".{step}"
-        for step in path
-    )
-    return "".join(steps).removeprefix(".")
+    return "".join(map(_step_text, path)).removeprefix(".")
 
 
-def _is_quoted(step: str) -> bool:
-    return re.search(r'[."\[\]]', step) is not None
+def _step_text(step: str | int | Element) -> str:
+    match step:
+        case int():
+            return f"[{step}]"
+        case Element():
+            return f"[{step.key}={step.text}]"
+    return f'."{step}"' if re.search(r'[."\[\]]', step) else f".{step}"
+
+
+def as_text(value: Any) -> str | None:
+    """A JSON value as the text of an attribute: strings as they are, others as compact JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=float)
 
 
 def value_at(value: Any, path: FieldPath) -> Any:
@@ -52,6 +72,10 @@ def value_at(value: Any, path: FieldPath) -> Any:
     for step in path:
         if isinstance(step, int):
             value = value[step] if isinstance(value, list) and step < len(value) else None
+        elif isinstance(step, Element):
+            elements = value if isinstance(value, list) else ()
+            objects = (each for each in elements if isinstance(each, dict))
+            value = next((o for o in objects if as_text(o.get(step.key)) == step.text), None)
         else:
             value = value.get(step) if isinstance(value, dict) else None
     return value

@@ -26,7 +26,7 @@ from user_conversion.rules.log_format import (
     Names,
     WrittenLogFormat,
 )
-from user_conversion.rules.paths import FieldPath, parse_path
+from user_conversion.rules.paths import Element, FieldPath, parse_path
 from user_conversion.rules.timestamp_forms import TimestampForm
 from user_conversion.rules.toml import checked, read_toml
 from user_conversion.rules.weeks import time_zone
@@ -200,7 +200,10 @@ def _encoding(name: str, source: str) -> str:
 
 
 def _optional_path(text: str | None) -> FieldPath | None:
-    return None if text is None else parse_path(text)
+    path = None if text is None else parse_path(text)
+    if path and any(isinstance(step, Element) for step in path):
+        raise SettingsError(f"{text!r} is not a path to a field: it leads to one of many.")
+    return path
 
 
 def _texts(value: str | Iterable[str]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from user_conversion.places.duckdb_text import literal, path_literal
 from user_conversion.rules import events
 from user_conversion.rules.conditions import Condition, Conditions
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED, LogFormat
-from user_conversion.rules.paths import FieldPath
+from user_conversion.rules.paths import Element, FieldPath
 from user_conversion.rules.timestamp_forms import TimestampForm
 
 # DuckDB buffers twice as many bytes in each thread. Larger lines fail the run.
@@ -254,8 +254,16 @@ class _Fields:
         column, steps = str(path[0]), path[1:]
         if column not in self._nested:
             return _quoted(column)
-        keys = (f"[{step}]" if isinstance(step, int) else f'."{step}"' for step in steps)
-        return f"json_extract_string({_quoted(column)}, {literal('$' + ''.join(keys))})"
+        value, keys = _quoted(column), "$"
+        for step in steps:
+            if isinstance(step, Element):
+                key, text = literal(f'$."{step.key}"'), literal(step.text)
+                elements = f"TRY_CAST(json_extract({value}, {literal(keys)}) AS JSON[])"
+                is_it = f"json_extract_string(each, {key}) = {text}"
+                value, keys = f"list_filter({elements}, lambda each: {is_it})[1]", "$"
+            else:
+                keys += f"[{step}]" if isinstance(step, int) else f'."{step}"'
+        return f"json_extract_string({value}, {literal(keys)})"
 
 
 def _quoted(name: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Sequence
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
+from typing import TypeVar
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - PySpark's own convention
@@ -22,8 +23,9 @@ from pyspark.sql.types import (
 )
 
 from user_conversion.rules.events import BYTE_ORDER_MARK
-from user_conversion.rules.paths import FieldPath
+from user_conversion.rules.paths import Element, FieldPath
 
+Step = TypeVar("Step", str, int, Element)
 TEXT = StringType()
 JSON_OPTIONS = {
     "allowSingleQuotes": "false",
@@ -78,7 +80,7 @@ class Record:
         # The line is parsed again only for texts that could be something else.
         return ~(self.at(path).rlike(LOOKS_LIKE_OTHER) & of_other_type)
 
-    def _steps(self, parent: FieldPath, kind: type) -> list[str | int]:
+    def _steps(self, parent: FieldPath, kind: type[Step]) -> list[Step]:
         steps = {node[-1] for node in self._nodes if node[:-1] == parent}
         return sorted(step for step in steps if isinstance(step, kind))
 
@@ -90,11 +92,15 @@ class Record:
             self.rows = self.rows.withColumn(f"object_{number}", members)
             inner = F.col(f"object_{number}")
             self._texts |= {(*parent, key): inner.getField(key) for key in keys}
-        if places := self._steps(parent, int):
+        places, found = self._steps(parent, int), self._steps(parent, Element)
+        if places or found:
             elements = F.from_json(self.at(parent), ArrayType(TEXT), JSON_OPTIONS)
             self.rows = self.rows.withColumn(f"array_{number}", elements)
             inner = F.col(f"array_{number}")
             self._texts |= {(*parent, place): F.get(inner, F.lit(place)) for place in places}
+        for step in found:
+            fitting = F.filter(inner, partial(_is_element, step))
+            self._texts[(*parent, step)] = F.get(fitting, F.lit(0))
 
     def _typed(self, path: FieldPath, kind: DataType) -> Column:
         """The value at a path if it has this type, else NULL."""
@@ -102,7 +108,12 @@ class Record:
         parent = self.at(tuple(parents))
         if isinstance(step, int):
             return F.get(F.from_json(parent, ArrayType(kind), JSON_OPTIONS), F.lit(step))
-        return F.from_json(parent, _struct([step], kind), JSON_OPTIONS).getField(step)
+        return F.from_json(parent, _struct([str(step)], kind), JSON_OPTIONS).getField(str(step))
+
+
+def _is_element(step: Element, text: Column) -> Column:
+    """Whether the text of an element of an array is that of an object with this member."""
+    return F.from_json(text, _struct([step.key]), JSON_OPTIONS).getField(step.key) == step.text
 
 
 def _struct(keys: Sequence[str], kind: DataType = TEXT) -> StructType:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from user_conversion.rules.errors import SettingsError, did_you_mean
-from user_conversion.rules.paths import FieldPath, path_text
+from user_conversion.rules.paths import Element, FieldPath, path_text
 
 FOLDER = Path(__file__).with_name("dialects")
 
@@ -101,8 +101,10 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """The text at a path of a JSON column. Raises `SettingsError` if it cannot be written."""
         keys = [step for step in steps if isinstance(step, str)]
         is_path = "{path}" in self.json
-        if (is_path and {*"".join(keys)} & {*self.json_unsafe}) or (
-            len(keys) < len(steps) and self.json_indices == "none"
+        if (
+            (is_path and {*"".join(keys)} & {*self.json_unsafe})
+            or (len(keys) < len(steps) and self.json_indices == "none")
+            or any(isinstance(step, Element) for step in steps)
         ):
             raise SettingsError(
                 f"{self.title} cannot read the path {path_text(steps)} of a JSON column: make a "

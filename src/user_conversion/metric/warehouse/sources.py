@@ -12,7 +12,7 @@ from user_conversion.rules.conditions import Condition, Conditions
 from user_conversion.rules.errors import SettingsError
 from user_conversion.rules.events import NO_ID
 from user_conversion.rules.log_format import APP_LOADED, KINDS, LogFormat
-from user_conversion.rules.paths import FieldPath, parse_path
+from user_conversion.rules.paths import Element, FieldPath, parse_path
 from user_conversion.rules.weeks import DAY
 
 Tables = dict[str, list[str]]
@@ -167,6 +167,8 @@ class Sources:
         if layout.nested == "columns":
             return "e." + how.name(column_name(path)), False
         column, rest = "e." + how.name(str(path[0])), path[1:]
+        if rest and isinstance(rest[0], Element) and path[0] in layout.parameters:
+            rest = (rest[0].text,)
         if how.parameter and path[0] in layout.parameters and len(rest) == 1:
             return how.parameter.format(c=column, key=how.literal(str(rest[0]))), True
         if rest and not (how.struct and layout.nested == "structs"):
