@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +75,16 @@ def test_a_damaged_profile_is_named(
     done = command("run", "--input", lake.at("logs"), "--output", tmp_path / "out")
     assert_refused(done, "The file of AWS_SHARED_CREDENTIALS_FILE")
     assert SECRET not in done.err
+
+
+def test_without_the_package_the_sentence_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("user_conversion.places.store")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    done = command("run", "--input", "s3://bucket/a", "--output", tmp_path / "out")
+    assert_refused(done, "which needs a package: pip install obstore.")
 
 
 @pytest.fixture(scope="module")

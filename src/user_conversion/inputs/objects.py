@@ -8,17 +8,23 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import xxhash
 
 from user_conversion.inputs.files import LAKES, InputFile, is_excluded, is_hidden, require_no_lake
 from user_conversion.places.parallel import all_of
+from user_conversion.places.place import store_at
 from user_conversion.places.progress import watched
-from user_conversion.places.store import PART, Store, StoredObject
 from user_conversion.rules.addresses import split_address
 from user_conversion.rules.errors import InputError
 
+if TYPE_CHECKING:
+    from user_conversion.places.store import Store, StoredObject
+
 GIB = 1 << 30
+# One request for so many bytes: a request that takes longer than its time-out is begun again.
+PART = 16 << 20
 
 
 class Objects:
@@ -65,7 +71,8 @@ class Objects:
         apart_from: tuple[str, ...],
         exclude: Sequence[str],
     ) -> Iterator[InputFile]:
-        parents = _parents(each.name for each, _ in found) if _has_empty(found) else set()
+        has_empty = any(not each.size for each, _ in found)
+        parents = _parents(each.name for each, _ in found) if has_empty else set()
         for each, below in found:
             file = self._file(bucket, each)
             if _is_left_out(file.name, below, exclude):
@@ -118,8 +125,7 @@ class Objects:
 
     def _fetch(self, file: InputFile, start: int, end: int) -> None:
         bucket, name = split_address(file.name)
-        wanted = StoredObject(name, file.size, file.tag)
-        self._store(bucket).fetch_part(wanted, file.path, start, end)
+        self._store(bucket).fetch(name, file.tag, file.path, start, end)
 
     def here(self, file: InputFile) -> InputFile:
         """A file with the path that it has when it was fetched, if it is an object."""
@@ -136,7 +142,7 @@ class Objects:
 
     def _store(self, bucket: str) -> Store:
         if bucket not in self._stores:
-            self._stores[bucket] = Store(bucket)
+            self._stores[bucket] = store_at(bucket)
         return self._stores[bucket]
 
 
@@ -183,10 +189,6 @@ def _is_left_out(name: str, below: Sequence[str], exclude: Sequence[str]) -> boo
         if exclude and is_excluded("/".join(below[: number + 1]), exclude):
             return True
     return False
-
-
-def _has_empty(found: Sequence[tuple[StoredObject, Sequence[str]]]) -> bool:
-    return any(not each.size for each, _ in found)
 
 
 def _parents(names: Iterable[str]) -> set[str]:

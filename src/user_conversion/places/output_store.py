@@ -28,6 +28,7 @@ from user_conversion.rules.datasets import Dataset
 from user_conversion.rules.errors import REBUILD, DatasetError
 
 CHUNK = 1 << 20
+PART = 16 << 20  # as many bytes of an object at once
 
 
 class OutputStore:
@@ -36,8 +37,8 @@ class OutputStore:
     Raises `DatasetError` if it does not hold what was published, unless this run rebuilds it.
     """
 
-    def __init__(self, address: str, command: str, *, rebuild: bool = False) -> None:
-        self.place = Store(address)
+    def __init__(self, place: Store, command: str, *, rebuild: bool = False) -> None:
+        self.place = place
         holder = f"{command} (process {os.getpid()} on {socket.gethostname()})"
         self._lease = Lease(self.place, holder, rebuild=rebuild)
         self._rebuild = rebuild
@@ -136,8 +137,14 @@ class StorePublication(Publication):
         for name in names:
             (self.mirror / name).parent.mkdir(parents=True, exist_ok=True)
             (self.mirror / name).touch()
-        all_of(lambda name: self._store.fetch(self._lease.listed[name], self.mirror / name), names)
+        all_of(self._fetch, names)
         return super().files_in(wanted)
+
+    def _fetch(self, name: str) -> None:
+        found, target = self._lease.listed[name], self.mirror / name
+        for start in range(0, found.size, PART):
+            end = min(start + PART, found.size)
+            self._store.fetch(name, found.tag, target, start, end)
 
     def count_rows(self, partitions: Partitions) -> dict[str, dict[str, int]]:
         """See `Publication.count_rows`. Of what is not here, they are known since it was pushed."""

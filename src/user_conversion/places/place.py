@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, TypeAlias, Union
 
 from user_conversion.rules.addresses import is_address
+from user_conversion.rules.errors import StoreError
 
+if TYPE_CHECKING:
+    from user_conversion.places.store import Store
 
-class Place(Protocol):
-    """A folder or a store; its text is what people call it."""
-
-    def read(self, name: str) -> bytes | None:
-        """The content of a file, None if there is none."""
-
-    def write(self, name: str, content: bytes) -> None:
-        """Write a file, whole or not at all."""
-
-    def of(self, name: str) -> str:
-        """What people call a file."""
+Place: TypeAlias = Union["Folder", "Store"]
 
 
 @dataclass(frozen=True)
@@ -32,28 +25,35 @@ class Folder:
         return str(self.path)
 
     def read(self, name: str) -> bytes | None:
-        """See `Place.read`."""
+        """The content of a file, None if there is none."""
         try:
             return (self.path / name).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
 
     def write(self, name: str, content: bytes) -> None:
-        """See `Place.write`."""
+        """Write a file, whole or not at all."""
         replace_file(self.path / name, content)
 
     def of(self, name: str) -> str:
-        """See `Place.of`."""
+        """What people call a file."""
         return str(self.path / name)
 
 
-def place_at(where: str | Path) -> Place:
-    """The place at a path or address. Raises `StoreError` if a store cannot be opened."""
-    if is_address(where):
-        from user_conversion.places.store import Store
+def place_at(where: str) -> Place:
+    """The place at a path or address."""
+    return store_at(where) if is_address(where) else Folder(Path(where))
 
-        return Store(str(where))
-    return Folder(Path(where))
+
+def store_at(address: str) -> Store:
+    """The place at an address. Raises `StoreError` if it cannot be opened."""
+    try:
+        from user_conversion.places.store import Store
+    except ImportError:
+        raise StoreError(
+            f"'{address}' is in an object store, which needs a package: pip install obstore."
+        ) from None
+    return Store(address)
 
 
 def replace_file(target: Path, content: bytes) -> None:

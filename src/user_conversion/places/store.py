@@ -12,18 +12,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+import obstore
+from obstore.exceptions import BaseError, GenericError, PreconditionError
+from obstore.store import ObjectStore
 
 from user_conversion.places.store_access import opened
 from user_conversion.places.store_errors import CODES, code_of, is_final, reason_of
 from user_conversion.rules.addresses import split_address
 from user_conversion.rules.errors import StoreError
 
-if TYPE_CHECKING:
-    from obstore.store import ObjectStore
-
-# One request for so many bytes: a request that takes longer than its time-out is begun again.
-PART = 16 << 20
 TRIES = 4
 T = TypeVar("T")
 
@@ -48,8 +47,6 @@ class Store:
 
     def list(self, below: str = "") -> list[StoredObject]:
         """The objects below a name, which ends where a part of a path ends; in order."""
-        import obstore
-
         start = (self._prefix + below).rstrip("/")
 
         def pages() -> list[StoredObject]:
@@ -61,8 +58,6 @@ class Store:
 
     def find(self, name: str = "") -> StoredObject | None:
         """One object, None if there is none."""
-        import obstore
-
         try:
             with self._errors("read", name):
                 return self._stored(_again(lambda: obstore.head(self._raw, self._key(name))))
@@ -83,7 +78,6 @@ class Store:
 
     def read_version(self, name: str) -> tuple[bytes, dict[str, str]] | None:
         """The content of a small object and its version, None if there is none."""
-        import obstore
 
         def get() -> tuple[bytes, dict[str, str]]:
             found = obstore.get(self._raw, self._key(name))
@@ -97,22 +91,15 @@ class Store:
         except FileNotFoundError:
             return None
 
-    def fetch(self, wanted: StoredObject, target: Path) -> None:
-        """Write an object to a file that exists. Raises as `fetch_part`."""
-        for start in range(0, wanted.size, PART):
-            self.fetch_part(wanted, target, start, min(start + PART, wanted.size))
-
-    def fetch_part(self, wanted: StoredObject, target: Path, start: int, end: int) -> None:
+    def fetch(self, name: str, tag: str, target: Path, start: int, end: int) -> None:
         """Write some bytes of an object to their place in a file that exists.
 
         Raises `StoreError` if the object is not the one that was listed any more.
         """
-        import obstore
-
-        options: Any = {"range": (start, end), "if_match": wanted.tag or None}
+        options: Any = {"range": (start, end), "if_match": tag or None}
 
         def get() -> None:
-            part = obstore.get(self._raw, self._key(wanted.name), options=options).bytes()
+            part = obstore.get(self._raw, self._key(name), options=options).bytes()
             # Some stores and proxies end an answer early without an error.
             _require_size(len(part), end - start)
             with target.open("r+b") as file:
@@ -120,16 +107,13 @@ class Store:
                 file.write(part)
 
         try:
-            with self._errors("read", wanted.name):
+            with self._errors("read", name):
                 _again(get)
-        except (FileNotFoundError, obstore.exceptions.PreconditionError):
-            where = self.of(wanted.name)
-            raise StoreError(f"'{where}' changed while it was read; run again.") from None
+        except (FileNotFoundError, PreconditionError):
+            raise StoreError(f"'{self.of(name)}' changed while it was read; run again.") from None
 
     def put(self, name: str, content: bytes | Path) -> None:
         """Write an object. Writing it again makes no difference."""
-        import obstore
-
         with self._errors("write", name):
             _again(lambda: obstore.put(self._raw, self._key(name), content))
 
@@ -138,22 +122,16 @@ class Store:
 
         It is not repeated: the caller has to look at what is there. Raises obstore's errors.
         """
-        import obstore
-
         mode: Any = dict(version) if version else "create"
         return _version(obstore.put(self._raw, self._key(name), content, mode=mode))
 
     def copy(self, source: str, target: str) -> None:
         """Copy an object within the store. Raises `FileNotFoundError` if there is no source."""
-        import obstore
-
         with self._errors("write", target):
             _again(lambda: obstore.copy(self._raw, self._key(source), self._key(target)))
 
     def delete(self, names: Sequence[str]) -> None:
         """Delete objects; if one is gone already, that makes no difference."""
-        import obstore
-
         keys = [self._key(name) for name in names]
         if keys:
             with self._errors("delete", names[0]):
@@ -174,17 +152,15 @@ class Store:
 
     @contextmanager
     def _errors(self, action: str, name: str) -> Iterator[None]:
-        import obstore
-
         try:
             yield
         except FileNotFoundError as error:
             if code_of(error) in CODES:
                 raise self.refusal(action, name, error) from None
             raise
-        except obstore.exceptions.PreconditionError:
+        except PreconditionError:
             raise
-        except (obstore.exceptions.BaseError, ConnectionError, ValueError) as error:
+        except (BaseError, ConnectionError, ValueError) as error:
             raise self.refusal(action, name, error) from None
 
     def _key(self, name: str) -> str:
@@ -197,12 +173,10 @@ class Store:
 
 def _again(request: Callable[[], T]) -> T:
     """Do a request that can be repeated until it works; obstore does not repeat all."""
-    import obstore
-
     for attempt in range(TRIES - 1):
         try:
             return request()
-        except (obstore.exceptions.GenericError, ConnectionError) as error:
+        except (GenericError, ConnectionError) as error:
             if is_final(error):
                 raise
             time.sleep(0.1 * 4**attempt)

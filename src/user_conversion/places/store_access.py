@@ -8,13 +8,12 @@ import re
 import socket
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from obstore.store import ObjectStore, from_url
 
 from user_conversion.places.store_errors import CREDENTIALS, reason_of
 from user_conversion.rules.errors import StoreError
-
-if TYPE_CHECKING:
-    from obstore.store import ObjectStore
 
 CLIENT = {"connect_timeout": "5s", "timeout": "60s"}
 RETRIES = {"max_retries": 5, "retry_timeout": timedelta(seconds=30)}
@@ -33,12 +32,6 @@ PLAIN = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_STORA
 
 def opened(bucket: str) -> ObjectStore:
     """The bucket or container of an address. Raises `StoreError`."""
-    try:
-        from obstore.store import from_url
-    except ImportError:
-        raise StoreError(
-            f"'{bucket}' is in an object store, which needs a package: pip install obstore."
-        ) from None
     given = _aws_profile() if bucket.startswith("s3") else {}
     if "access_key_id" not in given:
         _require_credentials(bucket)
