@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import unicodedata
+import webbrowser
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -507,3 +508,19 @@ def test_a_sample_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = command("sample", "--output", tmp_path / "file" / "sample.json", "--users", 5)
     assert_refused(done, f"'{tmp_path / 'file' / 'sample.json'}'", "--output")
+
+
+def test_the_page_is_opened_in_the_browser(
+    log: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) or url != "no")
+    done = command("run", "--input", log, "--output", output, "--open")
+    assert done.status == 0
+    page = (output / "report.html").resolve().as_uri()
+    assert opened == [page]
+    assert command("report", "--output", output, "--open").status == 0
+    assert opened == [page, page]
+    monkeypatch.setattr(webbrowser, "open", lambda _: False)
+    refused = command("report", "--output", output, "--open")
+    assert (refused.status, "no browser can show" in refused.err) == (2, True)

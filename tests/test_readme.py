@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import shlex
 import shutil
@@ -48,12 +49,19 @@ def test_the_tasks_exist() -> None:
     assert {"run", "test"} <= named <= tasks.keys()
 
 
-def test_task_run_prints_what_the_readme_shows(folder: Path) -> None:
+def test_the_picture_shows_what_task_run_prints(folder: Path) -> None:
     tasks = yaml.safe_load((ROOT / "Taskfile.yml").read_text())["tasks"]
     assert tasks["run"]["cmd"] == "{{.APP}} run {{.CLI_ARGS}}"
-    (shown,) = re.findall(r"```text\n(Lines: .*?)```", README, re.DOTALL)
-    printed = command("run").out
-    assert [line.rstrip() for line in printed.splitlines()] == shown.splitlines()
+    svg = (ROOT / "docs" / "terminal.svg").read_text("utf-8")
+    rows: dict[float, list[tuple[float, str]]] = {}
+    for x, y, text in re.findall(r'<text [^>]*x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)</text>', svg):
+        rows.setdefault(float(y), []).append((float(x), html.unescape(text)))
+    # The picture leaves spaces out where the style changes.
+    shown = ["".join("".join(text for _, text in sorted(row)).split()) for row in rows.values()]
+    printed = ["".join(line.split()) for line in command("run").out.splitlines()]
+    assert shown[shown.index("$user-conversionrun") + 1 :] == printed[:-1]
+    assert printed[-1] == "Report:data-output/report.html"
+    assert "@font-face" not in svg
 
 
 def test_the_commands_run_one_after_the_other(folder: Path) -> None:

@@ -8,7 +8,7 @@ from contextlib import nullcontext, redirect_stderr
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from msgspec import structs
@@ -57,6 +57,7 @@ Config = Annotated[
 ]
 # What follows the options is input, too: a shell expands --input logs/* to several words.
 InputPath = Annotated[str, own("An input.", "PATH", show=False)]
+Open = Annotated[bool, own("Open the page in the browser.")]
 Format = Annotated[Literal["table", "json"], option("How to print the result.")]
 
 
@@ -92,17 +93,23 @@ def run(
     *paths: InputPath,
     settings: Settings = DEFAULTS,
     no_report: Annotated[bool, option("Do not write the report at the end.")] = False,
+    open: Open = False,  # noqa: A002
     format: Format = "table",  # noqa: A002
     config: Config = PROJECT_FILE,
 ) -> None:
     """Split the events, compute the conversion, write the report."""
+    from user_conversion.jobs.report import open_page
     from user_conversion.jobs.run import run_jobs
+    from user_conversion.outputs.terminal import show_outcome
     from user_conversion.places.layout import PAGE
     from user_conversion.places.place import place_at
 
     settings = with_inputs(settings, paths)
     done = run_jobs("run", settings, report=not no_report)
-    _print(done, format, "" if no_report else place_at(settings.place).of(PAGE))
+    page = "" if no_report else place_at(settings.place).of(PAGE)
+    show_outcome(done.record, done.split, format, page)
+    if open:
+        open_page(page)
 
 
 @app.command(default_parameter=without(METRIC))
@@ -145,8 +152,9 @@ def conversion_rate(
     The long name of this command is conversion-rate-week-after-registration.
     """
     from user_conversion.jobs.run import run_jobs
+    from user_conversion.outputs.terminal import show_outcome
 
-    _print(run_jobs(CONVERSION, settings, [CONVERSION]), format)
+    show_outcome(run_jobs(CONVERSION, settings, [CONVERSION]).record, None, format)
 
 
 @app.command
@@ -176,25 +184,6 @@ def check(
     return Status.FOUND if result.change.changed or late else Status.DONE
 
 
-def _print(done: Any, format: str, page: str = "") -> None:  # noqa: A002
-    """Print what a run did and found; its notes go to standard error."""
-    from user_conversion.jobs.report import write
-    from user_conversion.outputs import terminal
-
-    if done.split:
-        terminal.show_files(done.split)
-    terminal.show_notes(done.record.notes)
-    if format == "json":
-        write(done.record, "json", None)
-        return
-    out = terminal.console()
-    if done.split:
-        terminal.show_events(out, done.split)
-    terminal.show_conversion(out, done.record.conversion)
-    if page:
-        out.print(f"Report: {printable(page)}", soft_wrap=True, markup=False)
-
-
 @app.command
 def report(
     *,
@@ -207,21 +196,25 @@ def report(
         own("File to write. [default: report.html in the output, others to stdout]", "FILE"),
     ] = None,
     title: Annotated[str | None, option("Title of the page.", "TEXT")] = None,
+    open: Open = False,  # noqa: A002
     config: Config = PROJECT_FILE,
 ) -> None:
     """The last conversion as one self-contained HTML file; or csv, json, md."""
-    from user_conversion.jobs.report import last_record, write, write_page
+    from user_conversion.jobs.report import last_record, open_page, write, write_page
     from user_conversion.places.place import place_at
 
     where = place_at(place(output))
     record = last_record(where)
     record = structs.replace(record, title=title or record.title)
     if format == "html" and not file:
-        print(printable(write_page(record, where)))
-        return
-    write(record, format, file)
-    if file:
-        print(printable(str(file)))
+        target = write_page(record, where)
+    else:
+        write(record, format, file)
+        target = str(file or "")
+    if target:
+        print(printable(target))
+    if open:
+        open_page(target)
 
 
 @app.command

@@ -10,7 +10,8 @@ from user_conversion.places.documents import decoded
 from user_conversion.places.layout import PAGE, RUN_RECORD
 from user_conversion.places.place import Place, replace_file
 from user_conversion.places.publication import output_errors
-from user_conversion.rules.errors import DatasetError
+from user_conversion.rules.addresses import is_address
+from user_conversion.rules.errors import DatasetError, SettingsError
 from user_conversion.rules.job_names import CONVERSION
 
 
@@ -34,6 +35,14 @@ def write_page(record: RunRecord, output: Place) -> str:
     with output_errors(Path(where)):
         output.write(PAGE, render(record, "html").encode())
     return where
+
+
+def open_page(page: str) -> None:
+    """Open a page in the browser. Raises `SettingsError` if there is none."""
+    import webbrowser
+
+    if not page or is_address(page) or not webbrowser.open(Path(page).resolve().as_uri()):
+        raise SettingsError(f"--open: no browser can show '{page}'; open it by hand.")
 
 
 def write(record: RunRecord, format: str, target: Path | None) -> None:  # noqa: A002

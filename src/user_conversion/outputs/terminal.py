@@ -14,7 +14,7 @@ from rich.text import Text
 from user_conversion.answer.figures import Figures
 from user_conversion.answer.results import ConversionResult
 from user_conversion.answer.segments import Segmentation
-from user_conversion.outputs import changes, sentences, words
+from user_conversion.outputs import changes, render, sentences, words
 from user_conversion.outputs.columns import Column, fitting_table
 from user_conversion.rules.log_format import DEFAULT
 from user_conversion.rules.printing import printable
@@ -22,6 +22,7 @@ from user_conversion.rules.printing import printable
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from user_conversion.answer.record import RunRecord
     from user_conversion.inputs.files import SkippedFile
     from user_conversion.inputs.inspection import Inspection
     from user_conversion.jobs.events_split import SplitResult
@@ -47,6 +48,27 @@ def console() -> Console:
     if not out.is_terminal:
         out.width = PIPED_WIDTH
     return out
+
+
+def show_outcome(
+    record: RunRecord,
+    split: SplitResult | None,
+    format: str,  # noqa: A002
+    page: str = "",
+) -> None:
+    """Print what a run read and found; what became of files, and notes, on standard error."""
+    if split:
+        show_files(split)
+    show_notes(record.notes)
+    if format == "json":
+        print(render(record, "json"), end="")
+        return
+    out = console()
+    if split:
+        show_events(out, split)
+    show_conversion(out, record.conversion)
+    if page:
+        out.print(f"Report: {printable(page)}", soft_wrap=True)
 
 
 def show_notes(notes: Sequence[str]) -> None:
