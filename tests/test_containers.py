@@ -88,7 +88,7 @@ def test_what_is_installed_is_locked_and_leaves_no_cache() -> None:
             assert "rm -rf /var/lib/apt/lists/*" in line
 
 
-@pytest.mark.parametrize("lock", ["build.txt", "image.txt", "spark.txt"])
+@pytest.mark.parametrize("lock", ["build.txt", "image.txt", "lake.txt", "spark.txt"])
 def test_locks_of_images_have_a_hash_for_each_pin_and_name_no_registry(lock: str) -> None:
     text = (LOCKS / lock).read_text()
     entries = re.split(r"^(?=\S+==)", text, flags=re.MULTILINE)
@@ -123,9 +123,10 @@ def test_services_belong_to_the_caller_and_are_not_open_to_the_network() -> None
         *("events-split", "conversion-rate-week-after-registration"),
         *("unit-tests", "jupyter"),
     }
-    cluster = {name: service for name, service in services.items() if name not in always}
-    assert all(service["profiles"] == ["cluster"] for service in cluster.values())
-    assert cluster["spark-worker"]["deploy"]["replicas"] == 2
+    for name in services.keys() - always:
+        profile = "lake" if name.startswith("lake") else "cluster"
+        assert services[name]["profiles"] == [profile], name
+    assert services["spark-worker"]["deploy"]["replicas"] == 2
     for name, service in services.items():
         ports = service.get("ports", [])
         assert all(port.startswith("127.0.0.1:") for port in ports), name
@@ -138,8 +139,8 @@ def test_tasks_have_the_same_names_with_docker_and_without() -> None:
     ours, local = document("Taskfile.docker.yml")["tasks"], document("Taskfile.yml")["tasks"]
     public = {name: task for name, task in ours.items() if not task.get("internal")}
     assert all(task["desc"] for task in public.values())
-    assert public.keys() - local.keys() == {"cluster"}
-    assert public.keys() - {"cluster"} <= document("docker-compose.yml")["services"].keys()
+    assert public.keys() - local.keys() == {"cluster", "lake"}
+    assert public.keys() - {"cluster", "lake"} <= document("docker-compose.yml")["services"].keys()
 
 
 def test_unit_tests_are_the_same_in_a_container() -> None:
@@ -301,3 +302,23 @@ def test_a_cluster_gives_the_local_answer(
     assert figures(answer) == local_answer
     record = json.loads((folder / "data-output" / "run.json").read_text())
     assert "spark" in json.dumps(record)
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(3600)
+def test_a_lake_gives_the_local_answer(
+    images: dict[str, str], folder: Path, local_answer: dict[str, Any]
+) -> None:
+    docker("build", "--quiet", "--target=lake", "--tag=user-conversion:lake", ROOT)
+    environment = os.environ | {"RUN_AS": f"{USER}:{GROUP}", "USER_CONVERSION_FORMAT": "json"}
+    compose = ("compose", f"--file={ROOT / 'docker-compose.yml'}", f"--project-directory={folder}")
+    compose = (*compose, "--project-name=user-conversion-lake", "--profile=lake")
+    run = (*compose, "run", "--rm")
+    try:
+        docker(*run, "lake-events-split", env=environment)
+        metric = "lake-conversion-rate-week-after-registration"
+        answer = json.loads(docker(*run, metric, env=environment))
+    finally:
+        docker(*compose, "down", "--timeout=5", env=environment)
+    assert figures(answer) == local_answer
+    assert not list((folder / "data-output").iterdir())
