@@ -32,7 +32,7 @@ DUCKDB = EngineDescription(
     name="duckdb",
     home="user_conversion.engines.duckdb.engine:DuckDBEngine",
     dialect="duckdb",
-    compressions=frozenset({"gzip", "zstd"}),
+    compressions=frozenset({"gzip", "zstd", "parquet"}),
     line_numbers=True,
     options=LIMIT,
 )

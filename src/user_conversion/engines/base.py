@@ -23,7 +23,8 @@ class EngineDescription:
     """What an engine is called, where its class is, and what it can do.
 
     `home` is `module:Class`; `dialect` is the compiled SQL of the metric that it runs.
-    `compressions` are those of lines that it reads itself; other files are decompressed first.
+    `compressions` are those of lines that it reads itself, and `parquet` if it reads that; other
+    files are decompressed, or made lines, first.
     `line_numbers` says whether rejected lines have their number. `options` are the settings that
     only this engine has, each with the advice for users of other engines.
     """

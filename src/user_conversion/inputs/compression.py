@@ -23,6 +23,8 @@ else:
 CHUNK = 1 << 18
 
 NONE, GZIP, ZSTD, BZIP2 = "none", "gzip", "zstd", "bzip2"
+# Not a compression, but as one: an engine reads the rows itself, or they are made lines first.
+PARQUET = "parquet"
 SUPPORTED = (NONE, GZIP, ZSTD, BZIP2)
 
 MAGIC_NUMBERS = (

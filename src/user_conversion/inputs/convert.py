@@ -14,12 +14,20 @@ from typing import Any
 
 from user_conversion.inputs import archives
 from user_conversion.inputs.archives import Zip
-from user_conversion.inputs.compression import NONE, LogStream, decompress, read_text, recode
+from user_conversion.inputs.compression import (
+    NONE,
+    PARQUET,
+    LogStream,
+    decompress,
+    read_text,
+    recode,
+)
 from user_conversion.inputs.content import Content, NotALogError, Wanted
 from user_conversion.inputs.files import SkippedFile
 from user_conversion.inputs.json_files import Lines, as_object, one_line
 from user_conversion.inputs.kinds import recognise
 from user_conversion.inputs.lines import LineFile, bytes_between
+from user_conversion.inputs.parquet import Parquet, require_columns
 from user_conversion.rules.errors import OutputError
 from user_conversion.rules.log_format import UTF_8, LogFormat
 from user_conversion.rules.paths import FieldPath, value_at
@@ -69,6 +77,10 @@ class Conversion:
     def _line_file(
         self, path: Path, source: str, content: Content, begins_at: tuple[Path, int] | None = None
     ) -> LineFile:
+        event = self.log_format.kind_of_file(Path(source))
+        if self._is_read_as_table(content):
+            require_columns(path, source, self._wanted(source))
+            return LineFile(path, source, PARQUET, event, path.stat().st_size)
         steps = self._steps(source, content)
         compression = NONE if steps else content.compression
         if not _is_utf_8(path):
@@ -77,8 +89,17 @@ class Conversion:
             before, path = path, self._written(path, step)
             if before.parent == self.scratch:
                 before.unlink()
-        event = self.log_format.kind_of_file(Path(source))
         return LineFile(path, source, compression, event, path.stat().st_size, begins_at)
+
+    def _is_read_as_table(self, content: Content) -> bool:
+        """Whether the engine reads the rows itself; if many names are asked for, lines are."""
+        names_are_clear = all(len(names) == 1 for names in self.log_format.events.values())
+        return (
+            (content.kind, content.compression) == (Parquet(), NONE)
+            and PARQUET in self.engine_compressions
+            and names_are_clear
+            and not self.log_format.embedded
+        )
 
     def _steps(self, source: str, content: Content) -> list[Step]:
         """What makes lines of a file; nothing if the engine reads the file itself."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,14 +21,12 @@ class Parquet:
         """See `Kind`. Instants are written in UTC, dates as their midnight."""
         from user_conversion.inputs import duckdb_reader
 
-        # Folders such as `day=2020-01-01` are no columns.
-        table = f"read_parquet({path_literal(path)}, hive_partitioning = false)"
-        rows = duckdb_reader.rows_of(f"DESCRIBE FROM {table}", source)
-        columns = {name: kind for name, kind, *_ in rows}
-        if missing := wanted.missing(columns):
-            raise NotALogError(source, f"Parquet without a column for {missing}")
-        members = ", ".join(_members(columns, wanted))
-        query = f"SELECT json_object({members}) FROM {table} LIMIT {wanted.limit or 'ALL'}"
+        members = ", ".join(
+            f"{literal(name)}, {value_of(name, kind, wanted.is_nested(name))}"
+            for name, kind in require_columns(path, source, wanted).items()
+            if wanted.is_wanted(name)
+        )
+        query = f"SELECT json_object({members}) FROM {rows_of(path)} LIMIT {wanted.limit or 'ALL'}"
         duckdb_reader.write_lines(query, target, source)
 
 
@@ -38,21 +35,43 @@ def recognise(sample: Sample, wanted: Wanted) -> Parquet | None:
     return Parquet() if sample.data.startswith(MAGIC) else None
 
 
-def _members(columns: dict[str, str], wanted: Wanted) -> Iterator[str]:
-    """The keys and values of a record, in SQL."""
-    for name, kind in columns.items():
-        column = '"' + name.replace('"', '""') + '"'
-        if kind == "BLOB":
-            column, kind = _text_of(column), "VARCHAR"
-        if kind == "DATE":
-            yield f"{literal(name)}, CAST({column} AS TIMESTAMP)"
-        elif kind == "VARCHAR" and wanted.is_nested(name):
-            yield (
-                f"{literal(name)}, CASE WHEN json_valid({column}) AND json_type({column}) IN "
-                f"('OBJECT', 'ARRAY') THEN CAST({column} AS JSON) ELSE to_json({column}) END"
-            )
-        elif wanted.is_wanted(name):
-            yield f"{literal(name)}, {column}"
+def rows_of(*paths: Path) -> str:
+    """The rows of files, in SQL. Folders such as `day=2020-01-01` are no columns."""
+    return f"read_parquet([{', '.join(map(path_literal, paths))}], hive_partitioning = false)"
+
+
+def require_columns(path: Path, source: str, wanted: Wanted) -> dict[str, str]:
+    """The columns of a file and their types. Raises `NotALogError` if one that is needed is not."""
+    from user_conversion.inputs import duckdb_reader
+
+    rows = duckdb_reader.rows_of(f"DESCRIBE FROM {rows_of(path)}", source)
+    columns = {name: kind for name, kind, *_ in rows}
+    if missing := wanted.missing(columns):
+        raise NotALogError(source, f"Parquet without a column for {missing}")
+    return columns
+
+
+def row_count(path: Path, source: str) -> int:
+    """The number of rows of a file. Raises `InputError` if it cannot be read."""
+    from user_conversion.inputs import duckdb_reader
+
+    metadata = f"parquet_file_metadata({path_literal(path)})"
+    return int(duckdb_reader.rows_of(f"SELECT sum(num_rows) FROM {metadata}", source)[0][0])
+
+
+def value_of(name: str, kind: str, is_nested: bool) -> str:
+    """The value of a column in a record, in SQL; text may be JSON if a path leads into it."""
+    column = '"' + name.replace('"', '""') + '"'
+    if kind == "BLOB":
+        column, kind = _text_of(column), "VARCHAR"
+    if kind == "DATE":
+        return f"CAST({column} AS TIMESTAMP)"
+    if kind == "VARCHAR" and is_nested:
+        return (
+            f"CASE WHEN json_valid({column}) AND json_type({column}) IN "
+            f"('OBJECT', 'ARRAY') THEN CAST({column} AS JSON) ELSE to_json({column}) END"
+        )
+    return column
 
 
 def _text_of(column: str) -> str:

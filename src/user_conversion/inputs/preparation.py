@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from user_conversion.inputs.compression import NONE, LogStream, compression_at
+from user_conversion.inputs.compression import NONE, PARQUET, LogStream, compression_at
 from user_conversion.inputs.content import NotALogError
 from user_conversion.inputs.convert import Conversion
 from user_conversion.inputs.files import InputFile, SkippedFile
@@ -14,6 +14,7 @@ from user_conversion.inputs.fingerprint import fingerprint
 from user_conversion.inputs.json_files import Lines, as_object
 from user_conversion.inputs.lines import LineFile, bytes_between, count_lines
 from user_conversion.inputs.objects import Objects
+from user_conversion.inputs.parquet import row_count
 from user_conversion.inputs.reading_plan import FileToRead, KnownFile
 from user_conversion.rules.errors import InputError
 from user_conversion.rules.log_format import UTF_8, LogFormat
@@ -84,8 +85,11 @@ def _add(
 
 def _counted(file: LineFile, new: FileToRead, origin: int) -> LineFile:
     """The lines of a file with their number, which is counted if the file is converted."""
-    is_itself = file.path.resolve() == new.file.path
-    lines = new.lines if is_itself else count_lines([file])[0]
+    if file.compression == PARQUET:
+        lines = row_count(file.path, file.source)
+    else:
+        is_itself = file.path.resolve() == new.file.path
+        lines = new.lines if is_itself else count_lines([file])[0]
     return replace(file, lines=lines, origin=origin)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from user_conversion.engines import engine_description
+from user_conversion.inputs.compression import PARQUET
 from user_conversion.inputs.ledger import Ledger
 from user_conversion.inputs.preparation import prepare_again
 from user_conversion.inputs.reading_plan import FileToRead, KnownFile
@@ -76,7 +77,7 @@ def read_kept_days(run: Context, replaced: Replaced, ledger: Ledger) -> None:
         replaced.others,
         run.objects,
         run.settings.events,
-        engine_description(run.settings.engine).compressions,
+        engine_description(run.settings.engine).compressions - {PARQUET},
         run.scratch / "again",
     )
     run.engine.read_events(lines, run.settings.events, run.started + CLOCK_TOLERANCE)

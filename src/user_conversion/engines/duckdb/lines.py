@@ -11,15 +11,25 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from itertools import accumulate, groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
 
-from user_conversion.engines.duckdb.read_sql import LARGEST_LINE, Forms, Kind, forms_of, read_sql
+from user_conversion.engines.duckdb.read_sql import (
+    LARGEST_LINE,
+    Forms,
+    Kind,
+    forms_of,
+    forms_of_rows,
+    read_sql,
+)
 from user_conversion.engines.duckdb.session import memory_limit, move_to_disk
 from user_conversion.engines.duckdb.unclear import LineScan
 from user_conversion.engines.lines import Key, NewTables, line_counts
+from user_conversion.inputs.compression import PARQUET
 from user_conversion.inputs.lines import LineFile, beginning
+from user_conversion.inputs.parquet import rows_of
 from user_conversion.places.duckdb_text import first_line, is_disk_full
 from user_conversion.places.progress import READING, watched
 from user_conversion.rules.counts import LineCount, Skipped
@@ -59,8 +69,8 @@ class LineReader:
         """Add the rows of all lines to the new tables, and count the lines."""
         counts: Counter[Key] = Counter()
         again: list[LineScan] = []
-        numbered = sorted(enumerate(files), key=lambda each: _group(each[1]))
-        for _, group in groupby(numbered, key=lambda each: _group(each[1])):
+        numbered = sorted(enumerate(files), key=lambda each: self._group(each[1]))
+        for _, group in groupby(numbered, key=lambda each: self._group(each[1])):
             members = dict(group)
             # DuckDB makes no row of a file of one byte, so those are read in Python.
             large = {place: file for place, file in members.items() if file.size > 1}
@@ -70,6 +80,8 @@ class LineReader:
                 for place, file in members.items()
                 if place in unclear or rows[place] != file.lines
             )
+        if any(scan.file.compression == PARQUET for scan in again):
+            raise EngineError(PARQUET)  # so that they are made lines and read again
         # Unclear lines, and those of which DuckDB made no row: blank ones, it is to be hoped.
         with watched("Reading unusual lines one by one"):
             lines = (line for scan in again for line in scan.lines())
@@ -93,7 +105,9 @@ class LineReader:
             if kind is not None:
                 counts[places[number], Kind(kind).counted_as, day] += lines
         for event, kind in ((REGISTERED, Kind.REGISTERED), (APP_LOADED, Kind.APP_LOADED)):
-            new.add_parsed(event, f"'{event}'", f"{table} WHERE kind = {int(kind)}")
+            # An ENUM, since a text would be hashed for every row when it is written.
+            name = f"'{event}'::ENUM ('{event}')"
+            new.add_parsed(event, name, f"{table} WHERE kind = {int(kind)}")
         firsts = dict(zip(places, accumulate((rows[n] for n in places), initial=0), strict=False))
         unclear: dict[int, list[int]] = {}
         for number, row in self._fetch(
@@ -122,6 +136,10 @@ class LineReader:
         """Parse the lines of files of one group into a new table, whose name is returned."""
         table = f"parsed_{self._tables}"
         self._tables += 1
+        columns = self._columns(files[0])
+        if columns:
+            self._execute(table, files, forms_of_rows(columns, self._format), columns)
+            return table
         forms = forms_of(beginning(files[0]), self._format)
         self._execute(table, files, forms)
         if forms != Forms() and self._share_unclear(table) > OTHER_FORMS:
@@ -132,8 +150,26 @@ class LineReader:
         share = self._fetch(f"SELECT avg((kind IS NULL)::INTEGER) FROM {table}")[0][0]
         return float(share or 0)
 
-    def _execute(self, table: str, files: Sequence[LineFile], forms: Forms) -> None:
-        query = read_sql(table, files, self._format, self._latest, forms)
+    def _columns(self, file: LineFile) -> dict[str, str]:
+        """The columns of a file of rows, and their types; none of a file of lines."""
+        if file.compression != PARQUET:
+            return {}
+        described = self._fetch(f"DESCRIBE FROM {rows_of(file.path)}")
+        return {name: kind for name, kind, *_ in described}
+
+    def _group(self, file: LineFile) -> tuple[str, ...]:
+        """Files of one group are read by one statement."""
+        columns = (f"{name} {kind}" for name, kind in self._columns(file).items())
+        return file.compression, file.event or "", *columns
+
+    def _execute(
+        self,
+        table: str,
+        files: Sequence[LineFile],
+        forms: Forms,
+        columns: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        query = read_sql(table, files, self._format, self._latest, forms, columns)
         size = sum(file.size for file in files)
         try:
             with watched(READING, size, self._session.query_progress):
@@ -148,8 +184,3 @@ class LineReader:
 
     def _fetch(self, sql: str) -> list[tuple[Any, ...]]:
         return self._session.execute(sql).fetchall()
-
-
-def _group(file: LineFile) -> tuple[str, str]:
-    """Files of one group are read by one statement."""
-    return file.compression, file.event or ""

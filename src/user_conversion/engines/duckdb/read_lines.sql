@@ -2,19 +2,8 @@
 -- What begins with a dollar sign comes from the log format; see read_sql.py.
 CREATE OR REPLACE TABLE $table AS
 WITH records AS (
-    -- DuckDB parses only the members that are asked for. A line that it cannot parse becomes a
-    -- row of NULLs (ignore_errors), which has no kind below.
-    SELECT *, $file FROM read_json(
-        [$paths],
-        columns = {$members},
-        format = 'newline_delimited',
-        records = 'true',
-        compression = '$compression',
-        ignore_errors = true,
-        hive_partitioning = false,
-        maximum_object_size = $largest_line
-        $timestamp_format
-    )
+    -- A line that DuckDB cannot parse is a row of NULLs, which has no kind below.
+    SELECT $records FROM $source
 ),
 fields AS (
     SELECT

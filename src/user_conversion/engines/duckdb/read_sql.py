@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
 from importlib import resources
@@ -11,6 +11,7 @@ from string import Template
 from typing import NamedTuple
 
 from user_conversion.inputs.lines import LineFile
+from user_conversion.inputs.parquet import rows_of, value_of
 from user_conversion.places.duckdb_text import literal, path_literal
 from user_conversion.rules import events
 from user_conversion.rules.conditions import Condition, Conditions
@@ -74,14 +75,28 @@ def forms_of(sample: bytes, log_format: LogFormat) -> Forms:
     return Forms(next(formats, None), is_number and log_format.ids == "integer")
 
 
-def _first_value(name: str, sample: bytes, log_format: LogFormat) -> bytes:
-    """The first value of a field, as it is written; empty if another field needs it as text."""
+def forms_of_rows(columns: Mapping[str, str], log_format: LogFormat) -> Forms:
+    """The forms of a table: its instants are not texts if the column says what they are."""
+    name = _only_key("timestamp", log_format)
+    kinds = {"TIMESTAMP WITH TIME ZONE", *(["TIMESTAMP"] if log_format.timezone == "UTC" else [])}
+    is_typed = name is not None and columns.get(name) in kinds and not log_format.timestamp
+    return Forms("of the column" if is_typed else None)
+
+
+def _only_key(name: str, log_format: LogFormat) -> str | None:
+    """The key of a field, None if there are several or another field needs it as text."""
     (path, *more) = log_format.fields[name]
     is_shared = _first_keys(log_format).count(str(path[0])) > 1
-    if more or len(path) > 1 or is_shared:
+    return None if more or len(path) > 1 or is_shared else str(path[0])
+
+
+def _first_value(name: str, sample: bytes, log_format: LogFormat) -> bytes:
+    """The first value of a field, as it is written; empty if another field needs it as text."""
+    key = _only_key(name, log_format)
+    if key is None:
         return b""
-    key = re.escape(str(path[0]).encode())
-    first = re.search(rb'"' + key + rb'"\s*:\s*("[^"]*"|[^\s,}\]]+)', sample)
+    key_text = re.escape(key.encode())
+    first = re.search(rb'"' + key_text + rb'"\s*:\s*("[^"]*"|[^\s,}\]]+)', sample)
     return first[1] if first else b""
 
 
@@ -102,22 +117,22 @@ def read_sql(
     log_format: LogFormat,
     latest: datetime,
     forms: Forms,
+    columns: Mapping[str, str],
 ) -> str:
-    """The statement that reads files of one compression and one kind of event into a table."""
+    """The statement that reads files of one compression and one kind of event into a table.
+
+    Files of rows have the same `columns`.
+    """
     fields = _Fields(log_format, forms)
     known = files[0].event
     attributes = [f"attribute_{n}" for n, _ in enumerate(log_format.attributes)]
     texts = [fields.text(name) for name in log_format.attributes]
-    template = resources.files("user_conversion") / "engines" / "duckdb" / "read_lines.sql"
-    return Template(template.read_text("utf-8")).substitute(
+    return _template("read_lines.sql").substitute(
         {kind.name: str(int(kind)) for kind in Kind},
         table=table,
-        paths=", ".join(path_literal(file.path) for file in files),
         file=FILE_NUMBER,
-        members=fields.members(),
-        compression=files[0].compression,
-        largest_line=LARGEST_LINE,
-        timestamp_format=f", timestampformat = '{forms.timestamp}'" if forms.timestamp else "",
+        records="*" if columns else f"*, {FILE_NUMBER}",
+        source=fields.of_rows(files, columns) if columns else fields.of_lines(files),
         event=(
             f"CASE WHEN {fields.is_object()} THEN {literal(known)} END"
             if known
@@ -145,6 +160,11 @@ def read_sql(
     )
 
 
+def _template(name: str) -> Template:
+    file = resources.files("user_conversion") / "engines" / "duckdb" / name
+    return Template(file.read_text("utf-8"))
+
+
 def _initiator_id(log_format: LogFormat, forms: Forms) -> str:
     if log_format.ids == "text":
         return f"CASE WHEN NOT regexp_full_match(id_text, {literal(UNCLEAR_ID)}) THEN id_text END"
@@ -170,14 +190,31 @@ class _Fields:
         self._keys = list(dict.fromkeys(_first_keys(log_format)))
         self._nested = {path[0] for path in log_format.paths if len(path) > 1}
 
-    def members(self) -> str:
-        """The members of a record and their types."""
+    def of_lines(self, files: Sequence[LineFile]) -> str:
+        """The records on the lines of files, with their members as columns."""
         types = {key: "JSON" if key in self._nested else "VARCHAR" for key in self._keys}
         if self._forms.timestamp:
             types[str(self._format.fields["timestamp"][0][0])] = "TIMESTAMP"
         if self._forms.number_ids:
             types[str(self._format.fields["initiator_id"][0][0])] = "JSON"
-        return ", ".join(f"{literal(key)}: '{kind}'" for key, kind in types.items())
+        form = self._forms.timestamp
+        return _template("read_json.sql").substitute(
+            paths=", ".join(path_literal(file.path) for file in files),
+            members=", ".join(f"{literal(key)}: '{kind}'" for key, kind in types.items()),
+            compression=files[0].compression,
+            largest_line=LARGEST_LINE,
+            timestamp_format=f", timestampformat = '{form}'" if form else "",
+        )
+
+    def of_rows(self, files: Sequence[LineFile], columns: Mapping[str, str]) -> str:
+        """The records in the rows of files: what their JSON would have, as columns."""
+        instant = str(self._format.fields["timestamp"][0][0]) if self._forms.timestamp else None
+        found = []
+        for key in self._keys:
+            value = _value(key, columns.get(key), key in self._nested, key == instant)
+            found.append(f"{value} AS {_quoted(key)}")
+        rows = rows_of(*(file.path for file in files))
+        return f"(SELECT {', '.join(found)}, {FILE_NUMBER} FROM {rows})"
 
     def is_object(self) -> str:
         """Whether any member was read."""
@@ -264,6 +301,20 @@ class _Fields:
             else:
                 keys += f"[{step}]" if isinstance(step, int) else f'."{step}"'
         return f"json_extract_string({value}, {literal(keys)})"
+
+
+def _value(name: str, kind: str | None, is_nested: bool, is_instant: bool) -> str:
+    """A column of a file as JSON if a path leads into it, as an instant, or as text."""
+    if kind is None:
+        return "NULL::VARCHAR"
+    value = value_of(name, kind, is_nested)
+    if is_nested:
+        return f"to_json({value})"
+    if is_instant:
+        return f"make_timestamp(epoch_us({value}))"
+    if kind in ("VARCHAR", "BIGINT", "INTEGER"):
+        return f"CAST({value} AS VARCHAR)"
+    return f"json_extract_string(to_json({value}), '$')"
 
 
 def _quoted(name: str) -> str:

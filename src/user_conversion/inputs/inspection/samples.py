@@ -11,13 +11,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from user_conversion.inputs.compression import NONE, SUPPORTED, LogStream
-from user_conversion.inputs.content import ANYTHING, Content, NotALogError
+from user_conversion.inputs.compression import NONE, PARQUET, SUPPORTED, LogStream
+from user_conversion.inputs.content import ANYTHING, Content, NotALogError, Wanted
 from user_conversion.inputs.convert import Conversion
 from user_conversion.inputs.files import InputFile, SkippedFile
 from user_conversion.inputs.json_files import Lines, Values, as_object
 from user_conversion.inputs.lines import LineFile
 from user_conversion.inputs.objects import Objects
+from user_conversion.inputs.parquet import Parquet
 from user_conversion.inputs.tables import Table
 from user_conversion.rules.errors import InputError
 from user_conversion.rules.log_format import LogFormat
@@ -76,6 +77,11 @@ def spread(files: Sequence[T]) -> Sequence[T]:
 
 def first_records(file: LineFile) -> Records:
     """The objects on the first lines of a file."""
+    if file.compression == PARQUET:
+        with tempfile.TemporaryDirectory() as folder:
+            lines = Path(folder, "lines")
+            Parquet().write_lines(file.path, lines, file.source, Wanted(ANYTHING, limit=RECORDS))
+            return first_records(replace(file, path=lines, compression=NONE))
     with io.BufferedReader(LogStream(file.path, file.compression, file.source)) as stream:
         found = map(as_object, islice(stream, RECORDS))
         return [record for record in found if record is not None]

@@ -1,0 +1,110 @@
+"""Parquet that an engine reads as a table: the same datasets as from its lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from support.datasets import everything
+from support.engines import DUCKDB
+
+from user_conversion.engines import ENGINES
+from user_conversion.inputs.parquet import Parquet
+
+# Events with an odd instant and the largest ids; what a column is made of.
+EVENTS = """
+    FROM (VALUES
+        ('registered', TIMESTAMP '2020-11-02 06:21:14.000001', 9223372036854775807, 'invite', NULL),
+        ('registered', TIMESTAMP '2020-11-02 23:59:59.999999', -5, NULL, NULL),
+        ('app_loaded', TIMESTAMP '2020-11-09 00:00:00', 9223372036854775807, NULL, 'phone'),
+        ('screen', TIMESTAMP '2020-11-09 00:00:00', 1, NULL, NULL)
+    ) AS events(event, time, id, channel, device)
+"""
+COLUMNS = {
+    "usual": "event, time AS timestamp, id AS initiator_id, channel, device AS device_type",
+    "zoned": "event, time::TIMESTAMPTZ AS timestamp, id AS initiator_id, channel",
+    "nanoseconds": "event, time::TIMESTAMP_NS AS timestamp, id AS initiator_id",
+    "milliseconds": "event, time::TIMESTAMP_MS AS timestamp, id AS initiator_id",
+    "texts": "event, strftime(time, '%Y-%m-%dT%H:%M:%S.%fZ') AS timestamp, "
+    "id::VARCHAR AS initiator_id",
+    "numbers": "event, epoch_us(time) AS timestamp, id::HUGEINT::DECIMAL(38, 0) AS initiator_id",
+    "days": "event, time::DATE AS timestamp, id AS initiator_id",
+    "enum and bytes": "event::ENUM('registered', 'app_loaded', 'screen') AS event, "
+    "time AS timestamp, id AS initiator_id, encode(channel) AS channel",
+    "no day": "event, time AS timestamp, id AS initiator_id, DATE '2020-01-01' AS channel",
+}
+# Rows that are no events, so that all rows are made lines.
+BAD = {
+    "no id": "event, time AS timestamp, nullif(id, -5) AS initiator_id",
+    "fraction": "event, time AS timestamp, if(id = -5, '0.5', id::VARCHAR) AS initiator_id",
+    "future": "event, if(id = -5, time + INTERVAL 90 YEARS, time) AS timestamp, id AS initiator_id",
+    "no name": "nullif(event, 'screen') AS event, time AS timestamp, id AS initiator_id",
+}
+
+
+@pytest.fixture
+def converted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The Parquet files of which lines were made."""
+    found: list[Path] = []
+    write_lines = Parquet.write_lines
+
+    def watched(self: Parquet, path: Path, *rest: Any, **more: Any) -> None:
+        found.append(path)
+        write_lines(self, path, *rest, **more)
+
+    monkeypatch.setattr(Parquet, "write_lines", watched)
+    return found
+
+
+@pytest.fixture
+def read(
+    tmp_path: Path, converted: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., int]:
+    """Reads files as tables and as lines, compares, and says of how many lines were made."""
+
+    def compare(*selected: str, **options: Any) -> int:
+        for number, columns in enumerate(selected):
+            path = tmp_path / "logs" / f"{number}.parquet"
+            path.parent.mkdir(exist_ok=True)
+            duckdb.sql(f"SELECT {columns} {EVENTS}").write_parquet(str(path))
+        DUCKDB.split(tmp_path / "table", tmp_path / "logs", **options)
+        lines_were_made = len(converted)
+        reads_itself = ENGINES["duckdb"].compressions - {"parquet"}
+        only_lines = replace(ENGINES["duckdb"], compressions=reads_itself)
+        monkeypatch.setitem(ENGINES, "duckdb", only_lines)
+        DUCKDB.split(tmp_path / "lines", tmp_path / "logs", **options)
+        assert everything(tmp_path / "table") == everything(tmp_path / "lines")
+        return lines_were_made
+
+    return compare
+
+
+@pytest.mark.parametrize("columns", COLUMNS.values(), ids=COLUMNS)
+def test_clean_rows_are_read_as_a_table(read: Callable[..., int], columns: str) -> None:
+    assert read(columns) == 0
+
+
+@pytest.mark.parametrize("columns", BAD.values(), ids=BAD)
+def test_with_bad_rows_lines_are_made(read: Callable[..., int], columns: str) -> None:
+    assert read(columns) == 1
+
+
+def test_files_with_other_columns_are_read_one_by_one(read: Callable[..., int]) -> None:
+    assert read(COLUMNS["usual"], COLUMNS["texts"], f"{COLUMNS['usual']}, 1 AS more") == 0
+
+
+@pytest.mark.parametrize(
+    "user", ["{'id': id, 'x': 1}", "'{\"id\": ' || id || '}'"], ids=["struct", "json text"]
+)
+def test_a_path_leads_into_a_column(read: Callable[..., int], user: str) -> None:
+    columns = f"event, time AS timestamp, {user} AS user, channel"
+    fields = {"initiator_id": "user.id"}
+    assert read(columns, field=fields, log_format={"ids": "integer"}) == 0
+
+
+def test_local_times_have_no_zone(read: Callable[..., int]) -> None:
+    assert read(COLUMNS["usual"], log_format={"input": {"timezone": "Asia/Tokyo"}}) == 0
