@@ -29,10 +29,14 @@ STAGING = ".staging/"
 STATE = f"{STAGING}state.json"
 LEASE_SECONDS = 60.0
 TRIES = 6
+UNKNOWN = ""
 
 
 class Content(msgspec.Struct, frozen=True, array_like=True):
-    """What an object holds. Its ETag is known once it is published."""
+    """What an object holds. Its ETag is known once it is published.
+
+    What was copied into the store by others has an unknown hash, and rows below zero.
+    """
 
     size: int
     hash: str
@@ -141,8 +145,16 @@ class Lease:
 
     def _recover(self) -> None:
         """Finish what another run has committed, and discard what it has staged."""
-        if self._state.published and (found := self._store.read(self._state.published)):
+        name = self._state.published
+        if name and (found := self._store.read(name)):
             self.published = msgspec.json.decode(found, type=dict[str, Content])
+        else:
+            self._list()
+            self.published = {
+                name: Content(each.size, UNKNOWN, -1, each.tag)
+                for name, each in self.listed.items()
+                if "/format=" in name
+            }
         if self._state.commit:
             try:
                 self._finish(self._state.commit)
@@ -178,7 +190,9 @@ class Lease:
         self._list()
         contents = self.published | commit.objects
         self.published = {
-            name: msgspec.structs.replace(contents[name], tag=found.tag)
+            name: contents[name]
+            if name not in commit.objects
+            else msgspec.structs.replace(contents[name], tag=found.tag)
             for name, found in self.listed.items()
             if name in contents
         }

@@ -149,8 +149,13 @@ class StorePublication(Publication):
     def count_rows(self, partitions: Partitions) -> dict[str, dict[str, int]]:
         """See `Publication.count_rows`. Of what is not here, they are known since it was pushed."""
         known: Counter[str] = Counter()
+        copied = set()
         for name, content in self._lease.published.items():
-            known[name.rpartition("/")[0]] += content.rows
+            folder = name.rpartition("/")[0]
+            known[folder] += content.rows
+            copied |= {self.mirror / folder} if content.rows < 0 else set()
+        asked = {folder for folders in partitions.values() for folder in folders.values()}
+        self.files_in(asked & copied)
         counted = {}
         for name, folders in partitions.items():
             absent = {value for value, folder in folders.items() if self._is_absent(folder)}
