@@ -73,7 +73,7 @@ LogFormatSource = Annotated[str | Mapping[str, Any] | None, ONE]
 PathOption = Annotated[Path, Parameter(converter=lambda _, tokens: path(tokens[0].value))]
 
 # The folder of the datasets, for every command.
-Output = Annotated[Place, option("Folder of the Parquet datasets.", "DIR")]
+Output = Annotated[Place, option("Folder or address of the Parquet datasets.", "PLACE")]
 
 
 def place(given: str | Path) -> str:

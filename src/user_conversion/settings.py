@@ -51,7 +51,10 @@ class Settings:
     input: Annotated[
         Places,
         option(
-            "Logs: files, folders or globs. In the variable, ':' separates them.", "PATH...", LOGS
+            "Logs: files, folders, globs, or addresses (s3://, gs://, az://, abfss://). In the "
+            "variable, ':' separates them.",
+            "PATH...",
+            LOGS,
         ),
     ] = "data-input"
     output: Output = "data-output"
