@@ -205,8 +205,12 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def test_a_killed_run_is_finished_or_discarded_by_the_next(
-    lake: Lake, log: Path, tmp_path: Path
+    lake: Lake, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
     run(log, lake.at("out"))
     before = parquet(lake.contents("out"), tmp_path)
     write_log(log.parent / "2.json", MORE)
@@ -225,10 +229,26 @@ def test_a_killed_run_is_finished_or_discarded_by_the_next(
         found = parquet(lake.contents("out"), tmp_path)
         for partition, rows in found.items():
             assert rows in (before.get(partition), after.get(partition)), at
-        recovered(lake)
+        # Its process is over, so the lease is, too.
+        with Lease(Store(lake.at("out")), "next"):
+            pass
+        assert is_clean(lake)
         assert parquet(lake.contents("out"), tmp_path) in (before, after), at
     assert run(log, lake.at("out")).status == 0
     assert parquet(lake.contents("out"), tmp_path) == after
+    assert not list(scratch.iterdir())
+
+
+def test_two_runs_at_once_publish_one_after_the_other_or_one_is_refused(
+    lake: Lake, log: Path
+) -> None:
+    with running(log, lake) as one, running(log, lake) as other:
+        ends = {process.communicate(timeout=60)[1] for process in (one, other)}
+        statuses = sorted((one.returncode, other.returncode))
+    assert statuses in ([0, 0], [0, 1])
+    assert statuses == [0, 0] or any(b"is being written by run (process" in end for end in ends)
+    assert is_clean(lake)
+    assert run(log, lake.at("out")).json()["total_registered"] == 3
 
 
 def test_ctrl_c_while_pushing_leaves_nothing(lake: Lake, log: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ import msgspec
 
 from user_conversion.places.deferral import signals_deferred
 from user_conversion.places.parallel import all_of
+from user_conversion.places.processes import is_over, this_process
 from user_conversion.places.store import Store, StoredObject
 from user_conversion.places.store_errors import NO_CONDITIONS, is_final
 from user_conversion.rules.errors import REBUILD, OutputError, StoreError
@@ -53,13 +54,15 @@ class Commit(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """Who holds the output until when. `beat` is unique, so that no two documents are equal.
+    """Who holds the output until when, or until its process ends on the same machine.
 
+    `beat` is unique, so that no two documents are equal.
     `published` is the name of the object that lists what is published, with its contents.
     """
 
     run: str | None = None
     holder: str = ""
+    process: str = ""
     since: str = ""
     until: float = 0.0
     beat: str = ""
@@ -85,7 +88,8 @@ class Lease:
         self._store = store
         self._clock = clock
         self._rebuild = rebuild
-        self._state = State(uuid.uuid4().hex, holder, datetime.now(UTC).isoformat(" ", "seconds"))
+        since = datetime.now(UTC).isoformat(" ", "seconds")
+        self._state = State(uuid.uuid4().hex, holder, this_process(), since)
         self._version: dict[str, str] | None = None
         self._lost = False
         self._swapping = threading.RLock()
@@ -97,7 +101,7 @@ class Lease:
     def __enter__(self) -> Lease:
         there, self._version = self._read()
         is_first = self._version is None
-        if there.run and there.until > self._clock():
+        if there.run and there.until > self._clock() and not is_over(there.process):
             raise self._held_by(there)
         try:
             self._swap(commit=there.commit, published=there.published)
@@ -269,7 +273,8 @@ class Lease:
         since = f", since {there.since}" if there.since else ""
         return OutputError(
             f"'{self._store}' is being written by {there.holder or 'another run'}{since}; wait for "
-            "it to end, or choose another --output. A run that was killed is over a minute later."
+            "it to end, or choose another --output. A run that was killed on another machine is "
+            "over a minute later."
         )
 
     def _is_lost(self) -> OutputError:

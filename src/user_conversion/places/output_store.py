@@ -6,13 +6,12 @@ A run pulls only what it needs of the published files, and pushes only what diff
 from __future__ import annotations
 
 import os
-import shutil
 import socket
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import TracebackType
 
 import xxhash
 
@@ -20,6 +19,7 @@ from user_conversion.places.footers import row_counts
 from user_conversion.places.layout import folder_of
 from user_conversion.places.lease import Content, Lease
 from user_conversion.places.parallel import all_of
+from user_conversion.places.processes import scratch_folder
 from user_conversion.places.progress import watched
 from user_conversion.places.publication import Publication, output_errors
 from user_conversion.places.row_counts import Partitions
@@ -44,21 +44,21 @@ class OutputStore:
         self._rebuild = rebuild
 
     def __enter__(self) -> OutputStore:
-        self._folder = Path(tempfile.mkdtemp(prefix="user-conversion-"))
-        try:
-            self._lease.__enter__()
+        with ExitStack() as stack:
+            stack.enter_context(self._lease)
+            self._folder = stack.enter_context(scratch_folder())
             if not self._rebuild:
                 self._require_published()
-        except BaseException as error:
-            self.__exit__(type(error), error)
-            raise
+            self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *error: object) -> None:
-        try:
-            self._lease.__exit__(*error)
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self._stack.__exit__(kind, error, traceback)
 
     @property
     def scratch(self) -> Path:
