@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 
 import duckdb
 import pytest
+from support.datasets import read_dataset
+from support.engines import EngineUnderTest
+from support.logs import registered
 from support.prepared import prepare_found
 
 from user_conversion.inputs.files import find_files
@@ -485,3 +488,38 @@ def test_a_compressed_table(tmp_path: Path) -> None:
     assert events(tmp_path, log_format(fields=fields)) == [
         Found("registered", "2020-11-02 06:21:14", "user_1", None, "web")
     ]
+
+
+def test_fields_are_the_names_of_folders(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    """Of the last folder of that name, decoded; a member of the record of that name is another."""
+    logs = tmp_path / "channel=wrong" / "logs"
+    in_folder = logs / "channel=ads" / "country=de"
+    slow = '{"event":"registered","timestamp":"2020-11-02 07:00:14+01","initiator_id":"2"}'
+    write(in_folder / "a.json", "\n".join([registered("2020-11-02T06:21:14Z", 1, "x"), slow]))
+    table = "event,timestamp,initiator_id\nregistered,2020-11-03T06:21:14Z,3\n"
+    write(logs / "channel=e%20mail" / "country=__HIVE_DEFAULT_PARTITION__" / "b.csv", table)
+    other = registered("2020-11-02T06:21:14Z", 4).replace("{", '{"folder:channel":"no",', 1)
+    write(logs / "channel=it's" / "c.json.gz", gzip.compress(other.encode()))
+    write(logs / "staff=yes" / "d.json", registered("2020-11-02T06:21:14Z", 5))
+    rows = "SELECT 'registered' AS event, '2020-11-02T06:21:14Z' AS timestamp, {} AS initiator_id"
+    for user, staff in ((6, "no"), (7, "yes")):
+        (logs / "channel=post" / f"staff={staff}").mkdir(parents=True)
+        file = logs / "channel=post" / f"staff={staff}" / "e.parquet"
+        duckdb.sql(f"COPY ({rows.format(user)}) TO '{file}'")
+    format_ = {
+        "fields": {"channel": "folder:channel", "country": "folder:country"},
+        "exclude": {"folder:staff": "yes"},
+    }
+    result = engine.run(output, logs, log_format=format_)
+    users = read_dataset(output, "user_conversion", "country")
+    assert {user.initiator_id: (user.channel, user.country) for user in users} == {
+        1: ("ads", "de"),
+        2: ("ads", "de"),
+        3: ("e mail", None),
+        4: ("it's", None),
+        6: ("post", None),
+    }
+    assert result.events
+    assert (result.events.registered, result.events.excluded) == (5, 2)

@@ -247,6 +247,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ("[events]\nregistered = []", "add --registered NAME."),
         ('[events]\nregistered = "app_loaded"', "'app_loaded' cannot be both a registered and an"),
         ('[input]\ntimezone = "Europe/Berlni"', "did you mean Europe/Berlin"),
+        ('[fields]\nevent = "folder:kind"', "fields.event is of each record, not of a folder."),
+        ('[fields]\nchannel = "folder:a.b"', "'folder:a.b' is not a path to a field"),
         ('[fields]\nevent = "a[b=c]"', "'a[b=c]' is not a path to a field"),
         ('[fields]\nevent = "[b=c].d"', "'[b=c].d' is not a path to a field"),
         ('[input]\nrecords = "a[b=c].d"', "it leads to one of many"),

@@ -94,6 +94,10 @@ def test_what_was_not_run_is_marked_in_the_first_line() -> None:
             ["--dialect", "duckdb", "--by", "plan", "--field", "plan=a[k=plan].b"],
             "DuckDB cannot read the path [k=plan].b of a JSON column",
         ),
+        (
+            ["--dialect", "duckdb", "--by", "channel", "--field", "channel=folder:channel"],
+            "folder:channel: a warehouse has no folders; name a column instead.",
+        ),
         (["--dialect", "duckdb", "--by", "device_type"], "--by device_type: the query splits by"),
         (["--dialect", "duckdb", "--registered", "a\tb"], "has a control character"),
         (["--dialect", "duckdb", "--timezone", "Mars"], "Unknown time zone 'Mars'"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from itertools import chain, islice
 from typing import Any
 
@@ -17,6 +18,7 @@ from user_conversion.rules.counts import LineCount
 from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset, event_datasets
 from user_conversion.rules.events import Event, read_line
 from user_conversion.rules.log_format import KINDS, LogFormat
+from user_conversion.rules.paths import folder_values
 from user_conversion.rules.rejected import Rejected, kept_text
 
 LINES_AT_ONCE = 50_000
@@ -61,6 +63,7 @@ class NewTables:
         datasets = event_datasets(log_format.attributes, log_format.id_type)
         self.events = dict(zip(KINDS, datasets, strict=True))
         self._parts: dict[str, list[str]] = defaultdict(list)
+        self._folders = lru_cache(lambda source: folder_values(source, log_format.paths))
 
     def add(self, dataset: Dataset, query: str) -> None:
         """Add the rows of a query with the columns of the dataset."""
@@ -115,7 +118,7 @@ class NewTables:
         """The verdict on a line, and the row to keep of an event or a rejected line."""
         _, file, number, line = numbered
         try:
-            event = read_line(line, self._format, latest, file.event)
+            event = read_line(line, self._format, latest, file.event, self._folders(file.source))
         except Rejected as error:
             number += lines_before(file)
             return error.reason, (file.source, number, str(error.reason), kept_text(line))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -64,17 +64,22 @@ class Event:
 
 
 def read_line(
-    line: bytes, log_format: LogFormat, latest: datetime, kind: str | None = None
+    line: bytes,
+    log_format: LogFormat,
+    latest: datetime,
+    kind: str | None = None,
+    folders: Mapping[str, str | None] | None = None,
 ) -> Event | Skipped:
     """The event on one line, or why the line is skipped.
 
     `latest` is the last acceptable instant (`CLOCK_TOLERANCE` after the run began). `kind` is the
-    kind of event that every line of the file is, if the log format says so. Raises `Rejected`.
+    kind of event that every line of the file is, if the log format says so, `folders` what
+    `folder_values` returns for the file. Raises `Rejected`.
     """
     text = line.removeprefix(BYTE_ORDER_MARK).strip(WHITESPACE)
     if not text:
         return Skipped.BLANK
-    record = _parse_object(text)
+    record = {**_parse_object(text), **(folders or {})}
     kind = kind or _kind(record, log_format)
     if kind is None or not all(_holding(record, log_format.where.get(kind, {}))):
         return Skipped.OTHER

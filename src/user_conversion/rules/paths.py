@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from user_conversion.rules.errors import SettingsError
 
@@ -16,6 +17,10 @@ class Element(NamedTuple):
     key: str
     text: str
 
+
+# A first step that begins so is the value of a folder of the file, such as `ads` of `channel=ads/`.
+FOLDER = "folder:"
+NO_FOLDER = "__HIVE_DEFAULT_PARTITION__"
 
 # Keys of objects, places in arrays, elements of arrays.
 FieldPath = tuple[str | int | Element, ...]
@@ -38,7 +43,8 @@ def parse_path(text: str) -> FieldPath:
         steps.append(element or (int(match[3]) if match[3] else match[1] or match[2]))
         at = match.end()
     is_whole = at == len(text) and steps and not isinstance(steps[-1], Element)
-    if not is_whole or not isinstance(steps[0], str):
+    is_deep = len(steps) > 1 and text.startswith(FOLDER)
+    if not is_whole or not isinstance(steps[0], str) or is_deep:
         raise SettingsError(
             f'{text!r} is not a path to a field: write user.id, "user.id".name, items[0].id or '
             "items[key=user].id."
@@ -58,6 +64,21 @@ def _step_text(step: str | int | Element) -> str:
         case Element():
             return f"[{step.key}={step.text}]"
     return f'."{step}"' if re.search(r'[."\[\]]', step) else f".{step}"
+
+
+def is_of_folder(path: FieldPath) -> bool:
+    """Whether a path leads to the value of a folder, not into the record."""
+    return str(path[0]).startswith(FOLDER)
+
+
+def folder_values(source: str, paths: Iterable[FieldPath]) -> dict[str, str | None]:
+    """The values of the folders of a file, by the first steps of the paths that lead to them."""
+    found: dict[str, str | None] = {}
+    folders = dict(part.split("=", 1) for part in source.split("/")[:-1] if "=" in part)
+    for key in (str(path[0]) for path in paths if is_of_folder(path)):
+        value = folders.get(key.removeprefix(FOLDER), NO_FOLDER)
+        found[key] = None if value == NO_FOLDER else unquote(value)
+    return found
 
 
 def as_text(value: Any) -> str | None:

@@ -26,7 +26,7 @@ from user_conversion.rules.log_format import (
     Names,
     WrittenLogFormat,
 )
-from user_conversion.rules.paths import Element, FieldPath, parse_path
+from user_conversion.rules.paths import Element, FieldPath, is_of_folder, parse_path
 from user_conversion.rules.timestamp_forms import TimestampForm
 from user_conversion.rules.toml import checked, read_toml
 from user_conversion.rules.weeks import time_zone
@@ -167,6 +167,8 @@ def _fields(source: str, given: Mapping[str, Any]) -> dict[str, tuple[FieldPath,
     for required in REQUIRED_FIELDS:
         if not fields[required]:
             raise SettingsError(f"{source}: fields.{required} needs a path.")
+        if any(map(is_of_folder, fields[required])):
+            raise SettingsError(f"{source}: fields.{required} is of each record, not of a folder.")
     return fields
 
 

@@ -16,7 +16,7 @@ from user_conversion.places.duckdb_text import literal, path_literal
 from user_conversion.rules import events
 from user_conversion.rules.conditions import Condition, Conditions
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED, LogFormat
-from user_conversion.rules.paths import Element, FieldPath
+from user_conversion.rules.paths import Element, FieldPath, folder_values, is_of_folder
 from user_conversion.rules.timestamp_forms import TimestampForm
 
 # DuckDB buffers twice as many bytes in each thread. Larger lines fail the run.
@@ -102,7 +102,7 @@ def _first_value(name: str, sample: bytes, log_format: LogFormat) -> bytes:
 
 def _first_keys(log_format: LogFormat) -> list[str]:
     """The first key of every path, of each field and condition."""
-    return [str(path[0]) for path in log_format.paths]
+    return [str(path[0]) for path in log_format.paths if not is_of_folder(path)]
 
 
 def has_columns(log_format: LogFormat) -> bool:
@@ -123,7 +123,7 @@ def read_sql(
 
     Files of rows have the same `columns`.
     """
-    fields = _Fields(log_format, forms)
+    fields = _Fields(log_format, forms, files)
     known = files[0].event
     attributes = [f"attribute_{n}" for n, _ in enumerate(log_format.attributes)]
     texts = [fields.text(name) for name in log_format.attributes]
@@ -184,9 +184,10 @@ class _Fields:
     A member of the record is read as text, or as JSON if a path goes into it.
     """
 
-    def __init__(self, log_format: LogFormat, forms: Forms) -> None:
+    def __init__(self, log_format: LogFormat, forms: Forms, files: Sequence[LineFile]) -> None:
         self._format = log_format
         self._forms = forms
+        self._folders = [folder_values(file.source, log_format.paths) for file in files]
         self._keys = list(dict.fromkeys(_first_keys(log_format)))
         self._nested = {path[0] for path in log_format.paths if len(path) > 1}
 
@@ -289,6 +290,10 @@ class _Fields:
 
     def _at(self, path: FieldPath) -> str:
         column, steps = str(path[0]), path[1:]
+        if is_of_folder(path):
+            values = (found[column] for found in self._folders)
+            listed = ", ".join("NULL" if each is None else literal(each) for each in values)
+            return f"([{listed}]::VARCHAR[])[{FILE_NUMBER}::BIGINT + 1]"
         if column not in self._nested:
             return _quoted(column)
         value, keys = _quoted(column), "$"

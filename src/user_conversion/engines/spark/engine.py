@@ -34,6 +34,10 @@ from user_conversion.rules.counts import LineCount
 from user_conversion.rules.datasets import REJECTED_EVENTS, Columns, Dataset
 from user_conversion.rules.errors import EngineError, UserConversionError
 from user_conversion.rules.log_format import KINDS, LogFormat
+from user_conversion.rules.paths import folder_values
+
+# The columns of the table of files; those of folders follow.
+SOURCES = {"file": "string", "source": "string", "file_kind": "string"}
 
 
 class SparkEngine(Engine):
@@ -77,7 +81,7 @@ class SparkEngine(Engine):
 
         try:
             with self._errors():
-                lines = self._lines(files)
+                lines = self._lines(files, log_format)
                 self._keep("parsed_lines", read_lines(lines, log_format, latest))
         except EngineError:
             require_readable(files)
@@ -92,15 +96,21 @@ class SparkEngine(Engine):
             for row in counted
         ]
 
-    def _lines(self, files: Sequence[LineFile]) -> Any:
-        """The lines of files, with the link they are read from and the kind of event they hold."""
+    def _lines(self, files: Sequence[LineFile], log_format: LogFormat) -> Any:
+        """The lines of files, with the link they are read from and the kind of event they hold.
+
+        Columns named after first steps of paths have the values of folders.
+        """
         folder = self._scratch / f"lines-{secrets.token_hex(4)}"
         names = linked(files, folder)
-        columns = {"file": "string", "source": "string", "file_kind": "string"}
-        rows = [(name, file.source, file.event) for name, file in names.items()]
+        columns = SOURCES | dict.fromkeys(folder_values("", log_format.paths), "string")
+        rows = [
+            (name, file.source, file.event, *folder_values(file.source, log_format.paths).values())
+            for name, file in names.items()
+        ]
         self.create_table("sources", columns, rows)
         if not names:
-            empty = {"value": "string", "file": "string", "file_kind": "string"}
+            empty = {"value": "string"} | columns
             self.create_table("no_lines", empty, [])
             return self._spark.table("no_lines")
         # A folder for each compression, by which Spark decompresses.
@@ -109,8 +119,8 @@ class SparkEngine(Engine):
             lambda some, more: some.union(more),
             (text.text(pattern(path)) for path in folder.iterdir()),
         )
-        if any(file.event for file in files):
-            return lines.join(self._spark.table("sources").select("file", "file_kind"), "file")
+        if any(file.event for file in files) or len(columns) > len(SOURCES):
+            return lines.join(self._spark.table("sources").drop("source"), "file")
         return lines.selectExpr("*", "CAST(NULL AS STRING) AS file_kind")
 
     def _name_new_tables(self, log_format: LogFormat) -> None:

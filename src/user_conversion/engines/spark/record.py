@@ -23,7 +23,7 @@ from pyspark.sql.types import (
 )
 
 from user_conversion.rules.events import BYTE_ORDER_MARK
-from user_conversion.rules.paths import Element, FieldPath
+from user_conversion.rules.paths import Element, FieldPath, is_of_folder
 
 Step = TypeVar("Step", str, int, Element)
 TEXT = StringType()
@@ -49,6 +49,8 @@ class Record:
 
     def __init__(self, lines: DataFrame, paths: Sequence[FieldPath]) -> None:
         self._texts: dict[FieldPath, Column] = {(): F.col("value")}
+        self._texts |= {path: F.col(f"`{path[0]}`") for path in paths if is_of_folder(path)}
+        paths = [path for path in paths if not is_of_folder(path)]
         self._nodes = {path[:length] for path in paths for length in range(1, len(path) + 1)}
         # Spark's parser ignores what comes after a value. So the line becomes the first element of
         # an array. If the second element is this object, whose text no log can know, then

@@ -12,7 +12,7 @@ from user_conversion.rules.conditions import Condition, Conditions
 from user_conversion.rules.errors import SettingsError
 from user_conversion.rules.events import NO_ID
 from user_conversion.rules.log_format import APP_LOADED, KINDS, LogFormat
-from user_conversion.rules.paths import Element, FieldPath, parse_path
+from user_conversion.rules.paths import Element, FieldPath, is_of_folder, parse_path
 from user_conversion.rules.weeks import DAY
 
 Tables = dict[str, list[str]]
@@ -164,6 +164,8 @@ class Sources:
     def _value(self, path: FieldPath) -> tuple[str, bool]:
         """The value at a path, and whether it is a text whatever the column is."""
         how, layout = self.dialect, self.log_format.warehouse
+        if is_of_folder(path):
+            raise SettingsError(f"{path[0]}: a warehouse has no folders; name a column instead.")
         if layout.nested == "columns":
             return "e." + how.name(column_name(path)), False
         column, rest = "e." + how.name(str(path[0])), path[1:]
