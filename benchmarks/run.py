@@ -1,10 +1,11 @@
 """Time our job beside its peers, as whole processes, several times in turn.
 
     python benchmarks/run.py [--events N ...] [--shuffled N ...] [--runs N] [--only NAME ...]
-                             [--write]
+                             [--write | --check]
 
 Every contender reads the same log and must give the same weekly figures. Logs are made once and
-kept in .bench/. `--write` puts the tables into docs/benchmarks.md.
+kept in .bench/. `--write` puts the tables into docs/benchmarks.md, `--check` compares the smallest
+size with them and fails if a ratio is a quarter worse.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from statistics import median
 
@@ -30,7 +32,7 @@ from rich.table import Table
 HERE = Path(__file__).parent
 CACHE = HERE.parent / ".bench"
 PAGE = HERE.parent / "docs" / "benchmarks.md"
-FLOOR = "floor: DuckDB only parsing the JSON"
+FLOOR, OURS_NAME = "floor: DuckDB only parsing the JSON", "user-conversion run"
 CONVERSION = ["conversion-rate", "--format", "json", "--output"]
 OURS = [sys.executable, "-m", "user_conversion", "run", "--no-report", "--format", "json"]
 
@@ -90,7 +92,7 @@ def ours(*options: str) -> list[str]:
 
 CONTENDERS = (
     Contender(FLOOR, script("floor.py"), "duckdb"),
-    Contender("user-conversion run", ours(), "duckdb"),
+    Contender(OURS_NAME, ours(), "duckdb"),
     Contender("DuckDB script", script("duckdb_script.py"), "duckdb"),
     Contender("Polars script", script("polars_script.py"), "polars"),
     Contender("chDB script", script("chdb_script.py"), "chdb"),
@@ -235,41 +237,112 @@ def ratios(taken: list[float], floor: list[float]) -> list[float]:
     return [one / other for one, other in zip(taken, floor, strict=True)]
 
 
-PARTS_HEADER = ("part", "wall s", "cpu s", "events/s")
+PARTS_HEADER = ("part", "wall s", "cpu s", "cpu to full run", "peak MB")
+FULL = "run over everything"
+TEXT_IDS = 'ids = "text"'
 
 
-def rows_of_parts(log: Log, runs: int) -> list[tuple[str, ...]]:
-    """What is done again and again: a new day, the metric alone, asking for help."""
+class Parts:
+    """Runs of the command that are timed by name, compared with the full run."""
+
+    def __init__(self) -> None:
+        self._times: dict[str, Times] = {}
+
+    def time(self, name: str, *words: str) -> None:
+        timed(words, self._times.setdefault(name, Times()))
+
+    def rows(self) -> list[tuple[str, ...]]:
+        full = median(self._times[FULL].cpu)
+        return [
+            (
+                name,
+                f"{median(taken.wall):.2f}",
+                f"{median(taken.cpu):.2f}",
+                f"{median(taken.cpu) / full:.3f}",
+                f"{max(taken.peak) / 2**20:,.0f}",
+            )
+            for name, taken in self._times.items()
+        ]
+
+
+def rows_of_nights(log: Log, runs: int) -> list[tuple[str, ...]]:
+    """A run over everything, then a day of the same log as a run of its own."""
     folder, output = CACHE / "parts", CACHE / "output"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    (folder / "history.json").symlink_to(log.path.absolute())
-    command = [sys.executable, "-m", "user_conversion"]
-    split = [*command, "events-split", "--input", str(folder), "--output", str(output)]
-    a_day = log.events // 730
-    parts: dict[str, tuple[int, Times]] = {}
+    command = [*OURS, "--input", str(folder), "--output", str(output)]
+    parts = Parts()
+    for _ in range(runs):
+        for path in (folder, output):
+            shutil.rmtree(path, ignore_errors=True)
+        folder.mkdir()
+        (folder / "history.json").symlink_to(log.path.absolute())
+        parts.time(FULL, *command)
+        next_day(log, folder / "day.json")
+        parts.time("run with one more day", *command)
+        parts.time("run with nothing new", *command)
+    for path in (folder, output):
+        shutil.rmtree(path)
+    return parts.rows()
 
-    def part(name: str, events: int, *words: str) -> None:
-        timed(words, parts.setdefault(name, (events, Times()))[1])
 
-    for turn in range(runs):
-        part("events-split of everything", log.events, *split, "--full-refresh")
-        last_day(log.path, a_day, folder / f"day-{turn}.json")
-        part("events-split of one more day", a_day, *split)
-        part("conversion-rate from Parquet", log.events, *command, *CONVERSION, str(output))
-        part("--help", 0, *command, "--help")
-        part("--version", 0, *command, "--version")
-    shutil.rmtree(folder)
+def rows_of_inputs(log: Log, runs: int) -> list[tuple[str, ...]]:
+    """The same events as other files, and the jobs one by one."""
+    output, log_format = str(CACHE / "output"), CACHE / "text.toml"
+    log_format.write_text(TEXT_IDS)
+    parquet, table = (log.path.with_suffix(ending) for ending in (".parquet", ".csv"))
+    for path in (parquet, table):
+        if not path.exists():
+            copy = f"import duckdb; duckdb.execute(\"COPY (FROM '{log.path}') TO '{path}'\")"
+            subprocess.run([sys.executable, "-c", copy], check=True)
+    parts, command = Parts(), [sys.executable, "-m", "user_conversion"]
+    split = [*command, "events-split", "--output", output, "--input"]
+    for _ in range(runs):
+        for name, path, more in (
+            (FULL, log.path, ()),
+            ("run over Parquet", parquet, ()),
+            ("run over CSV", table, ()),
+            ("run with text ids", log.path, ("--log-format", str(log_format))),
+        ):
+            shutil.rmtree(output, ignore_errors=True)
+            parts.time(name, *OURS, "--output", output, "--input", str(path), *more)
+        shutil.rmtree(output)
+        parts.time("events-split", *split, str(log.path))
+        parts.time("conversion-rate", *command, *CONVERSION, output)
+        parts.time("--help", *command, "--help")
+        parts.time("--version", *command, "--version")
     shutil.rmtree(output)
-    return [
-        (
-            name,
-            f"{median(taken.wall):.2f}",
-            f"{median(taken.cpu):.2f}",
-            f"{events / median(taken.wall):,.0f}" if events else "",
-        )
-        for name, (events, taken) in parts.items()
-    ]
+    return parts.rows()
+
+
+def next_day(log: Log, path: Path) -> None:
+    """Write the last day of a log again, as the next day."""
+    last_day(log.path, log.events // 730, path)
+    text = path.read_text().replace("2021-12-30", "2021-12-31").replace("2021-12-29", "2021-12-30")
+    path.write_text(text)
+
+
+def check(sections: Sequence[str]) -> None:
+    """Fail if a ratio is more than a quarter worse than in docs/benchmarks.md."""
+    known, now = ratios_in(PAGE.read_text()), ratios_in("\n".join(sections))
+    worse = [name for name in now.keys() & known.keys() if now[name] > 1.25 * known[name]]
+    for name in worse:
+        print(f"{name}: {now[name]:.3f}, and {known[name]:.3f} in {PAGE.name}", file=sys.stderr)
+    if worse or not now.keys() & known.keys():
+        raise SystemExit("Slower than documented." if worse else "Nothing to compare with.")
+
+
+def ratios_in(page: str) -> dict[str, float]:
+    """The ratios of processor time in the tables of a page."""
+    found: dict[str, float] = {}
+    title, column = "", 0
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("## "):
+            title = line.removeprefix("## ")
+        elif cells[0] in ("contender", "part"):
+            column = next(n for n, cell in enumerate(cells) if cell.startswith("cpu to"))
+        elif line.startswith((f"| {OURS_NAME} |", "| run ")):
+            found[f"{title}: {cells[0]}"] = float(cells[column])
+    return found
 
 
 def last_day(log: Path, lines: int, path: Path) -> None:
@@ -304,6 +377,11 @@ def versions() -> str:
     return ", ".join(found)
 
 
+def commit() -> str:
+    words = ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(words, capture_output=True, text=True).stdout.strip() or "unknown"
+
+
 def show(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """Print a table; the same in Markdown."""
     table = Table(*header, title=title)
@@ -321,11 +399,17 @@ def main() -> None:
     sizes = [330_000, 10_000_000, 50_000_000]
     parser.add_argument("--events", type=int, nargs="*", default=sizes)
     parser.add_argument("--shuffled", type=int, nargs="*", default=[10_000_000])
-    parser.add_argument("--parts", type=int, nargs="*", default=[10_000_000])
+    parser.add_argument("--nights", type=int, nargs="*", default=[330_000, 10_000_000, 50_000_000])
+    parser.add_argument("--inputs", type=int, nargs="*", default=[330_000, 10_000_000])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", nargs="+", default=[], help="parts of contenders' names")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--check", action="store_true", help="compare the smallest size only")
     options = parser.parse_args()
+    if options.check:
+        small = sizes[:1]
+        options.events, options.shuffled, options.nights, options.inputs = small, [], small, small
+        options.only = options.only or [FLOOR, OURS_NAME]
     contenders = [
         contender
         for contender in present(CONTENDERS)
@@ -341,18 +425,23 @@ def main() -> None:
             running = [contender for contender in running if contender.needs != "pyspark"]
         rows = rows_of(compare(running, log.path, options.runs), log.path)
         sections.append(show(log.title, HEADER, rows))
-    for events in options.parts:
-        log = Log(events)
-        log.make()
-        rows = rows_of_parts(log, options.runs)
-        sections.append(show(f"Parts, {events:,} events", PARTS_HEADER, rows))
-    if options.write:
+    for title, all_events, rows_of_all in (
+        ("Nights over", options.nights, rows_of_nights),
+        ("Inputs and jobs,", options.inputs, rows_of_inputs),
+    ):
+        for log in map(Log, all_events):
+            log.make()
+            rows = rows_of_all(log, options.runs)
+            sections.append(show(f"{title} {log.events:,} events", PARTS_HEADER, rows))
+    if options.check:
+        check(sections)
+    elif options.write:
         about = (
             "# Benchmarks\n\nWritten by `task bench`. Whole processes, started in turn; medians "
             f"of {options.runs} runs, ratios to the floor taken within each turn. Every "
             "contender gave the same weekly figures. Peak memory includes child processes. Spark "
             "does not take part where it would take hours.\n\n"
-            f"Machine: {machine()}. {versions()}.\n"
+            f"Machine: {machine()}. {versions()}. Commit {commit()}, {date.today()}.\n"
         )
         PAGE.write_text("\n".join([about, *sections]))
 

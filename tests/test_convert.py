@@ -306,13 +306,13 @@ def test_a_table_with_a_header(tmp_path: Path) -> None:
     )
     assert lines(write(tmp_path / "a.csv", text), TABLE_FORMAT) == [
         (
-            '{"user":{"id": 12345678901234567890},"event":"registered","time":"2020-11-02",'
+            '{"event":"registered","time":"2020-11-02","user":{"id": 12345678901234567890},'
             '"channel":"a \\"b\\", c"}'
         ),
         "",
         '{"event":"registered","time":"2020-11-02","user":"seven","channel":null}',
         '{"event":"app_loaded","time":null,"user":"{broken","channel":"two\\nlines"}',
-        '{"user":[ 1],"event":"app_loaded","time":"1604298074","channel":"ü"}',
+        '{"event":"app_loaded","time":"1604298074","user":[ 1],"channel":"ü"}',
     ]
 
 
@@ -335,14 +335,14 @@ def test_delimiters(tmp_path: Path, delimiter: str) -> None:
 
 
 def test_a_table_without_a_header_has_no_quotation(tmp_path: Path) -> None:
-    format_ = LogFormat(columns=("event", "timestamp", "initiator_id", "page_title"))
-    text = 'registered\t2020-11-02\t1\t"Quoted\nregistered\t2020-11-02\t2\t\n'
+    format_ = LogFormat(columns=("event", "timestamp", "initiator_id", "page", "channel"))
+    text = 'registered\t2020-11-02\t1\tp\t"Quoted\nregistered\t2020-11-02\t2\t\t\n'
     assert lines(write(tmp_path / "a", text), format_) == [
         (
             '{"event":"registered","timestamp":"2020-11-02","initiator_id":"1",'
-            '"page_title":"\\"Quoted"}'
+            '"channel":"\\"Quoted"}'
         ),
-        '{"event":"registered","timestamp":"2020-11-02","initiator_id":"2","page_title":null}',
+        '{"event":"registered","timestamp":"2020-11-02","initiator_id":"2","channel":null}',
     ]
 
 

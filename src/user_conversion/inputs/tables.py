@@ -6,9 +6,10 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
 
@@ -138,38 +139,46 @@ def _dialect(delimiter: str, log_format: LogFormat) -> dict[str, Any]:
 
 
 def _records(rows: Iterable[list[str]], wanted: Wanted) -> Iterator[str]:
-    """Each row as an object of texts, with null for empty cells.
+    """Each row as an object of the texts that are wanted, with null for empty cells.
 
     A row with more or fewer cells than there are columns comes as an array of its cells, a blank
     one as an empty text.
     """
     columns: Sequence[str] | None = wanted.log_format.columns
+    members = _members(columns or (), wanted)
     for row in rows:
-        if columns and row:
-            yield _record(row, columns, wanted)
+        if columns and len(row) == len(columns):
+            yield (
+                "{" + ",".join([name + encode(row[place]) for place, name, encode in members]) + "}"
+            )
         elif columns:
-            yield ""
+            yield encoded(row) if row else ""
         elif row:
-            columns = row
+            columns, members = row, _members(row, wanted)
             if twice := [name for name in row if row.count(name) > 1]:
                 raise csv.Error(f"two columns are called '{twice[0]}'")
 
 
-def _record(row: list[str], columns: Sequence[str], wanted: Wanted) -> str:
-    if len(row) != len(columns):
-        return encoded(row)
-    cells = {name: cell or None for name, cell in zip(columns, row, strict=True)}
-    parsed = [name for name in cells if wanted.is_nested(name) and _is_json(cells[name])]
-    if not parsed:
-        return encoded(cells)
-    members = [f"{encoded(name)}:{one_line(cells.pop(name) or '')}" for name in parsed]
-    flat = encoded(cells)[1:-1]
-    return "{" + ",".join([*members, *([flat] if flat else [])]) + "}"
+def _members(columns: Sequence[str], wanted: Wanted) -> list[tuple[int, str, Callable[[str], str]]]:
+    """The place of each cell that is wanted, its name in JSON, and what makes JSON of it."""
+    return [
+        (place, f"{encoded(name)}:", _nested_cell if wanted.is_nested(name) else _cell)
+        for place, name in enumerate(columns)
+        if wanted.is_wanted(name)
+    ]
 
 
-def _is_json(cell: str | None) -> bool:
+def _cell(cell: str) -> str:
+    return encode_basestring(cell) if cell else "null"
+
+
+def _nested_cell(cell: str) -> str:
+    return one_line(cell) if _is_json(cell) else _cell(cell)
+
+
+def _is_json(cell: str) -> bool:
     """Whether a cell is the text of a JSON object or array."""
-    if not cell or cell.lstrip()[:1] not in ("{", "["):
+    if cell.lstrip()[:1] not in ("{", "["):
         return False
     try:
         return isinstance(DECODER.decode(cell), dict | list)
