@@ -22,7 +22,7 @@ from support.proxy import Request
 from support.stores import KEY, SECRET, Lake
 
 from user_conversion.places import lease as leases
-from user_conversion.places.lease import STATE, Lease
+from user_conversion.places.lease import STATE, Content, Lease
 from user_conversion.places.store import Store
 from user_conversion.rules.errors import OutputError
 
@@ -283,12 +283,22 @@ def test_ctrl_c_while_fetching_leaves_nothing(lake: Lake, tmp_path: Path) -> Non
     assert not (tmp_path / "out").exists() or in_folder(tmp_path / "out") == {}
 
 
-def test_a_second_run_is_refused_and_names_the_first(lake: Lake, log: Path) -> None:
-    with Lease(Store(lake.at("out")), "run (process 7 on other)"):
+def test_a_second_run_is_refused_names_the_first_and_changes_nothing(
+    lake: Lake, log: Path, tmp_path: Path
+) -> None:
+    run(log, lake.at("out"))
+    store, kept = Store(lake.at("out")), tmp_path / "kept"
+    write_log(log.parent / "2.json", MORE)
+    with Lease(store, "run (process 7 on other)") as first:
+        state = store.read(STATE)
         done = run(log, lake.at("out"))
+        assert store.read(STATE) == state
+        kept.write_bytes(b"kept")
+        first.publish({"note.txt": (kept, Content(4, "hash"))}, [])
     assert_refused(
         done, f"'{lake.at('out')}' is being written by run (process 7 on other), since 2"
     )
+    assert store.read("note.txt") == b"kept"
     assert run(log, lake.at("out")).status == 0
 
 
