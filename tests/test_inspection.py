@@ -150,6 +150,13 @@ def test_the_project_file_is_all_that_a_run_needs(
     assert (tmp_path / "user-conversion.toml").read_text() == written
 
 
+def test_a_run_names_the_preset_also_if_lines_are_rejected(logs: Path, tmp_path: Path) -> None:
+    calls = [{"type": "page", "timestamp": "2020-11-02T06:21:14Z", "anonymousId": "a"}] * 20
+    (logs / "2.json").write_text("".join(json.dumps(call) + "\n" for call in calls))
+    refused = command("run", "--input", logs, "--output", tmp_path / "out")
+    assert_refused(refused, "20 of 32 lines were rejected", "add --log-format segment --registered")
+
+
 def test_events_in_a_text_field_need_a_file(tmp_path: Path) -> None:
     event = {"event": "registered", "timestamp": "2020-11-02T06:21:14Z", "initiator_id": "u1"}
     path = tmp_path / "log.json"

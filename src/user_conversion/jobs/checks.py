@@ -44,7 +44,11 @@ def counts_by_file(files: Sequence[LineFile], counted: Sequence[LineCount]) -> l
 
 
 def check_lines(
-    engine: Engine, prepared: Prepared, counts: Sequence[EventCounts], max_rejected: float
+    engine: Engine,
+    prepared: Prepared,
+    counts: Sequence[EventCounts],
+    max_rejected: float,
+    log_format: LogFormat,
 ) -> None:
     """Raise `InputError` if too many lines, or all lines of a file, were rejected.
 
@@ -52,11 +56,14 @@ def check_lines(
     """
     total = sum(counts, EventCounts())
     if total.rejected > max_rejected * (total.lines - total.blank):
+        from user_conversion.inputs.inspection import other_preset
+
+        hints = filter(None, (*not_utf_8(engine), other_preset(prepared.files, log_format)))
         raise TooManyRejectedError(
             f"{total.rejected:,} of {total.lines - total.blank:,} lines were rejected "
             f"({_listed(total.rejected_by_reason)}), more than --max-rejected "
             f"{max_rejected:g} allows. Nothing was published. For example: "
-            + " ".join([f"{_examples(engine)}.", *not_utf_8(engine)])
+            + " ".join([f"{_examples(engine)}.", *hints])
         )
     for file, found in zip(prepared.files, counts, strict=True):
         is_new = prepared.plan[file.origin].known is None

@@ -94,7 +94,8 @@ def split_events(run: Context) -> SplitResult:
         with watched(READING):
             prepared, counted = _read(run, plan, prepared)
         by_file = counts_by_file(prepared.files, counted)
-        check_lines(run.engine, prepared, by_file, run.settings.max_rejected)
+        limit = run.settings.max_rejected
+        check_lines(run.engine, prepared, by_file, limit, run.settings.events)
         counts = sum(by_file, EventCounts())
         read = known_files(prepared, by_file, counted, run.started.isoformat())
         ledger = _with_files(run, ledger, prepared, read, replaced)

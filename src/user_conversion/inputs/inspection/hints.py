@@ -17,14 +17,9 @@ SHOWN = 8
 
 def advice(files: Sequence[LineFile], log_format: LogFormat) -> str:
     """One sentence with the options to add, by the first records of the first files."""
+    if found := other_preset(files, log_format):
+        return found
     records = _records(files)
-    formats = guesses.known_formats()
-    preset = guesses.preset_of(records, formats)
-    if preset and preset != log_format.name and formats[preset].fields != log_format.fields:
-        names = guesses.event_names(records, formats[preset])
-        named = guesses.event_options(guesses.likely_names(names), preset)
-        options = ["--log-format", preset, *named]
-        return f"The logs look like those of {preset}: add {shlex.join(options)}."
     names = guesses.event_names(records, log_format)
     if {*names} & {*log_format.kind_by_name}:
         return f"{_listed(names)}; see why they are not of this kind: user-conversion inspect."
@@ -36,6 +31,18 @@ def advice(files: Sequence[LineFile], log_format: LogFormat) -> str:
         f"The records have the fields {paths}: say with --field NAME=PATH where the event, the "
         "timestamp and the initiator_id are."
     )
+
+
+def other_preset(files: Sequence[LineFile], log_format: LogFormat) -> str:
+    """One sentence with the options to add if another preset fits better; else empty."""
+    records, formats = _records(files), guesses.known_formats()
+    preset = guesses.preset_of(records, formats)
+    if not preset or preset == log_format.name or formats[preset].fields == log_format.fields:
+        return ""
+    names = guesses.event_names(records, formats[preset])
+    named = guesses.event_options(guesses.likely_names(names), preset)
+    options = shlex.join(["--log-format", preset, *named])
+    return f"The logs look like those of {preset}: add {options}."
 
 
 def names_seen(files: Sequence[LineFile], log_format: LogFormat) -> str:
