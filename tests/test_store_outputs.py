@@ -21,6 +21,7 @@ from support.logs import WORKED_EXAMPLE, app_loaded, registered, write_log
 from support.proxy import Request
 from support.stores import KEY, SECRET, Lake
 
+import user_conversion
 from user_conversion.places import lease as leases
 from user_conversion.places.lease import STATE, Content, Lease
 from user_conversion.places.store import Store
@@ -110,6 +111,15 @@ def test_commands_one_after_the_other_and_report(lake: Lake, log: Path, tmp_path
     assert command("report", *output, "--format", "csv").out.startswith("registration_week")
     assert command("run", "--input", log, *output, "--full-refresh").status == 0
     assert_refused(command("report", "--output", lake.at("none")), f"No run in '{lake.at('none')}'")
+
+
+def test_the_library_reads_and_writes_a_store(lake: Lake, log: Path) -> None:
+    answer = user_conversion.run(str(log), lake.at("out"))
+    assert (answer.total_registered, answer.total_converted) == (3, 1)
+    users = answer.users()  # noqa: F841 - DuckDB reads variables
+    found = duckdb.sql("SELECT initiator_id, registration_week, converted FROM users ORDER BY 1")
+    week = "2020-45"
+    assert found.fetchall() == [(1, week, False), (2, week, True), (3, week, False)]
 
 
 def counted(requests: list[Request]) -> Counter[str]:

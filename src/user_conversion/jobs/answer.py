@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from user_conversion.answer.figures import Figures, Interval
@@ -12,10 +11,8 @@ from user_conversion.answer.results import ConversionResult
 from user_conversion.outputs import render, sentences, words
 from user_conversion.outputs.tables import WEEK_COLUMNS, week_rows
 from user_conversion.places.frames import Frame
-from user_conversion.places.layout import parquet_files, partitions_of
+from user_conversion.places.published import published_files
 from user_conversion.rules import datasets
-from user_conversion.rules.addresses import is_address
-from user_conversion.rules.errors import SettingsError
 from user_conversion.rules.log_format import LogFormat, attributes_of, id_type
 
 
@@ -72,18 +69,12 @@ class Answer:
         return Frame.of_rows(WEEK_COLUMNS, map(list, rows))
 
     def users(self) -> Frame:
-        """One row per registered user: the dataset `user_conversion` as it is now.
-
-        Raises `SettingsError` if the output is in a store.
-        """
-        if is_address(self.output):
-            raise SettingsError("users() reads a folder; read the dataset from the store itself.")
+        """One row per registered user: the dataset `user_conversion` as it is now."""
         split = self.record.jobs.split
         read_as = split.parameters.log_format if split else LogFormat().recorded
         dataset = datasets.user_conversion(attributes_of(read_as.fields), id_type(read_as.ids))
-        folders = partitions_of(dataset, Path(self.output)).values()
-        files = [file for folder in folders for file in parquet_files(folder)]
-        return Frame.of_parquet(dataset.columns | {"registration_week": "string"}, files)
+        with published_files(self.output, dataset) as files:
+            return Frame.of_parquet(dataset.columns | {"registration_week": "string"}, files)
 
     def page(self) -> str:
         """The page as HTML, which `report` writes."""

@@ -50,7 +50,9 @@ class Frame:
         names = ", ".join(f'"{name}"' for name in columns)
         paths = ", ".join(map(path_literal, files))
         read = f"read_parquet([{paths}], hive_types = {{'{partition}': VARCHAR}})"
-        return cls(duckdb.connect().sql(f"SELECT {names} FROM {read}"))
+        session = duckdb.connect()
+        session.execute(f"CREATE TABLE rows AS SELECT {names} FROM {read}")
+        return cls(session.table("rows"))
 
     @property
     def columns(self) -> list[str]:

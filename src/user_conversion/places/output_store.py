@@ -18,7 +18,6 @@ import xxhash
 from user_conversion.places.footers import row_counts
 from user_conversion.places.layout import folder_of
 from user_conversion.places.lease import Content, Lease
-from user_conversion.places.parallel import all_of
 from user_conversion.places.processes import scratch_folder
 from user_conversion.places.progress import watched
 from user_conversion.places.publication import Publication, output_errors
@@ -28,7 +27,6 @@ from user_conversion.rules.datasets import Dataset
 from user_conversion.rules.errors import REBUILD, DatasetError
 
 CHUNK = 1 << 20
-PART = 16 << 20  # as many bytes of an object at once
 
 
 class OutputStore:
@@ -134,17 +132,8 @@ class StorePublication(Publication):
         wanted = list(folders)
         absent = {str(each.relative_to(self.mirror)) for each in wanted if self._is_absent(each)}
         names = [name for name in self._lease.listed if name.rpartition("/")[0] in absent]
-        for name in names:
-            (self.mirror / name).parent.mkdir(parents=True, exist_ok=True)
-            (self.mirror / name).touch()
-        all_of(self._fetch, names)
+        self._store.bring([self._lease.listed[name] for name in names], self.mirror)
         return super().files_in(wanted)
-
-    def _fetch(self, name: str) -> None:
-        found, target = self._lease.listed[name], self.mirror / name
-        for start in range(0, found.size, PART):
-            end = min(start + PART, found.size)
-            self._store.fetch(name, found.tag, target, start, end)
 
     def count_rows(self, partitions: Partitions) -> dict[str, dict[str, int]]:
         """See `Publication.count_rows`. Of what is not here, they are known since it was pushed."""

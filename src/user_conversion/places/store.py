@@ -7,7 +7,7 @@ sentence, which `store_errors` writes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,11 +18,14 @@ import obstore
 from obstore.exceptions import BaseError, GenericError, PreconditionError
 from obstore.store import ObjectStore
 
+from user_conversion.places.parallel import all_of
 from user_conversion.places.store_access import opened
 from user_conversion.places.store_errors import CODES, code_of, is_final, reason_of
 from user_conversion.rules.addresses import split_address
 from user_conversion.rules.errors import StoreError
 
+# One request for so many bytes: a request that takes longer than its time-out is begun again.
+PART = 16 << 20
 TRIES = 4
 T = TypeVar("T")
 
@@ -111,6 +114,20 @@ class Store:
                 _again(get)
         except (FileNotFoundError, PreconditionError):
             raise StoreError(f"'{self.of(name)}' changed while it was read; run again.") from None
+
+    def bring(self, objects: Iterable[StoredObject], folder: Path) -> None:
+        """Write objects to files of their names below a folder. Raises as `fetch`."""
+        wanted = list(objects)
+        for each in wanted:
+            (folder / each.name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / each.name).touch()
+
+        def part(task: tuple[StoredObject, int]) -> None:
+            each, start = task
+            end = min(start + PART, each.size)
+            self.fetch(each.name, each.tag, folder / each.name, start, end)
+
+        all_of(part, ((each, at) for each in wanted for at in range(0, each.size, PART)))
 
     def put(self, name: str, content: bytes | Path) -> None:
         """Write an object. Writing it again makes no difference."""
