@@ -102,7 +102,7 @@ def test_write_makes_one_file_or_prints(
     assert (tmp_path / "page.html").read_bytes() == (output / "report.html").read_bytes()
     write(record, "csv", tmp_path / "weeks.csv")
     assert capfd.readouterr().out == ""
-    write(record, "csv", None)
+    write(record, "csv")
     assert capfd.readouterr().out == (tmp_path / "weeks.csv").read_text()
     assert {path.name for path in tmp_path.iterdir()} == {
         *("events.json", "output", "page.html", "weeks.csv")

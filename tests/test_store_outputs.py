@@ -293,6 +293,16 @@ def test_ctrl_c_while_fetching_leaves_nothing(lake: Lake, tmp_path: Path) -> Non
     assert not (tmp_path / "out").exists() or in_folder(tmp_path / "out") == {}
 
 
+def test_a_report_as_an_object(lake: Lake, log: Path, tmp_path: Path) -> None:
+    run(log, tmp_path / "out")
+    for form in ("csv", "html"):
+        target, file = lake.at(f"pages/last week.{form}"), tmp_path / form
+        for each in (target, file):
+            options = ["--output", tmp_path / "out", "--format", form, "--file", each]
+            assert command("report", *options).out == f"{each}\n"
+        assert lake.contents("pages")[f"pages/last week.{form}"] == file.read_bytes()
+
+
 def test_a_second_run_is_refused_names_the_first_and_changes_nothing(
     lake: Lake, log: Path, tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ from user_conversion.options import (
     METRIC,
     Output,
     PathOption,
+    PlaceOption,
     Texts,
     as_texts,
     option,
@@ -192,7 +193,7 @@ def report(
         str, own("A page, a sheet, the JSON object, or a chat message.", choices=tuple(WRITERS))
     ] = "html",
     file: Annotated[
-        PathOption | None,
+        PlaceOption | None,
         own("File to write. [default: report.html in the output, others to stdout]", "FILE"),
     ] = None,
     title: Annotated[str | None, option("Title of the page.", "TEXT")] = None,
@@ -209,8 +210,8 @@ def report(
     if format == "html" and not file:
         target = write_page(record, where)
     else:
-        write(record, format, file)
-        target = str(file or "")
+        target = place(file) if file else ""
+        write(record, format, target)
     if target:
         print(printable(target))
     if open:

@@ -72,6 +72,8 @@ LogFormatSource = Annotated[str | Mapping[str, Any] | None, ONE]
 # A path of an option that has no other form in Python.
 PathOption = Annotated[Path, Parameter(converter=lambda _, tokens: path(tokens[0].value))]
 
+PlaceOption = Annotated[str, Parameter(converter=lambda _, tokens: place(tokens[0].value))]
+
 # The folder of the datasets, for every command.
 Output = Annotated[Place, option("Folder or address of the Parquet datasets.", "PLACE")]
 

@@ -8,7 +8,7 @@ from user_conversion.answer.record import RunRecord
 from user_conversion.outputs import render
 from user_conversion.places.documents import decoded
 from user_conversion.places.layout import PAGE, RUN_RECORD
-from user_conversion.places.place import Place, replace_file
+from user_conversion.places.place import Place, place_at, replace_file
 from user_conversion.places.publication import output_errors
 from user_conversion.rules.addresses import is_address
 from user_conversion.rules.errors import DatasetError, SettingsError
@@ -45,21 +45,25 @@ def open_page(page: str) -> None:
         raise SettingsError(f"--open: no browser can show '{page}'; open it by hand.")
 
 
-def write(record: RunRecord, format: str, target: Path | None) -> None:  # noqa: A002
-    """Write the record in a format to a file, whole or not at all; to stdout without a target.
+def write(record: RunRecord, format: str, target: str | Path = "") -> None:  # noqa: A002
+    """Write the record in a format to a file or object, whole or not at all; to stdout without one.
 
     Raises `OutputError` if the file cannot be written, else as `render`.
     """
     text = render(record, format)
-    if target is None:
+    path = Path(target)
+    if not target:
         print(text, end="")
-        return
-    with output_errors(target, "--file"):
-        if _is_stream(target):
-            with target.open("a", encoding="utf-8") as stream:
-                stream.write(text)
-            return
-        replace_file(target, text.encode())
+    elif is_address(target):
+        folder, _, name = str(target).rpartition("/")
+        place_at(folder).write(name, text.encode())
+    else:
+        with output_errors(path, "--file"):
+            if _is_stream(path):
+                with path.open("a", encoding="utf-8") as stream:
+                    stream.write(text)
+            else:
+                replace_file(path, text.encode())
 
 
 def _is_stream(path: Path) -> bool:
