@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -196,6 +198,50 @@ def test_a_lost_answer_is_no_lost_publication(
         publish(store, NEW, "weeks/3")
         machine.restart()
         assert published(store) == AFTER, number
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.6])
+def test_on_a_bad_network_all_or_nothing_is_published(
+    machine: Machine,
+    publish: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    share: float,
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    outcomes = Counter[str]()
+    for seed in range(400):
+        store = new_store()
+        machine.restart()
+        publish(store, OLD)
+        machine.restart()
+        # Requests are not done, or done and the answer is lost.
+        machine.before, machine.after = bad_network(seed, share), bad_network(-seed, share)
+        try:
+            publish(store, NEW, "weeks/3")
+            done = True
+        except (OutputError, StoreError):
+            done = False
+        machine.restart()
+        for name, content in published(store).items():
+            assert content in (OLD.get(name), AFTER.get(name)), seed
+        with Lease(store, "next", lambda: 61.0):
+            pass
+        found = published(store)
+        assert found in ((AFTER,) if done else (OLD, AFTER)), seed
+        require_clean(store)
+        outcomes["done" if done else "finished" if found == AFTER else "discarded"] += 1
+    assert share > 0.5 or outcomes["done"]
+    assert share < 0.2 or outcomes["discarded"]
+
+
+def bad_network(seed: int, share: float) -> Callable[[int], None]:
+    random = Random(seed)
+
+    def now(_: int) -> None:
+        if random.random() < share:
+            raise obstore.exceptions.GenericError("connection reset")
+
+    return now
 
 
 def test_a_second_run_is_refused_and_names_the_first(publish: Callable[..., None]) -> None:

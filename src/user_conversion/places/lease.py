@@ -122,11 +122,13 @@ class Lease:
         if self._state.run is None or self._lost:
             return
         # If this fails, the next run does it.
+        run = self._state.run
         with suppress(StoreError, OutputError):
-            if self._state.commit is None:
-                ours = self._store.list(f"{STAGING}{self._state.run}")
-                self._store.delete([each.name for each in ours])
+            # A commit of which we do not know whether it came to be is undone by this, if it did.
             self._swap(run=None)
+            if self._state.commit is None:
+                ours = self._store.list(f"{STAGING}{run}")
+                self._store.delete([each.name for each in ours])
 
     def publish(self, files: Mapping[str, tuple[Path, Content]], drops: Iterable[str]) -> None:
         """Publish files by the names of their objects, delete others, and end the lease.
@@ -142,7 +144,6 @@ class Lease:
                 self._finish(commit, last=True)
             except StoreError as error:
                 raise StoreError(f"{error} The next run will finish this publication.") from None
-        self._over.set()
         left = [_staged(run, name) for name in files]
         with suppress(StoreError):
             self._store.delete([*left, before] if before else left)
@@ -205,6 +206,8 @@ class Lease:
                 raise StoreError(f"'{self._store.of(name)}' did not arrive whole.")
         name = f"{STAGING}published-{uuid.uuid4().hex}.json"
         self._store.put(name, msgspec.json.encode(self.published))
+        if last:
+            self._over.set()
         self._swap(commit=None, published=name, **({"run": None} if last else {}))
 
     def _list(self) -> list[str]:
@@ -220,7 +223,9 @@ class Lease:
                 with self._swapping:
                     if not self._over.is_set():
                         self._swap()
-            except (OutputError, StoreError):
+            except StoreError:
+                continue  # the lease lasts for two more attempts
+            except OutputError:
                 return  # the next step of the run finds out, too
 
     def _read(self) -> tuple[State, dict[str, str] | None]:
