@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -125,6 +128,22 @@ def test_tables_are_read_by_polars_pandas_and_duckdb(answer: user_conversion.Ans
     assert found["registration_week"].to_list() == ["2020-45"] * 3
     assert duckdb.sql("SELECT initiator_id FROM users WHERE converted").fetchall() == [(2,)]
     assert users.columns == polars.DataFrame(users).columns
+
+
+def test_times_of_users_are_in_utc_wherever_it_runs(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log.json", WORKED_EXAMPLE)
+    script = (
+        "import polars, sys, user_conversion\n"
+        "users = polars.DataFrame(user_conversion.run(*sys.argv[1:]).users())\n"
+        "print(users['registered_at'].dtype.time_zone, users['registered_at'].min())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(log), str(tmp_path / "out")],
+        env=os.environ | {"TZ": "Asia/Tokyo"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "UTC 2020-11-02 06:21:14+00:00\n", done.stderr
 
 
 def test_an_answer_shows_itself(answer: user_conversion.Answer) -> None:

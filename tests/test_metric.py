@@ -32,6 +32,7 @@ from support.strategies import RUN_STARTED, Question, event_line, event_logs, qu
 
 from user_conversion.answer.results import ConversionResult
 from user_conversion.metric import conversion
+from user_conversion.rules.job_names import CONVERSION
 
 
 def oracle_events(lines: Sequence[str]) -> list[oracle.Event]:
@@ -405,7 +406,8 @@ def test_weeks_from_sunday_are_those_from_monday_a_day_earlier(
 
 
 def test_weeks_of_another_start_are_not_mixed(tmp_path: Path, output: Path) -> None:
-    log = write_log(tmp_path / "log.json", [registered("2020-11-03T12:00:00Z", 1)])
+    lines = [registered("2020-11-03T12:00:00Z", 1), app_loaded("2020-12-03T12:00:00Z", 1)]
+    log = write_log(tmp_path / "log.json", lines)
     options = ["--input", log, "--output", output]
     assert command("run", *options).status == 0
     before = (output / "run.json").read_bytes()
@@ -414,6 +416,8 @@ def test_weeks_of_another_start_are_not_mixed(tmp_path: Path, output: Path) -> N
     assert (output / "run.json").read_bytes() == before
     rebuilt = command("run", *options, "--week-start", "sunday", "--full-refresh")
     assert "weeks from Sunday in UTC" in rebuilt.out
+    rate = json.loads((output / "run.json").read_text())["jobs"][CONVERSION]
+    assert rate["result"]["restated"] == []
     assert "2020-11-01" in command("report", "--output", output, "--format", "csv").out
     page = (output / "report.html").read_text()
     assert "Weeks run from Sunday to Saturday." in page

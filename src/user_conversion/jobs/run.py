@@ -138,7 +138,9 @@ def _convert(
         *(settings.definition, settings.timezone, settings.as_of, settings.by, settings.week_start)
     )
     # With another date or definition other figures are expected.
-    if before and not differences(before.parameters, parameters, "definition", "timezone", "as_of"):
+    if before and not differences(
+        before.parameters, parameters, "definition", "timezone", "as_of", "week_start"
+    ):
         result = replace(result, restated=restated(before.result.weeks, result.weeks))
     return ConversionJob(**_how_it_ran(context, begun), parameters=parameters, result=result)
 

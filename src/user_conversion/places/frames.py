@@ -51,6 +51,8 @@ class Frame:
         paths = ", ".join(map(path_literal, files))
         read = f"read_parquet([{paths}], hive_types = {{'{partition}': VARCHAR}})"
         session = duckdb.connect()
+        # Otherwise instants would have the machine's zone.
+        session.execute("SET TimeZone = 'UTC'")
         session.execute(f"CREATE TABLE rows AS SELECT {names} FROM {read}")
         return cls(session.table("rows"))
 
