@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,27 @@ def test_a_night_pushes_what_changed(lake: Lake, log: Path) -> None:
     # Two for each object; the lease is taken, committed and freed; the list of what is published.
     assert requests["PUT"] == 2 * len(changed) + 4
     assert (requests["LIST"], requests["DELETE"]) == (2, 1)
+
+
+def test_a_night_does_not_cost_what_history_did(lake: Lake) -> None:
+    costs = []
+    for days in (8, 29):
+        logs, output = lake.at(f"{days}/logs"), lake.at(f"{days}/out")
+        history = [date(2020, 11, 2) + timedelta(day) for day in range(days)]
+        for number, day in enumerate(history):
+            lines = [registered(f"{day}T06:00:00Z", number), app_loaded(f"{day}T07:00:00Z", number)]
+            lake.put(f"{days}/logs/{day}.json", "\n".join(lines).encode())
+        assert command("run", "--input", logs, "--output", output).status == 0
+        last = history[-1]
+        night = [registered(f"{last}T08:00:00Z", 99), app_loaded(f"{last}T09:00:00Z", 99)]
+        lake.put(f"{days}/logs/night.json", "\n".join(night).encode())
+        lake.proxy.restart()
+        assert command("run", "--input", logs, "--output", output).status == 0
+        # The state is read week by week.
+        is_state = [f"{days}/out/user_conversion/" in each.path for each in lake.proxy.requests]
+        costs.append(len(is_state) - sum(is_state))
+        assert sum(is_state) <= days / 7 + 2
+    assert costs[0] == costs[1]
 
 
 def test_nothing_new_pushes_the_record_only(lake: Lake, log: Path) -> None:
@@ -428,3 +450,18 @@ def test_the_output_is_never_an_input(lake: Lake) -> None:
         done = command("run", "--input", lake.address, "--output", lake.at("logs/out/"))
         assert done.status == 0, done.err
         assert "Skipped" not in done.err
+
+
+@pytest.mark.spark
+@pytest.mark.usefixtures("spark_session")
+def test_spark_goes_from_bucket_to_bucket(lake: Lake, tmp_path: Path) -> None:
+    words = ("run", "--input", lake.at("logs"), "--format", "json", "--output")
+    for number, lines in enumerate((WORKED_EXAMPLE, MORE)):
+        lake.put(f"logs/{number}.json", "\n".join(lines).encode())
+        answer = command(*words, lake.at("out"), "--engine", "spark").json()
+        assert answer == command(*words, tmp_path / "out").json()
+        assert is_clean(lake)
+        assert parquet(lake.contents("out"), tmp_path) == {
+            f"out/{name}": rows
+            for name, rows in parquet(in_folder(tmp_path / "out"), tmp_path).items()
+        }
