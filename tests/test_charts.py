@@ -84,7 +84,7 @@ def test_weekly_chart_shows_rates_intervals_and_users() -> None:
             "2020-05, from 27 Jan 2020 · 10.00\xa0%, 40 of 400 users · "
             "95\xa0% interval 7.43–13.33\xa0%"
         ),
-        f"2020-06, from 3 Feb 2020 · {no_user} · unfinished: its users can still convert",
+        f"2020-06, from 3 Feb 2020 · {no_user} · unfinished",
     ]
     # Points are above the dates of their weeks, at the height of their rates.
     with_users = ("6 Jan", "13 Jan", "27 Jan", "3 Feb")

@@ -56,7 +56,6 @@ class CohortGrid:
     offsets: int
     rows: tuple[CohortRow, ...]
     all_weeks: CohortRow
-    highest_share: float
     more: int
 
 
@@ -89,7 +88,6 @@ def fold_cohorts(
         offsets,
         tuple(_coloured(row, highest) for row in reversed(rows)),
         _cohort_row("All weeks", cohorts, offsets),
-        highest,
         sum(sum(filter(None, each.offsets[offsets:])) for each in cohorts),
     )
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from user_conversion.answer.record import RunRecord
-    from user_conversion.inputs.files import SkippedFile
     from user_conversion.inputs.inspection import Inspection
     from user_conversion.jobs.events_split import SplitResult
     from user_conversion.rules.counts import EventCounts
@@ -79,31 +78,23 @@ def show_notes(notes: Sequence[str]) -> None:
 
 def show_files(split: SplitResult) -> None:
     """Say what became of files, on standard error: skipped, gone, delivered again."""
-    if sys.stderr is None:
-        return
-    _show_skipped(split.skipped)
+    skipped = [f"{file.path} ({file.reason})" for file in split.skipped]
+    _show_some(f"Skipped {words.number_of(len(skipped), 'file')}:", skipped)
     if split.gone:
         kept = "were left out" if split.rebuild else "stay"
         gone = words.number_of(
             split.gone, "file that was read before is", "files that were read before are"
         )
-        print(f"{gone} gone; the events {kept}.", file=sys.stderr)
-    for path in split.replaced[:FILES_NAMED]:
-        print(f"Other content, which replaces the former: {printable(path)}", file=sys.stderr)
-    if len(split.replaced) > FILES_NAMED:
-        print(
-            f"  and {len(split.replaced) - FILES_NAMED:,} more, listed in run.json", file=sys.stderr
-        )
+        show_notes([f"{gone} gone; the events {kept}."])
+    replaced = words.number_of(len(split.replaced), "file")
+    _show_some(f"Other content, which replaces the former, of {replaced}:", split.replaced)
 
 
-def _show_skipped(files: Sequence[SkippedFile]) -> None:
-    if not files:
-        return
-    print(f"Skipped {words.number_of(len(files), 'file')}:", file=sys.stderr)
-    for file in files[:FILES_NAMED]:
-        print(f"  {printable(str(file.path))} ({file.reason})", file=sys.stderr)
-    if len(files) > FILES_NAMED:
-        print(f"  and {len(files) - FILES_NAMED:,} more, listed in run.json", file=sys.stderr)
+def _show_some(heading: str, files: Sequence[str]) -> None:
+    more = len(files) - FILES_NAMED
+    named = [f"  {printable(file)}" for file in files[:FILES_NAMED]]
+    rest = [f"  and {more:,} more, listed in run.json"] if more > 0 else []
+    show_notes([heading, *named, *rest] if files else [])
 
 
 def show_events(out: Console, split: SplitResult) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from user_conversion.answer.accuracy import Accuracy
 from user_conversion.answer.cohorts import FirstLoads
-from user_conversion.answer.finality import MISSING_DAYS, UNFINISHED, Gaps
+from user_conversion.answer.finality import Gaps
 from user_conversion.answer.results import ConversionResult
 from user_conversion.answer.statistics import percent
 from user_conversion.answer.weeks import WeekResult
@@ -27,40 +27,18 @@ def complete(result: ConversionResult) -> str:
 
 def all_registrations(result: ConversionResult) -> str:
     """The users behind the figure of all registrations."""
-    unfinished = sum(week.incomplete_because == UNFINISHED for week in result.weeks)
-    missing = sum(week.incomplete_because == MISSING_DAYS for week in result.weeks)
-    weeks = words.number_of(len(result.weeks), "week")
-    text = f"{words.users(result)}, registered in {weeks}."
-    if unfinished:
-        number = words.number_of(unfinished, "week is", "weeks are")
-        can_convert = sentences.can_still_convert(unfinished)
-        text += f" {number} {UNFINISHED}: {can_convert}, so this rate can still rise."
-    if missing:
-        text += f" In {words.number_of(missing, 'week')} the logs of some days are missing."
-    if not unfinished and not missing:
-        text += " All weeks are complete, so this is also the rate of complete weeks."
+    text = f"{words.users(result)}, registered in {words.number_of(len(result.weeks), 'week')}."
+    if unfinished := sentences.unfinished(result):
+        return f"{text} {unfinished} This rate can still rise."
     return text
 
 
 def unfinished(result: ConversionResult) -> str:
-    """Which weeks are not complete, and why."""
-    found = []
-    for reason in (UNFINISHED, MISSING_DAYS):
-        left = [w.registration_week for w in result.weeks if w.incomplete_because == reason]
-        if left:
-            verb = "is" if len(left) == 1 else "are"
-            found.append(f"{words.week_names(left)} {verb} {_why(reason, len(left))}.")
-    if not found:
+    """How weeks are drawn that are not complete."""
+    if all(week.complete for week in result.weeks):
         return "All weeks are complete: no later event can change these figures."
-    if any(week.forecast for week in result.weeks):
-        found.append("Diamonds with dashed lines are forecasts.")
-    return " ".join(["Hatched weeks are not complete.", *found])
-
-
-def _why(reason: str, weeks: int) -> str:
-    if reason == UNFINISHED:
-        return f"{UNFINISHED}: {sentences.can_still_convert(weeks)}"
-    return "incomplete: the logs of some days are missing"
+    diamonds = any(week.forecast for week in result.weeks)
+    return "Hatched weeks are not complete." + " Diamonds are forecasts." * diamonds
 
 
 def rejected(result: ConversionResult) -> Iterator[str]:

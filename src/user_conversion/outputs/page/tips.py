@@ -6,10 +6,9 @@ from datetime import date, timedelta
 
 from user_conversion.answer.cohorts import FirstLoadDay
 from user_conversion.answer.figures import Figures
-from user_conversion.answer.finality import MISSING_DAYS, UNFINISHED
 from user_conversion.answer.segments import Segment
 from user_conversion.answer.weeks import WeekResult
-from user_conversion.outputs import sentences, words
+from user_conversion.outputs import words
 from user_conversion.outputs.folding import Period
 from user_conversion.rules.weeks import week_label
 
@@ -18,13 +17,8 @@ BETWEEN_LINES = " · "
 
 def week(result: WeekResult) -> str:
     """A registration week."""
-    notes = {
-        UNFINISHED: f"{UNFINISHED}: {sentences.can_still_convert(1)}",
-        MISSING_DAYS: "missing days: may be too low",
-    }
-    note = notes.get(result.incomplete_because or "", "")
     label = f"{result.registration_week}, from {words.day(result.week_start)}"
-    return _lines(label, *_of(result), note, words.forecast(result.forecast))
+    return _lines(label, *_of(result))
 
 
 def no_week(monday: date) -> str:
@@ -77,7 +71,7 @@ def _of(figures: Figures) -> list[str]:
     return [
         f"{words.rate(figures.conversion_rate)}, {words.users(figures)}",
         f"{words.INTERVAL} {words.percent_interval(figures.interval)}",
-        words.SMALL_SAMPLE if figures.is_small else "",
+        *words.marks(figures),
     ]
 
 
