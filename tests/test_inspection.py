@@ -144,6 +144,7 @@ def test_the_project_file_is_all_that_a_run_needs(
     written = (tmp_path / "user-conversion.toml").read_text()
     assert '"User Registered"  # 4 of 12 records looked at' in written
     assert command("run", "--format", "json").json()["total_registered"] == 4
+    assert "Log format: segment\n" in command("run").out
     assert command("sql", "--dialect", "duckdb").status == 0
     refused = command("inspect", dollars.name, "--init")
     assert_refused(refused, "user-conversion.toml", status=2)

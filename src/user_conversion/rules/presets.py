@@ -82,7 +82,8 @@ def _source(spec: str | Mapping[str, Any] | None) -> tuple[str, Mapping[str, Any
         near = did_you_mean(written.preset, presets())
         raise SettingsError(f"{_title(name)}: unknown preset {written.preset!r}{near}")
     own = {key: value for key, value in document.items() if key != "preset"}
-    return name, _merged(_preset(written.preset), own)
+    merged = _merged(_preset(written.preset), own)
+    return written.preset if name == TABLE else name, merged
 
 
 def _title(name: str) -> str:
