@@ -184,7 +184,7 @@ def test_more_than_the_disk_holds_is_refused_before_it_is_fetched(
     lake.proxy.restart()
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": len(ALL) - 1})())
     done = command("run", "--input", lake.at("logs"), "--output", tmp_path / "out")
-    assert_refused(done, "GiB of new objects have to be fetched", "TMPDIR")
+    assert_refused(done, "MB of new objects have to be fetched", "TMPDIR")
     assert not gets(lake)
 
 

@@ -22,7 +22,7 @@ from user_conversion.rules.errors import InputError
 if TYPE_CHECKING:
     from user_conversion.places.store import Store, StoredObject
 
-GIB = 1 << 30
+MB = 1e6
 # One request for so many bytes: a request that takes longer than its time-out is begun again.
 PART = 16 << 20
 
@@ -96,9 +96,9 @@ class Objects:
         free = shutil.disk_usage(self._folder).free
         if size > free:
             raise InputError(
-                f"{size / GIB:,.1f} GiB of new objects have to be fetched to '{self._folder}', and "
-                f"{free / GIB:,.1f} GiB are free there: free some space, name another folder with "
-                "TMPDIR, or read fewer objects at a time with --exclude."
+                f"{size / MB:,.0f} MB of new objects have to be fetched to '{self._folder}', and "
+                f"{free / MB:,.0f} MB are free there: free some space, name another folder with "
+                "TMPDIR, or read the objects in several runs."
             )
         arrived = 0
         for file in wanted:
