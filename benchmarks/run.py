@@ -292,7 +292,7 @@ def rows_of_inputs(log: Log, runs: int) -> list[tuple[str, ...]]:
     for path in (parquet, table):
         if not path.exists():
             copy = f"import duckdb; duckdb.execute(\"COPY (FROM '{log.path}') TO '{path}'\")"
-            subprocess.run([sys.executable, "-c", copy], check=True)
+            subprocess.run([sys.executable, "-c", copy], check=True, capture_output=True)
     parts, command = Parts(), [sys.executable, "-m", "user_conversion"]
     split = [*command, "events-split", "--output", output, "--input"]
     for _ in range(runs):
