@@ -47,7 +47,10 @@ class Ledger(Document, frozen=True, tag=4):
         """The ledger of an output, None if nothing was published there."""
         try:
             content = output.read(LEDGER)
-            return None if content is None else decoded(content, cls)
+            ledger = None if content is None else decoded(content, cls)
+            if ledger and not ledger.counts.is_consistent:
+                raise ValueError("its counts do not add up")
+            return ledger
         except (OSError, ValueError) as error:
             raise DatasetError(
                 f"'{output.of(LEDGER)}' is not a ledger of this version ({error}); rebuild with "
