@@ -47,6 +47,11 @@ def require_columns(path: Path, source: str, wanted: Wanted) -> dict[str, str]:
     rows = duckdb_reader.rows_of(f"DESCRIBE FROM {rows_of(path)}", source)
     columns = {name: kind for name, kind, *_ in rows}
     if missing := wanted.missing(columns):
+        schema = duckdb_reader.rows_of(
+            f"SELECT name FROM parquet_schema({path_literal(path)})", source
+        )
+        if not wanted.missing([name for (name,) in schema]):
+            raise NotALogError(source, "Parquet with columns whose names differ only in case")
         raise NotALogError(source, f"Parquet without a column for {missing}")
     return columns
 

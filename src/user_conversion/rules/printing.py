@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-# As in sc://host/;token=… and in --conf spark.ssl.keyPassword=…
-NAMED = re.compile(r"([\w.-]*(?:secret|password|token|key)[\w.-]*=)[^\s;,'&]+", re.IGNORECASE)
+# As in sc://host/;token=… and in --conf spark.ssl.keyPassword=…, not as in params[key=plan]
+NAMED = re.compile(
+    r"(?<![\[\w.-])([\w.-]*(?:secret|password|token|key)[\w.-]*=)[^\s;,'&]+", re.IGNORECASE
+)
 # As in spark://user:password@host
 USER = re.compile(r"(?<=://)[^/\s@]+@")
 
