@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 from user_conversion.rules.errors import SettingsError
@@ -70,7 +70,6 @@ class Condition:
     but: Texts
 
     @classmethod
-    @lru_cache(maxsize=256)
     def of(cls, texts: tuple[str, ...]) -> Condition:
         """The condition that a list of texts is."""
         but = [text.removeprefix(NOT).strip() for text in texts if text.startswith(NOT)]

@@ -14,9 +14,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
-from user_conversion.rules.conditions import Condition, Conditions
 from user_conversion.rules.counts import Skipped
-from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.log_format import EXCLUDE, LogFormat
 from user_conversion.rules.paths import as_text, first_at, value_at
 from user_conversion.rules.rejected import Reason, Rejected
 from user_conversion.rules.timestamp_forms import TimestampForm
@@ -81,9 +80,9 @@ def read_line(
         return Skipped.BLANK
     record = {**_parse_object(text), **(folders or {})}
     kind = kind or _kind(record, log_format)
-    if kind is None or not all(_holding(record, log_format.where.get(kind, {}))):
+    if kind is None or not all(_holding(record, log_format, kind)):
         return Skipped.OTHER
-    if any(_holding(record, log_format.exclude)):
+    if any(_holding(record, log_format, EXCLUDE)):
         return Skipped.EXCLUDED
     time = _read_time(first_at(record, log_format.fields["timestamp"]), log_format, latest)
     initiator_id = first_at(record, log_format.fields["initiator_id"])
@@ -138,10 +137,10 @@ def _kind(record: dict[str, Any], log_format: LogFormat) -> str | None:
     return log_format.kind_by_name.get(name or "")
 
 
-def _holding(record: dict[str, Any], conditions: Conditions) -> Iterator[bool]:
-    """Whether each of the conditions holds."""
-    for path, texts in conditions.items():
-        yield Condition.of(texts).holds(as_text(value_at(record, path)))
+def _holding(record: dict[str, Any], log_format: LogFormat, name: str) -> Iterator[bool]:
+    """Whether each of the conditions for a kind of event, or of `EXCLUDE`, holds."""
+    for path, condition in log_format.conditions.get(name, ()):
+        yield condition.holds(as_text(value_at(record, path)))
 
 
 def _read_time(value: Any, log_format: LogFormat, latest: datetime) -> datetime:

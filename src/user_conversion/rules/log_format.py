@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from user_conversion.rules.conditions import Conditions, recorded
+from user_conversion.rules.conditions import Condition, Conditions, recorded
 from user_conversion.rules.errors import SettingsError, did_you_mean
 from user_conversion.rules.paths import FieldPath, path_text
 
@@ -29,6 +30,7 @@ REQUIRED_FIELDS = BASE_FIELDS[:3]
 CHANNEL = "channel"
 DEVICE_TYPE = "device_type"
 DEFAULT = "default"
+EXCLUDE = "exclude"
 UTF_8 = "utf-8"
 
 IdType = Literal["integer", "text"]
@@ -159,6 +161,15 @@ class LogFormat:
     def kind_by_name(self) -> dict[str, str]:
         """The kind of event (`registered`, `app_loaded`) by the name it has in the log."""
         return {name: kind for kind, names in self.events.items() for name in names}
+
+    @cached_property
+    def conditions(self) -> dict[str, list[tuple[FieldPath, Condition]]]:
+        """The conditions of `where` by kind of event, and those of `exclude` under that name."""
+        written = {**self.where, EXCLUDE: self.exclude}
+        return {
+            name: [(path, Condition.of(texts)) for path, texts in each.items()]
+            for name, each in written.items()
+        }
 
     @property
     def paths(self) -> list[FieldPath]:
