@@ -21,8 +21,8 @@ def as_prometheus(record: RunRecord) -> str:
             continue
         if f"# TYPE {name} gauge" not in lines:
             lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
-        pairs = ",".join(f'{key}="{_escaped(label)}"' for key, label in labels.items())
-        lines.append(f"{name}{{{pairs}}} {value:.15g}" if pairs else f"{name} {value:.15g}")
+        pairs = ",".join(f'{key}="{label}"' for key, label in labels.items())
+        lines.append(f"{name}{f'{{{pairs}}}' * bool(pairs)} {value:.15g}")
     return "\n".join(lines) + "\n"
 
 
@@ -52,7 +52,3 @@ def _newest(result: ConversionResult) -> tuple[dict[str, str], float | None]:
 
 def _share(percent: float | None) -> float | None:
     return None if percent is None else round(percent / 100, 6)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
