@@ -7,9 +7,9 @@ python scripts/cli_reference.py --check   fail if it is not what it would write
 import sys
 from pathlib import Path
 
-from user_conversion.cli import app
+from user_conversion.commands.app import app
+from user_conversion.commands.usage import commands, help_page
 from user_conversion.rules.errors import Status
-from user_conversion.usage import commands, help_page
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference" / "cli.md"
 PREFACE = """\

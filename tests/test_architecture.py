@@ -64,18 +64,9 @@ ROOMS: dict[str, set[str]] = {
     "outputs": {"rules", "answer"},
     "options": {"rules", "engines"},
     "settings": {"rules", "engines", "options"},
-    "jobs": {
-        "rules",
-        "places",
-        "inputs",
-        "metric",
-        "engines",
-        "answer",
-        "outputs",
-        "options",
-        "settings",
-    },
 }
+ROOMS["jobs"] = {*ROOMS}
+ROOMS["commands"] = {*ROOMS}
 
 
 def rooms_known(module: Path) -> Iterator[str]:
@@ -152,7 +143,7 @@ def loaded_by(program: str) -> set[str]:
     "program",
     [
         "import user_conversion",
-        "import user_conversion.cli",
+        "import user_conversion.commands.app",
         HELP.format(arguments=["--help"]),
         HELP.format(arguments=["run", "--help"]),
         HELP.format(arguments=["--version"]),

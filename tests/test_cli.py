@@ -23,8 +23,8 @@ from support.engines import EngineUnderTest
 from support.logs import app_loaded, registered, write_log
 
 import user_conversion
-from user_conversion.cli import app
-from user_conversion.usage import commands
+from user_conversion.commands.app import app
+from user_conversion.commands.usage import commands
 
 LONG_NAME = "conversion-rate-week-after-registration"
 LOG = [

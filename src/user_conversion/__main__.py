@@ -34,9 +34,9 @@ def _status(words: list[str]) -> Status:
 
         print(f"user-conversion {__version__}")
         return Status.DONE
-    from user_conversion import cli
+    from user_conversion.commands import app
 
-    return cli.main(words)
+    return app.main(words)
 
 
 def _answer(error: BaseException) -> Status:

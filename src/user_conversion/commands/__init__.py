@@ -1,0 +1,1 @@
+"""The commands: options in, results printed. The work is done in `jobs/`."""
