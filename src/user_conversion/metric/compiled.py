@@ -49,7 +49,7 @@ def compile_statement(dialect: str, statement: str) -> str:
 
 def statements() -> dict[str, Callable[[], ir.Table]]:
     """Every statement of the metric over unbound tables, by name."""
-    from user_conversion.metric import conversion, merge
+    from user_conversion.metric import conversion, event_days, merge
 
     registration = datasets.user_registration(ATTRIBUTES)
     registrations, loads = _events(registration), _events(datasets.app_loaded())
@@ -100,8 +100,8 @@ def statements() -> dict[str, Callable[[], ir.Table]]:
         "segment_counts": partial(
             conversion.segment_counts, _unbound("segmented_users", segmented), MOST_VALUES
         ),
-        "daily_events": partial(conversion.daily_events, *added),
-        "event_bounds": partial(conversion.event_bounds, *added),
+        "daily_events": partial(event_days.daily_events, *added),
+        "event_bounds": partial(event_days.event_bounds, *added),
         "load_quality": partial(conversion.load_quality, users),
         "known_users": partial(merge.known_users, published, *added),
         "known_unregistered_users": lambda: merge.unregistered_users(

@@ -272,23 +272,6 @@ def _at_most(days: ir.IntegerColumn, horizon: int) -> ir.Column:
     return ibis.ifelse(days >= horizon, ibis.literal(horizon, "int64"), days)
 
 
-def daily_events(user_registration: ir.Table, app_loaded: ir.Table) -> ir.Table:
-    """One row per UTC day and event name with events. Columns: day, event, events (number)."""
-    days = [
-        events.group_by(day=events.time.date()).aggregate(
-            event=ibis.literal(name), events=events.count()
-        )
-        for name, events in (("registered", user_registration), ("app_loaded", app_loaded))
-    ]
-    return ibis.union(*days)
-
-
-def event_bounds(user_registration: ir.Table, app_loaded: ir.Table) -> ir.Table:
-    """One row: earliest and latest, the instants of the first and the last event, if any."""
-    events = ibis.union(user_registration.select("time"), app_loaded.select("time"))
-    return events.aggregate(earliest=events.time.min(), latest=events.time.max())
-
-
 def load_quality(users: ir.Table) -> ir.Table:
     """One row per registration week: what the loads of its users say about the logs.
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from user_conversion.engines.base import Engine, EngineOptions
+from user_conversion.engines.duckdb.forms import has_columns
 from user_conversion.engines.duckdb.lines import LineReader, make_room
-from user_conversion.engines.duckdb.read_sql import has_columns
 from user_conversion.engines.duckdb.session import create_table, duckdb_errors, open_session
 from user_conversion.engines.lines import NewTables
 from user_conversion.places.duckdb_text import literal, path_literal

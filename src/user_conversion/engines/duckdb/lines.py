@@ -16,14 +16,8 @@ from typing import Any
 
 import duckdb
 
-from user_conversion.engines.duckdb.read_sql import (
-    LARGEST_LINE,
-    Forms,
-    Kind,
-    forms_of,
-    forms_of_rows,
-    read_sql,
-)
+from user_conversion.engines.duckdb.forms import Forms, forms_of, forms_of_rows
+from user_conversion.engines.duckdb.read_sql import LARGEST_LINE, Kind, read_sql
 from user_conversion.engines.duckdb.session import memory_limit, move_to_disk
 from user_conversion.engines.duckdb.unclear import LineScan
 from user_conversion.engines.lines import Key, NewTables, line_counts

@@ -8,8 +8,8 @@ from datetime import datetime
 from enum import IntEnum
 from importlib import resources
 from string import Template
-from typing import NamedTuple
 
+from user_conversion.engines.duckdb.forms import FILE_NUMBER, Forms, first_keys
 from user_conversion.inputs.lines import LineFile
 from user_conversion.inputs.parquet import rows_of, value_of
 from user_conversion.places.duckdb_text import literal, path_literal
@@ -21,14 +21,6 @@ from user_conversion.rules.timestamp_forms import TimestampForm
 
 # DuckDB buffers twice as many bytes in each thread. Larger lines fail the run.
 LARGEST_LINE = 32 << 20
-# If the first timestamp has one of these forms, DuckDB parses them while it parses the JSON, which
-# takes half the time. Lines with another form are then unclear.
-TYPED_FORMS = {
-    rb"[-0-9]{10}T[:0-9]{8}Z": "%Y-%m-%dT%H:%M:%SZ",
-    rb"[-0-9]{10}T[:0-9]{8}[.][0-9]{1,6}Z": "%Y-%m-%dT%H:%M:%S.%fZ",
-}
-# DuckDB's name for the number of a row's file among those that are read.
-FILE_NUMBER = "file_index"
 # Texts that could be JSON numbers with a fraction, booleans, objects or arrays, which are no ids.
 UNCLEAR_ID = "(?s)" + "|".join(
     (
@@ -53,62 +45,6 @@ class Kind(IntEnum):
     def counted_as(self) -> str:
         """The name under which such lines are counted."""
         return self.name.lower()
-
-
-class Forms(NamedTuple):
-    """What DuckDB parses while it parses the JSON; lines of another form are then unclear.
-
-    `timestamp` is the format of timestamps, `number_ids` says that ids are numbers.
-    """
-
-    timestamp: str | None = None
-    number_ids: bool = False
-
-
-def forms_of(sample: bytes, log_format: LogFormat) -> Forms:
-    """The forms of the first timestamp and the first id of a log."""
-    time, user = (_first_value(name, sample, log_format) for name in ("timestamp", "initiator_id"))
-    if log_format.timestamp:
-        time = b""
-    formats = (TYPED_FORMS[form] for form in TYPED_FORMS if re.fullmatch(b'"' + form + b'"', time))
-    is_number = re.fullmatch(rb"-?[0-9]+", user) is not None
-    return Forms(next(formats, None), is_number and log_format.ids == "integer")
-
-
-def forms_of_rows(columns: Mapping[str, str], log_format: LogFormat) -> Forms:
-    """The forms of a table: its instants are not texts if the column says what they are."""
-    name = _only_key("timestamp", log_format)
-    kinds = {"TIMESTAMP WITH TIME ZONE", *(["TIMESTAMP"] if log_format.timezone == "UTC" else [])}
-    is_typed = name is not None and columns.get(name) in kinds and not log_format.timestamp
-    return Forms("of the column" if is_typed else None)
-
-
-def _only_key(name: str, log_format: LogFormat) -> str | None:
-    """The key of a field, None if there are several or another field needs it as text."""
-    (path, *more) = log_format.fields[name]
-    is_shared = _first_keys(log_format).count(str(path[0])) > 1
-    return None if more or len(path) > 1 or is_shared else str(path[0])
-
-
-def _first_value(name: str, sample: bytes, log_format: LogFormat) -> bytes:
-    """The first value of a field, as it is written; empty if another field needs it as text."""
-    key = _only_key(name, log_format)
-    if key is None:
-        return b""
-    key_text = re.escape(key.encode())
-    first = re.search(rb'"' + key_text + rb'"\s*:\s*("[^"]*"|[^\s,}\]]+)', sample)
-    return first[1] if first else b""
-
-
-def _first_keys(log_format: LogFormat) -> list[str]:
-    """The first key of every path, of each field and condition."""
-    return [str(path[0]) for path in log_format.paths if not is_of_folder(path)]
-
-
-def has_columns(log_format: LogFormat) -> bool:
-    """Whether all keys can be columns of one table: no two differ only in case."""
-    keys = [*{*_first_keys(log_format)}, FILE_NUMBER]
-    return len({key.lower() for key in keys}) == len(keys)
 
 
 def read_sql(
@@ -188,7 +124,7 @@ class _Fields:
         self._format = log_format
         self._forms = forms
         self._folders = [folder_values(file.source, log_format.paths) for file in files]
-        self._keys = list(dict.fromkeys(_first_keys(log_format)))
+        self._keys = list(dict.fromkeys(first_keys(log_format)))
         self._nested = {path[0] for path in log_format.paths if len(path) > 1}
 
     def of_lines(self, files: Sequence[LineFile]) -> str:
