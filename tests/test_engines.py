@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support.command import command
 from support.datasets import read_dataset
@@ -112,3 +114,12 @@ def test_a_line_that_is_too_long_is_an_error_with_its_file(tmp_path: Path) -> No
     assert done.status == 1
     assert "a line is longer than 32 MiB" in done.err and str(log) in done.err
     assert len(done.err.splitlines()) == 1
+
+
+def test_a_name_of_files_can_be_given_again(engine: EngineUnderTest, tmp_path: Path) -> None:
+    """To other files, and to none."""
+    pq.write_table(pa.table({"n": [1, 2]}), tmp_path / "a.parquet")
+    with engine.open(tmp_path) as opened:
+        for files, rows in (([], 0), ([tmp_path / "a.parquet"], 2), ([], 0)):
+            opened.read_parquet("numbers", {"n": "bigint"}, files)
+            assert len(opened.rows("SELECT n FROM numbers")) == rows

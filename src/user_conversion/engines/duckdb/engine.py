@@ -62,7 +62,9 @@ class DuckDBEngine(Engine):
         """See `Engine.read_parquet`."""
         in_names = {partition: "string"} if partition else {}
         if not files:
-            create_table(self._connection, table, columns | in_names)
+            # A view, as below: the table may be read again from other files.
+            create_table(self._connection, f"no_{table}", columns | in_names)
+            self.create_view(table, f"SELECT * FROM no_{table}")
             return
         require_columns(table, columns, files, self._connection)
         paths = ", ".join(path_literal(file) for file in files)
