@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from user_conversion.inputs.compression import require_no_bomb
 from user_conversion.inputs.content import NotALogError, Sample, Wanted
 from user_conversion.places.duckdb_text import literal, path_literal
 
 MAGIC = b"PAR1"
+# Bytes of an event as text. Constants take nothing in Parquet, however many rows there are.
+SHORTEST_ROW = 40
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,10 @@ def rows_of(*paths: Path) -> str:
 
 
 def require_columns(path: Path, source: str, wanted: Wanted) -> dict[str, str]:
-    """The columns of a file and their types. Raises `NotALogError` if one that is needed is not."""
+    """The columns of a file and their types.
+
+    Raises `NotALogError` if one that is needed is not there, `InputError` for a bomb.
+    """
     from user_conversion.inputs import duckdb_reader
 
     rows = duckdb_reader.rows_of(f"DESCRIBE FROM {rows_of(path)}", source)
@@ -53,6 +59,7 @@ def require_columns(path: Path, source: str, wanted: Wanted) -> dict[str, str]:
         if not wanted.missing([name for (name,) in schema]):
             raise NotALogError(source, "Parquet with columns whose names differ only in case")
         raise NotALogError(source, f"Parquet without a column for {missing}")
+    require_no_bomb(source, SHORTEST_ROW * row_count(path, source), path.stat().st_size)
     return columns
 
 

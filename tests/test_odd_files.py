@@ -1,4 +1,4 @@
-"""Logs in other encodings than UTF-8: what is read from them equals what is read from UTF-8."""
+"""Logs in other encodings, logs that were cut, and files that would fill the disk."""
 
 from __future__ import annotations
 
@@ -108,6 +108,16 @@ def test_a_gzip_bomb(tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("user_conversion.inputs.compression.BOMB_SIZE", 1 << 20)
     log = tmp_path / "bomb.json.gz"
     log.write_bytes(gzip.compress(b"\n" * (1 << 26)))
+    done = command("run", "--input", log, "--output", output)
+    assert_refused(done, log)
+    assert "(a bomb)" in done.err
+
+
+def test_a_parquet_bomb(tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("user_conversion.inputs.compression.BOMB_SIZE", 1 << 20)
+    log = tmp_path / "bomb.parquet"
+    row = "'registered' AS event, TIMESTAMP '2020-11-02' AS timestamp, 1 AS initiator_id"
+    duckdb.sql(f"COPY (SELECT {row} FROM range(1_000_000)) TO '{log}' (FORMAT parquet)")
     done = command("run", "--input", log, "--output", output)
     assert_refused(done, log)
     assert "(a bomb)" in done.err
