@@ -12,7 +12,12 @@ import duckdb
 from user_conversion.engines.base import Engine, EngineOptions
 from user_conversion.engines.duckdb.forms import has_columns
 from user_conversion.engines.duckdb.lines import LineReader, make_room
-from user_conversion.engines.duckdb.session import create_table, duckdb_errors, open_session
+from user_conversion.engines.duckdb.session import (
+    create_table,
+    duckdb_errors,
+    no_rows,
+    open_session,
+)
 from user_conversion.engines.lines import NewTables
 from user_conversion.places.duckdb_text import literal, path_literal
 from user_conversion.places.footers import require_columns
@@ -63,8 +68,7 @@ class DuckDBEngine(Engine):
         in_names = {partition: "string"} if partition else {}
         if not files:
             # A view, as below: the table may be read again from other files.
-            create_table(self._connection, f"no_{table}", columns | in_names)
-            self.create_view(table, f"SELECT * FROM no_{table}")
+            self.create_view(table, no_rows(columns | in_names))
             return
         require_columns(table, columns, files, self._connection)
         paths = ", ".join(path_literal(file) for file in files)

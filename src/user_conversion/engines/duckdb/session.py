@@ -87,6 +87,12 @@ def create_table(
         session.execute(f"INSERT INTO {table} SELECT {lists}", values)
 
 
+def no_rows(columns: Columns) -> str:
+    """A query without rows that has these columns."""
+    typed = (f'CAST(NULL AS {TYPES.get(kind, kind)}) AS "{n}"' for n, kind in columns.items())
+    return f"SELECT {', '.join(typed)} WHERE false"
+
+
 @contextmanager
 def duckdb_errors() -> Iterator[None]:
     """Turn DuckDB's errors into one sentence. A bug in a statement is raised as it is."""
