@@ -66,7 +66,7 @@ ROOMS: dict[str, set[str]] = {
     "settings": {"rules", "engines", "options"},
 }
 ROOMS["jobs"] = {*ROOMS}
-ROOMS["commands"] = {*ROOMS}
+ROOMS["library"] = ROOMS["commands"] = {*ROOMS}
 
 
 def rooms_known(module: Path) -> Iterator[str]:

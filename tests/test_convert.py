@@ -26,9 +26,10 @@ from support.prepared import prepare_found
 
 from user_conversion.inputs import convert
 from user_conversion.inputs.compression import compression_at
-from user_conversion.inputs.content import NotALogError
 from user_conversion.inputs.duckdb_reader import MEMORY_LIMIT
-from user_conversion.inputs.files import Found, SkippedFile, find_files
+from user_conversion.inputs.files import Found, find_files
+from user_conversion.inputs.input_file import SkippedFile
+from user_conversion.inputs.kinds.content import NotALogError
 from user_conversion.inputs.lines import (
     LineFile,
     beginning,
@@ -216,8 +217,8 @@ def test_an_array_is_not_held_in_memory(tmp_path: Path) -> None:
     measure = f"""
 import resource
 from pathlib import Path
-from user_conversion.inputs.json_files import Array
-from user_conversion.inputs.content import ANYTHING, Wanted
+from user_conversion.inputs.kinds.json_files import Array
+from user_conversion.inputs.kinds.content import ANYTHING, Wanted
 from user_conversion.inputs import duckdb_reader
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 Array().write_lines(Path({str(path)!r}), Path({str(tmp_path / "b")!r}), "a", Wanted(ANYTHING))

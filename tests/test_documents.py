@@ -21,8 +21,8 @@ from support.mutations import MISSING, WRONG, mutated, places
 
 from user_conversion.inputs.ledger import Ledger
 from user_conversion.jobs.report import last_record
-from user_conversion.places import output_folder
-from user_conversion.places.output_folder import OutputFolder
+from user_conversion.places.folders import output as output_folder
+from user_conversion.places.folders.output import OutputFolder
 from user_conversion.places.place import Folder
 from user_conversion.rules.errors import DatasetError, OutputError
 

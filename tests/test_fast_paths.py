@@ -60,7 +60,8 @@ from user_conversion.engines.duckdb import lines as duckdb_lines
 from user_conversion.engines.duckdb import session as duckdb_session
 from user_conversion.engines.duckdb.engine import DuckDBEngine
 from user_conversion.inputs.files import Found, find_files
-from user_conversion.jobs import conversion_rate, events_split
+from user_conversion.jobs.conversion_rate import job as conversion_rate
+from user_conversion.jobs.events_split import job as events_split
 
 Patch = pytest.MonkeyPatch
 

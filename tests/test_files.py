@@ -19,7 +19,7 @@ from support.logs import TIME, app_loaded, registered, write_log
 from user_conversion.inputs.fingerprint import fingerprint
 from user_conversion.inputs.lines import LineFile, count_lines
 from user_conversion.inputs.preparation import Prepared, prepare
-from user_conversion.jobs import events_split
+from user_conversion.jobs.events_split import job as events_split
 
 
 def line(user: int) -> bytes:

@@ -15,11 +15,11 @@ import pytest
 from backports import zstd
 
 from user_conversion.inputs import kinds
-from user_conversion.inputs.archives import Zip
-from user_conversion.inputs.content import Kind, NotALogError, Wanted
-from user_conversion.inputs.json_files import Array, Lines, Values
-from user_conversion.inputs.parquet import Parquet
-from user_conversion.inputs.tables import Table
+from user_conversion.inputs.kinds.archives import Zip
+from user_conversion.inputs.kinds.content import Kind, NotALogError, Wanted
+from user_conversion.inputs.kinds.json_files import Array, Lines, Values
+from user_conversion.inputs.kinds.parquet import Parquet
+from user_conversion.inputs.kinds.tables import Table
 from user_conversion.rules.errors import InputError
 from user_conversion.rules.log_format import LogFormat
 from user_conversion.rules.presets import log_format

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from user_conversion.places.lease import STATE, Content, Lease
-from user_conversion.places.store import Store
+from user_conversion.places.stores.lease import STATE, Content, Lease
+from user_conversion.places.stores.store import Store
 from user_conversion.rules.errors import OutputError, StoreError
 
 obstore = pytest.importorskip("obstore", reason="obstore is not installed")

@@ -23,8 +23,10 @@ from support.strategies import (
     zones,
 )
 
-from user_conversion.jobs import conversion_rate, merge, metric_tables
-from user_conversion.jobs.state import State, last_state
+from user_conversion.jobs.conversion_rate import job as conversion_rate
+from user_conversion.jobs.conversion_rate import merge, metric_tables
+from user_conversion.jobs.conversion_rate.state import State, last_state
+from user_conversion.places.publication import Publication
 
 
 class Nights:
@@ -149,13 +151,15 @@ def test_history_is_read_only_from_the_days_since_a_late_registration(
     )
     nights.run()
     checked: list[list[str]] = []
-    require_rows = merge.require_rows
+    require_rows = Publication.require_rows
     monkeypatch.setattr(
-        merge, "require_rows", lambda *given: (checked.append(given[-1]), require_rows(*given))
+        Publication,
+        "require_rows",
+        lambda *given: (checked.append(given[-1]), require_rows(*given)),
     )
     nights.deliver(registered("2020-11-27T12:00:00Z", 7))
     answer = nights.run()
-    assert checked[0] == ["2020-11-27", "2020-11-28", "2020-11-29"]
+    assert ["2020-11-27", "2020-11-28", "2020-11-29"] in checked
     assert answer["quality"]["loads_before_registration"] == 26
     assert answer["quality"]["loads_without_registration"] == 0
     assert merges == [False, True]

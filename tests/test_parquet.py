@@ -13,7 +13,7 @@ from support.datasets import everything
 from support.engines import DUCKDB
 
 from user_conversion.engines import ENGINES
-from user_conversion.inputs.parquet import Parquet
+from user_conversion.inputs.kinds.parquet import Parquet
 
 # Events with an odd instant and the largest ids; what a column is made of.
 EVENTS = """

@@ -20,8 +20,8 @@ from support.disk import Disk, Tree
 from support.logs import app_loaded, registered, write_log
 from support.publishing import FAULT, NEW, NEW_STATE, OLD, OLD_STATE, make_steps, publish, published
 
-from user_conversion.places import sync
-from user_conversion.places.output_folder import OutputFolder
+from user_conversion.places.folders import sync
+from user_conversion.places.folders.output import OutputFolder
 
 SEED = int(os.environ.get("CHAOS_SEED", Random().randrange(1 << 32)))
 CUTS = int(os.environ.get("CHAOS_KILLS", "10"))

@@ -117,7 +117,7 @@ def test_a_signal_while_the_reader_of_standard_output_waits(log: Path, output: P
 def test_a_signal_during_the_publication_waits_for_its_end(
     log: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from user_conversion.places import output_folder
+    from user_conversion.places.folders import output as output_folder
 
     def interrupted_roll_forward(*arguments: object) -> None:
         signal.raise_signal(signal.SIGINT)

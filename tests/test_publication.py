@@ -30,8 +30,9 @@ from support.publishing import (
     published,
 )
 
-from user_conversion.places import output_folder, roll_forward
-from user_conversion.places.output_folder import OutputFolder
+from user_conversion.places.folders import output as output_folder
+from user_conversion.places.folders import roll_forward
+from user_conversion.places.folders.output import OutputFolder
 from user_conversion.rules.errors import OutputError
 
 # ---------------------------------------------------------------- a failure at every single step
@@ -230,7 +231,7 @@ def test_conversion_rate_alone_rewrites_the_page_beside_it(tmp_path: Path, outpu
 HOLD = """
 import sys
 from pathlib import Path
-from user_conversion.places.output_folder import OutputFolder
+from user_conversion.places.folders.output import OutputFolder
 with OutputFolder(Path(sys.argv[1]), "events-split"):
     print("held", flush=True)
     sys.stdin.read()

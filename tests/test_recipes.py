@@ -41,7 +41,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from user_conversion.inputs.content import Sample, Wanted
+from user_conversion.inputs.kinds.content import Sample, Wanted
 
 
 @dataclass(frozen=True)
@@ -136,16 +136,16 @@ def test_one_toy_of_each_kind(tree: Tree) -> None:
     tree.python("scripts/compile_metric.py")
     # A log format preset, a kind of input file, an output, an option.
     tree.add("rules/log_formats/toy.toml", PRESET)
-    tree.add("inputs/toys.py", KIND)
+    tree.add("inputs/kinds/toys.py", KIND)
     tree.change(
-        "inputs/kinds.py",
+        "inputs/kinds/__init__.py",
         "    parquet.recognise,\n",
         "    parquet.recognise,\n    toys.recognise,\n",
     )
     tree.change(
-        "inputs/kinds.py",
-        "from user_conversion.inputs.compression import",
-        "from user_conversion.inputs import toys\nfrom user_conversion.inputs.compression import",
+        "inputs/kinds/__init__.py",
+        "prefixed_lines, tables\n",
+        "prefixed_lines, tables, toys\n",
     )
     tree.add("outputs/word.py", OUTPUT)
     tree.change(

@@ -13,7 +13,7 @@ from support.command import assert_refused, command
 from support.logs import WORKED_EXAMPLE, app_loaded, registered
 from support.stores import KEY, SECRET, Lake, RunningStore, azurite, azurite_program, free_port
 
-from user_conversion.places.store import Store
+from user_conversion.places.stores.store import Store
 
 pytest.importorskip("obstore", reason="obstore is not installed: pip install obstore")
 LOG = "\n".join(WORKED_EXAMPLE).encode() + b"\n"
@@ -27,7 +27,7 @@ def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     nowhere = ("127.0.0.1", free_port())
-    monkeypatch.setattr("user_conversion.places.store_access.METADATA", nowhere)
+    monkeypatch.setattr("user_conversion.places.stores.access.METADATA", nowhere)
 
 
 @pytest.mark.parametrize("bucket", ["s3://bucket", "gs://bucket", "az://container"])
@@ -80,7 +80,9 @@ def test_a_damaged_profile_is_named(
 def test_without_the_package_the_sentence_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("user_conversion.places.store")]:
+    for name in [
+        name for name in sys.modules if name.startswith("user_conversion.places.stores.store")
+    ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "obstore", None)
     done = command("run", "--input", "s3://bucket/a", "--output", tmp_path / "out")

@@ -13,8 +13,8 @@ from support.logs import WORKED_EXAMPLE, app_loaded, registered
 from support.stores import Lake
 
 from user_conversion.inputs.objects import Objects
-from user_conversion.places import store as stores
-from user_conversion.places.store import Store
+from user_conversion.places.stores import store as stores
+from user_conversion.places.stores.store import Store
 
 Run = Callable[..., dict[str, Any]]
 LINES = [line.encode() + b"\n" for line in WORKED_EXAMPLE]

@@ -23,9 +23,9 @@ from support.proxy import Request
 from support.stores import KEY, SECRET, Lake
 
 import user_conversion
-from user_conversion.places import lease as leases
-from user_conversion.places.lease import STATE, Content, Lease
-from user_conversion.places.store import Store
+from user_conversion.places.stores import lease as leases
+from user_conversion.places.stores.lease import STATE, Content, Lease
+from user_conversion.places.stores.store import Store
 from user_conversion.rules.errors import OutputError
 
 MORE = [registered("2020-11-10T01:00:00Z", 4), app_loaded("2020-11-17T01:00:00Z", 4)]

@@ -12,8 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from user_conversion.jobs.answer import Answer
-    from user_conversion.jobs.run import run
+    from user_conversion.library import Answer, run
     from user_conversion.metric.conversion import (
         cohort_table,
         earliest_registrations,
@@ -26,12 +25,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
-    "Answer": "jobs.answer",
+    "Answer": "library",
     "calendar_rows": "rules.weeks",
     "cohort_table": "metric.conversion",
     "earliest_registrations": "metric.conversion",
     "registered_users": "metric.conversion",
-    "run": "jobs.run",
+    "run": "library",
     "user_conversion": "metric.conversion",
     "weekly_summary": "metric.conversion",
 }

@@ -40,7 +40,6 @@ from user_conversion.rules.presets import log_format
 from user_conversion.rules.weeks import MONDAY, WEEKDAYS, require_weekday, time_zone
 
 MEMORY_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT])(i?)B", re.IGNORECASE)
-# The section with the options of one job alone.
 
 
 @Parameter(name="*")

@@ -16,7 +16,7 @@ from support.command import Finished, command
 from support.strategies import RUN_STARTED
 from user_conversion.answer.results import ConversionResult
 from user_conversion.engines import ENGINES, Engine, EngineDescription, EngineOptions, open_engine
-from user_conversion.jobs.events_split import SplitResult
+from user_conversion.jobs.events_split.job import SplitResult
 from user_conversion.jobs.run import run_jobs
 from user_conversion.rules.job_names import CONVERSION, SPLIT
 from user_conversion.settings import Settings

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from user_conversion.places import output_folder, roll_forward
-from user_conversion.places.output_folder import OutputFolder
+from user_conversion.places.folders import output as output_folder
+from user_conversion.places.folders import roll_forward
+from user_conversion.places.folders.output import OutputFolder
 
 DATASET = "user_registration/format=parquet"
 # Partitions as they are before and after: name of each file, and in it which run it is from.

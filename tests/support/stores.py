@@ -20,7 +20,7 @@ from email.utils import formatdate
 from pathlib import Path
 
 from support.proxy import Proxy
-from user_conversion.places.store import Store
+from user_conversion.places.stores.store import Store
 
 # Planted, so that a test can look for them in everything that a run writes.
 KEY, SECRET = "planted-access-key", "planted-secret-key"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
+from user_conversion.engines.tables import Tables
 from user_conversion.rules.counts import LineCount
-from user_conversion.rules.datasets import Columns, Dataset
 from user_conversion.rules.log_format import LogFormat
 
 if TYPE_CHECKING:
@@ -51,10 +51,8 @@ class EngineOptions:
     verbose: bool = False
 
 
-class Engine(ABC):
-    """Named tables and SQL over them. Instants are in UTC, whatever the machine's zone."""
-
-    quotation_mark: ClassVar[str] = '"'
+class Engine(Tables):
+    """Reads event logs, and has named tables. Instants are in UTC, whatever the machine's zone."""
 
     @abstractmethod
     def __init__(self, options: EngineOptions, scratch: Path | None = None) -> None:
@@ -90,48 +88,7 @@ class Engine(ABC):
         parses line by line in Python; engines override it with something faster. Raises
         `InputError`.
         """
+        # The command line knows the engines, and not how they read.
         from user_conversion.engines.lines import read_files
 
         return read_files(self, files, log_format, latest)
-
-    @abstractmethod
-    def read_parquet(
-        self, table: str, columns: Columns, files: Sequence[Path], partition: str | None = None
-    ) -> None:
-        """Name the rows of Parquet files as a table.
-
-        A `partition`, which is in the names of folders, is one more column, of text. An empty list
-        of files gives an empty table. Raises `DatasetError` if a file does not have the columns.
-        """
-
-    @abstractmethod
-    def create_table(self, table: str, columns: Columns, rows: Iterable[Sequence[Any]]) -> None:
-        """Create a small table from rows in memory, or replace it."""
-
-    @abstractmethod
-    def materialize(self, table: str, sql: str) -> None:
-        """Compute a query once and keep its result as a table."""
-
-    @abstractmethod
-    def create_view(self, table: str, sql: str) -> None:
-        """Name a query, to be computed where it is used."""
-
-    @abstractmethod
-    def rows(self, sql: str) -> list[dict[str, Any]]:
-        """The rows of a query with a small result. Timestamps have no zone and are in UTC."""
-
-    @abstractmethod
-    def write(self, sql: str, dataset: Dataset, folder: Path) -> None:
-        """Write a query's rows as Parquet files of a dataset, by partition, below a new folder.
-
-        The query has the dataset's columns and, last, its partition column.
-        """
-
-    @abstractmethod
-    def struct(self, values: Mapping[str, str]) -> str:
-        """An SQL expression for a struct of expressions by field name."""
-
-    def quoted(self, column: str) -> str:
-        """A column's name as an SQL identifier."""
-        mark = self.quotation_mark
-        return f"{mark}{column.replace(mark, mark * 2)}{mark}"

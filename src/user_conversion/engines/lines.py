@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import chain, islice
 from typing import Any
 
-from user_conversion.engines.base import Engine
+from user_conversion.engines.tables import Tables
 from user_conversion.inputs.lines import LineFile, line_batches, lines_before
 from user_conversion.rules.counts import LineCount
 from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset, event_datasets
@@ -30,12 +30,12 @@ Key = tuple[int, str, date | None]
 
 
 def read_files(
-    engine: Engine, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
+    tables: Tables, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
 ) -> list[LineCount]:
     """See `Engine.read_events`."""
-    tables = NewTables(engine, log_format)
-    counts = tables.add_lines(_numbered_lines(files), latest)
-    tables.publish()
+    new = NewTables(tables, log_format)
+    counts = new.add_lines(_numbered_lines(files), latest)
+    new.publish()
     return line_counts(counts)
 
 
@@ -57,8 +57,8 @@ class NewTables:
     `events` has the dataset of each kind of event.
     """
 
-    def __init__(self, engine: Engine, log_format: LogFormat) -> None:
-        self._engine = engine
+    def __init__(self, tables: Tables, log_format: LogFormat) -> None:
+        self._tables = tables
         self._format = log_format
         datasets = event_datasets(log_format.attributes, log_format.id_type)
         self.events = dict(zip(KINDS, datasets, strict=True))
@@ -78,7 +78,7 @@ class NewTables:
         columns = {name: f"attribute_{n}" for n, name in enumerate(self._format.attributes)}
         columns["event"] = event
         selected = (
-            f"{columns.get(name, name)} AS {self._engine.quoted(name)}"
+            f"{columns.get(name, name)} AS {self._tables.quoted(name)}"
             for name in self.events[kind].columns
         )
         self.add(self.events[kind], f"SELECT {', '.join(selected)} FROM {lines}")
@@ -105,11 +105,11 @@ class NewTables:
             if not self._parts[dataset.name]:
                 self._add_rows(dataset, [])
             union = " UNION ALL ".join(self._parts[dataset.name])
-            self._engine.create_view(f"new_{dataset.name}", union)
+            self._tables.create_view(f"new_{dataset.name}", union)
 
     def _add_rows(self, dataset: Dataset, rows: Sequence[Sequence[Any]]) -> None:
         table = f"new_{dataset.name}_{len(self._parts[dataset.name])}"
-        self._engine.create_table(table, dataset.columns, rows)
+        self._tables.create_table(table, dataset.columns, rows)
         self.add(dataset, f"SELECT * FROM {table}")
 
     def _parse(

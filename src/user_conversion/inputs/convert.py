@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from user_conversion.inputs import archives
-from user_conversion.inputs.archives import Zip
 from user_conversion.inputs.compression import (
     NONE,
     PARQUET,
@@ -22,12 +20,13 @@ from user_conversion.inputs.compression import (
     read_text,
     recode,
 )
-from user_conversion.inputs.content import Content, NotALogError, Wanted
-from user_conversion.inputs.files import SkippedFile
-from user_conversion.inputs.json_files import Lines, as_object, one_line
-from user_conversion.inputs.kinds import recognise
+from user_conversion.inputs.input_file import SkippedFile
+from user_conversion.inputs.kinds import archives, recognise
+from user_conversion.inputs.kinds.archives import Zip
+from user_conversion.inputs.kinds.content import Content, NotALogError, Wanted
+from user_conversion.inputs.kinds.json_files import Lines, as_object, one_line
+from user_conversion.inputs.kinds.parquet import Parquet, require_columns
 from user_conversion.inputs.lines import LineFile, bytes_between
-from user_conversion.inputs.parquet import Parquet, require_columns
 from user_conversion.rules.errors import OutputError
 from user_conversion.rules.log_format import UTF_8, LogFormat
 from user_conversion.rules.paths import FieldPath, value_at

@@ -9,75 +9,23 @@ import stat
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from user_conversion.inputs.input_file import (
+    STANDARD_INPUT,
+    InputFile,
+    SkippedFile,
+    is_excluded,
+    is_hidden,
+    require_no_lake,
+)
+from user_conversion.inputs.objects import Objects
 from user_conversion.rules.addresses import is_address
 from user_conversion.rules.errors import InputError
 
-if TYPE_CHECKING:
-    from user_conversion.inputs.objects import Objects
-
-# Hadoop and Spark do not read files and folders with such names either.
-HIDDEN = ("_", ".")
 # What a file system keeps for itself; only root may read it.
 LOST_AND_FOUND = "lost+found"
-# What is in the folder of a table that has a log of its own.
-LAKES = {"_delta_log": "Delta Lake", ".hoodie": "Hudi"}
-STANDARD_INPUT = "-"
 STREAM = "/dev/stdin"
-
-
-@dataclass(frozen=True)
-class InputFile:
-    """A file of raw events as it was when the run began; `name` is what people call it.
-
-    If it is an object in a store, `name` is its address, `tag` changes with its content, and `path`
-    is where it is fetched to.
-    """
-
-    path: Path = field(compare=False)
-    size: int
-    modified_ns: int
-    name: str
-    tag: str = ""
-
-    @classmethod
-    def at(cls, path: Path) -> InputFile:
-        """The file at a path. Raises `InputError` if there is none that can be read twice."""
-        try:
-            status = path.stat()
-        except OSError as error:
-            raise InputError(f"Cannot read '{path}': {error.strerror}.") from None
-        if not stat.S_ISREG(status.st_mode):
-            # A pipe can be read only once, and a log is read several times.
-            raise InputError(
-                f"'{path}' is not a regular file; write the events to one first, or pipe them "
-                "into --input -."
-            )
-        return cls(path, status.st_size, status.st_mtime_ns, str(path))
-
-    @property
-    def is_object(self) -> bool:
-        """Whether it is an object in a store."""
-        return is_address(self.name)
-
-    def is_unchanged(self) -> bool:
-        """Whether the file still is as it was; of an object there is a copy here."""
-        try:
-            now = InputFile.at(self.path)
-            return self.is_object or (now.modified_ns == self.modified_ns and now.size == self.size)
-        except InputError:
-            return False
-
-
-@dataclass(frozen=True)
-class SkippedFile:
-    """A file in a folder, or in a zip file, that is not a log, and why."""
-
-    path: str
-    reason: str
 
 
 @dataclass
@@ -124,17 +72,6 @@ def find_files(
         sorted(search.skipped.values(), key=lambda each: each.path),
         search.named,
     )
-
-
-def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is ignored in a folder."""
-    return name.startswith(HIDDEN)
-
-
-def is_excluded(path: str, exclude: Sequence[str]) -> bool:
-    """Whether a path below an input, or its last part, matches a glob of those."""
-    both = (path.rpartition("/")[2], path)
-    return any(fnmatchcase(each, glob) for glob in exclude for each in both)
 
 
 def is_standard_input(text: str) -> bool:
@@ -231,21 +168,6 @@ class _Search:
 
     def _skip(self, path: str, reason: str) -> None:
         self.skipped[path] = SkippedFile(path, reason)
-
-
-def require_no_lake(folder: str, names: Collection[str]) -> None:
-    """Raise `InputError` for a table whose own log says which of its files count.
-
-    `names` are those in the folder, and in its folder `metadata`.
-    """
-    kinds = [kind for mark, kind in LAKES.items() if mark in names]
-    if any(fnmatchcase(name, "metadata/*.metadata.json") for name in names):
-        kinds.append("Iceberg")
-    if kinds:
-        raise InputError(
-            f"'{folder}' is a table of {kinds[0]}, which is not the sum of its files: export it to "
-            "Parquet or JSON first, with a tool that reads such tables."
-        )
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

@@ -12,15 +12,21 @@ from typing import TYPE_CHECKING
 
 import xxhash
 
-from user_conversion.inputs.files import LAKES, InputFile, is_excluded, is_hidden, require_no_lake
-from user_conversion.places.parallel import all_of
+from user_conversion.inputs.input_file import (
+    LAKES,
+    InputFile,
+    is_excluded,
+    is_hidden,
+    require_no_lake,
+)
 from user_conversion.places.place import store_at
 from user_conversion.places.progress import watched
+from user_conversion.places.stores.parallel import all_of
 from user_conversion.rules.addresses import split_address
 from user_conversion.rules.errors import InputError
 
 if TYPE_CHECKING:
-    from user_conversion.places.store import Store, StoredObject
+    from user_conversion.places.stores.store import Store, StoredObject
 
 MB = 1e6
 # One request for so many bytes: a request that takes longer than its time-out is begun again.

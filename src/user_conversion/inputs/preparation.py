@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from user_conversion.inputs.compression import NONE, PARQUET, LogStream, compression_at
-from user_conversion.inputs.content import NotALogError
 from user_conversion.inputs.convert import Conversion
-from user_conversion.inputs.files import InputFile, SkippedFile
 from user_conversion.inputs.fingerprint import fingerprint
-from user_conversion.inputs.json_files import Lines, as_object
+from user_conversion.inputs.input_file import InputFile, SkippedFile
+from user_conversion.inputs.kinds.content import NotALogError
+from user_conversion.inputs.kinds.json_files import Lines, as_object
+from user_conversion.inputs.kinds.parquet import row_count
 from user_conversion.inputs.lines import LineFile, bytes_between, count_lines
 from user_conversion.inputs.objects import Objects
-from user_conversion.inputs.parquet import row_count
 from user_conversion.inputs.reading_plan import FileToRead, KnownFile
 from user_conversion.rules.errors import InputError
 from user_conversion.rules.log_format import UTF_8, LogFormat

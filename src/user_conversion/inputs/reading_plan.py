@@ -15,7 +15,6 @@ from pathlib import Path
 
 import msgspec
 
-from user_conversion.inputs.files import STANDARD_INPUT, InputFile, SkippedFile
 from user_conversion.inputs.fingerprint import (
     BEGINNING,
     Content,
@@ -24,6 +23,7 @@ from user_conversion.inputs.fingerprint import (
     fingerprint,
     hash_of,
 )
+from user_conversion.inputs.input_file import STANDARD_INPUT, InputFile, SkippedFile
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.log_format import LogFormat
 

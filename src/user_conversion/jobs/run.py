@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import platform
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -23,11 +22,9 @@ from user_conversion.answer.record import (
     SplitParameters,
 )
 from user_conversion.answer.restated import restated
-from user_conversion.jobs.answer import Answer
 from user_conversion.jobs.context import Context
-from user_conversion.jobs.conversion_rate import compute_conversion
-from user_conversion.jobs.events_split import SplitResult, split_events
-from user_conversion.jobs.notes import changed_options, differences
+from user_conversion.jobs.conversion_rate.job import compute_conversion
+from user_conversion.jobs.events_split.job import SplitResult, split_events
 from user_conversion.jobs.report import last_record
 from user_conversion.outputs import render
 from user_conversion.places.layout import PAGE, RUN_RECORD
@@ -82,7 +79,7 @@ def run_jobs(
             done = replace(done, split=split_job)
         if CONVERSION in jobs:
             done = replace(done, rate=_convert(context, split, previous.rate))
-        notes = (*(split.notes if split else ()), *changed_options(previous, done))
+        notes = (*(split.notes if split else ()), *_changed_options(previous, done))
         record = _record(command, context, done, notes)
         publication.write_json(RUN_RECORD, record)
         if report or (CONVERSION in jobs and publication.has(PAGE)):
@@ -138,7 +135,7 @@ def _convert(
         *(settings.definition, settings.timezone, settings.as_of, settings.by, settings.week_start)
     )
     # With another date or definition other figures are expected.
-    if before and not differences(
+    if before and not _differences(
         before.parameters, parameters, "definition", "timezone", "as_of", "week_start"
     ):
         result = replace(result, restated=restated(before.result.weeks, result.weeks))
@@ -171,32 +168,21 @@ def _record(command: str, context: Context, jobs: Jobs, notes: tuple[str, ...]) 
     )
 
 
-Options = ParamSpec("Options")
-Returned = TypeVar("Returned")
+def _changed_options(before: Jobs, now: Jobs) -> Iterator[str]:
+    """What was asked for otherwise than for the published output."""
+    if before.rate and now.rate:
+        pairs = _differences(before.rate.parameters, now.rate.parameters, "definition", "timezone")
+        for name, (was, is_now) in pairs.items():
+            yield f"The published output had the {name} {was}; now it is {is_now}."
+    if before.split and now.split:
+        was, is_now = (each.parameters.log_format for each in (before.split, now.split))
+        if was != is_now:
+            yield "The published output was read with another log format."
 
 
-def _takes_options(
-    settings: Callable[Options, Settings],
-) -> Callable[[Callable[[Settings], Returned]], Callable[Options, Returned]]:
-    """Give a function of `Settings` the parameters of their constructor."""
-
-    def decorate(function: Callable[[Settings], Returned]) -> Callable[Options, Returned]:
-        @functools.wraps(settings)
-        def called(*args: Options.args, **options: Options.kwargs) -> Returned:
-            return function(settings(*args, **options))
-
-        called.__name__, called.__qualname__ = function.__name__, function.__qualname__
-        called.__module__, called.__doc__ = function.__module__, function.__doc__
-        return called
-
-    return decorate
-
-
-@_takes_options(Settings)
-def run(settings: Settings) -> Answer:
-    """Run both jobs, as the command `run` does with the same options, and return the answer.
-
-    The page is not written. Raises `SettingsError` for an option that cannot be used, before
-    anything is read, and `UserConversionError` where the command would end with an error.
-    """
-    return Answer(run_jobs("run", settings).record, settings.place)
+def _differences(
+    before: ConversionParameters, now: ConversionParameters, *names: str
+) -> dict[str, tuple[Any, Any]]:
+    """What these options were and are, of those that differ."""
+    pairs = {name: (getattr(before, name), getattr(now, name)) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

@@ -1,7 +1,7 @@
 """The metric, written once: pure functions from Ibis tables to an Ibis table.
 
 No input or output, no engine, no clock. Ibis compiles these expressions to DuckDB SQL and to
-Spark SQL (`metric_sql.py`); a warehouse user can apply them to tables of any Ibis backend.
+Spark SQL (`compiled.py`); a warehouse user can apply them to tables of any Ibis backend.
 
 Timestamps are instants in UTC. Weeks come from the `calendar` table (`weeks.calendar_rows`), so
 nothing here depends on an engine's time zone rules.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from user_conversion.answer.record import RunRecord
     from user_conversion.inputs.inspection import Inspection
-    from user_conversion.jobs.events_split import SplitResult
+    from user_conversion.jobs.events_split.job import SplitResult
     from user_conversion.rules.counts import EventCounts
 
 BAR_WIDTH = 16

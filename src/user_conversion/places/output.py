@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from user_conversion.places.output_folder import OutputFolder
+from user_conversion.places.folders.output import OutputFolder
 from user_conversion.places.place import Folder, place_at
 
 if TYPE_CHECKING:
-    from user_conversion.places.output_store import OutputStore
+    from user_conversion.places.stores.output import OutputStore
 
 
 def output_at(where: str, command: str, *, rebuild: bool) -> OutputFolder | OutputStore:
@@ -16,6 +16,6 @@ def output_at(where: str, command: str, *, rebuild: bool) -> OutputFolder | Outp
     place = place_at(where)
     if isinstance(place, Folder):
         return OutputFolder(place.path, command, rebuild=rebuild)
-    from user_conversion.places.output_store import OutputStore
+    from user_conversion.places.stores.output import OutputStore
 
     return OutputStore(place, command, rebuild=rebuild)

@@ -10,7 +10,7 @@ from user_conversion.rules.addresses import is_address
 from user_conversion.rules.errors import StoreError
 
 if TYPE_CHECKING:
-    from user_conversion.places.store import Store
+    from user_conversion.places.stores.store import Store
 
 Place: TypeAlias = Union["Folder", "Store"]
 
@@ -48,7 +48,7 @@ def place_at(where: str) -> Place:
 def store_at(address: str) -> Store:
     """The place at an address. Raises `StoreError` if it cannot be opened."""
     try:
-        from user_conversion.places.store import Store
+        from user_conversion.places.stores.store import Store
     except ImportError:
         raise StoreError(
             f"'{address}' is in an object store, which needs a package: pip install obstore."

@@ -14,10 +14,10 @@ from user_conversion.places.documents import write_document
 from user_conversion.places.layout import parquet_files, partitions_of
 from user_conversion.places.place import Place
 from user_conversion.rules.datasets import Dataset
-from user_conversion.rules.errors import OutputError
+from user_conversion.rules.errors import REBUILD, DatasetError, OutputError
 
 if TYPE_CHECKING:
-    from user_conversion.places.row_counts import Partitions
+    from user_conversion.places.row_counts import Partitions, Rows
 
 
 class Publication:
@@ -62,6 +62,30 @@ class Publication:
         from user_conversion.places.row_counts import count_rows
 
         return count_rows(partitions)
+
+    def require_rows(
+        self, dataset: Dataset, published: Rows, among: Collection[str] | None = None
+    ) -> None:
+        """Raise `DatasetError` if a partition has more or fewer rows than were published.
+
+        If `among` some partitions, the files of others are not opened if they are where they
+        should.
+        """
+        right, folders = published.get(dataset.name, {}), self.partitions_of(dataset)
+        opened = {
+            value: folder
+            for value, folder in folders.items()
+            if among is None or value in among or value not in right
+        }
+        there = self.count_rows({dataset.name: opened})[dataset.name]
+        for value in sorted(opened.keys() | right.keys() - folders.keys()):
+            if there.get(value, 0) != right.get(value, 0):
+                where = f", {dataset.partition}={value}," if dataset.partition else ""
+                raise DatasetError(
+                    f"The dataset {dataset.name}{where} in '{self.output}' has "
+                    f"{there.get(value, 0):,} rows, but {right.get(value, 0):,} were published; "
+                    f"{REBUILD}."
+                )
 
     def staged(self, dataset: Dataset) -> dict[str, Path]:
         """The folders of the staged partitions of a dataset, by their value."""

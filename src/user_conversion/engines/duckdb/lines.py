@@ -22,8 +22,8 @@ from user_conversion.engines.duckdb.session import memory_limit, move_to_disk
 from user_conversion.engines.duckdb.unclear import LineScan
 from user_conversion.engines.lines import Key, NewTables, line_counts
 from user_conversion.inputs.compression import PARQUET
+from user_conversion.inputs.kinds.parquet import rows_of
 from user_conversion.inputs.lines import LineFile, beginning
-from user_conversion.inputs.parquet import rows_of
 from user_conversion.places.duckdb_text import first_line, is_disk_full
 from user_conversion.places.progress import READING, watched
 from user_conversion.rules.counts import LineCount, Skipped

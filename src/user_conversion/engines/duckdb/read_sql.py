@@ -10,8 +10,8 @@ from importlib import resources
 from string import Template
 
 from user_conversion.engines.duckdb.forms import FILE_NUMBER, Forms, first_keys
+from user_conversion.inputs.kinds.parquet import rows_of, value_of
 from user_conversion.inputs.lines import LineFile
-from user_conversion.inputs.parquet import rows_of, value_of
 from user_conversion.places.duckdb_text import literal, path_literal
 from user_conversion.rules import events
 from user_conversion.rules.conditions import Condition, Conditions

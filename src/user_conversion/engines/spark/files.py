@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from user_conversion.inputs.files import InputFile
+from user_conversion.inputs.input_file import InputFile
 from user_conversion.inputs.lines import LineFile, count_lines
 
 # Options of Spark's writers for Hadoop's file systems.

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from user_conversion.inputs.compression import NONE, PARQUET, SUPPORTED, LogStream
-from user_conversion.inputs.content import ANYTHING, Content, NotALogError, Wanted
 from user_conversion.inputs.convert import Conversion
-from user_conversion.inputs.files import InputFile, SkippedFile
-from user_conversion.inputs.json_files import Lines, Values, as_object
+from user_conversion.inputs.input_file import InputFile, SkippedFile
+from user_conversion.inputs.kinds.content import ANYTHING, Content, NotALogError, Wanted
+from user_conversion.inputs.kinds.json_files import Lines, Values, as_object
+from user_conversion.inputs.kinds.parquet import Parquet
+from user_conversion.inputs.kinds.tables import Table
 from user_conversion.inputs.lines import LineFile
 from user_conversion.inputs.objects import Objects
-from user_conversion.inputs.parquet import Parquet
-from user_conversion.inputs.tables import Table
 from user_conversion.rules.errors import InputError
 from user_conversion.rules.log_format import LogFormat
 from user_conversion.rules.paths import FieldPath

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from user_conversion.inputs.compression import NONE, decompress
-from user_conversion.inputs.content import Kind, Sample, Wanted
+from user_conversion.inputs.kinds.content import Kind, Sample, Wanted
 from user_conversion.places.duckdb_text import literal, path_literal
 from user_conversion.rules.log_format import needed_fields
 from user_conversion.rules.paths import FieldPath, path_text, value_at

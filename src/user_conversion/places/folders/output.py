@@ -22,12 +22,12 @@ from pathlib import Path
 
 from user_conversion.places.deferral import signals_deferred
 from user_conversion.places.documents import read_document, write_document
-from user_conversion.places.manifest import Manifest
+from user_conversion.places.folders.manifest import Manifest
+from user_conversion.places.folders.roll_forward import require_possible, roll_forward
+from user_conversion.places.folders.sync import sync
 from user_conversion.places.place import Folder
 from user_conversion.places.progress import watched
 from user_conversion.places.publication import Publication, output_errors
-from user_conversion.places.roll_forward import require_possible, roll_forward
-from user_conversion.places.sync import sync
 from user_conversion.rules.errors import OutputError
 
 STAGING = ".staging"

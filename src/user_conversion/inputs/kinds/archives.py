@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from user_conversion.inputs.compression import CHUNK, damaged, require_no_bomb
-from user_conversion.inputs.content import NotALogError, Sample, Wanted
-from user_conversion.inputs.files import is_hidden
+from user_conversion.inputs.input_file import is_hidden
+from user_conversion.inputs.kinds.content import NotALogError, Sample, Wanted
 from user_conversion.rules.errors import InputError
 
 BROKEN = (

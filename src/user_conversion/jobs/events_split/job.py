@@ -11,27 +11,22 @@ import msgspec
 from user_conversion.engines import engine_description
 from user_conversion.inputs.compression import NONE
 from user_conversion.inputs.duckdb_reader import MEMORY_LIMIT
-from user_conversion.inputs.files import (
-    Found,
-    SkippedFile,
-    find_files,
-    is_standard_input,
-    spooled,
-)
+from user_conversion.inputs.files import Found, find_files, is_standard_input, spooled
+from user_conversion.inputs.input_file import SkippedFile
 from user_conversion.inputs.ledger import Batch, Ledger
 from user_conversion.inputs.preparation import Prepared, grown_files, prepare, require_logs
 from user_conversion.inputs.reading_plan import FileToRead, KnownFile, ReadingPlan, plan_reading
-from user_conversion.jobs import unfinished
-from user_conversion.jobs.checks import (
+from user_conversion.jobs.context import Context
+from user_conversion.jobs.events_split import unfinished
+from user_conversion.jobs.events_split.checks import (
     check_events,
     check_lines,
     counts_by_file,
     known_files,
 )
-from user_conversion.jobs.context import Context
-from user_conversion.jobs.event_datasets import stage_events
-from user_conversion.jobs.notes import not_utf_8, on_first_reading
-from user_conversion.jobs.replaced import Replaced, read_kept_days
+from user_conversion.jobs.events_split.event_datasets import stage_events
+from user_conversion.jobs.events_split.notes import not_utf_8, on_first_reading
+from user_conversion.jobs.events_split.replaced import Replaced, read_kept_days
 from user_conversion.places.layout import LEDGER
 from user_conversion.places.progress import READING, watched
 from user_conversion.rules.counts import EventCounts, LineCount

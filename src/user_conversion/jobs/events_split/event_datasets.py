@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from user_conversion.inputs.ledger import Ledger
 from user_conversion.inputs.reading_plan import FileToRead
-from user_conversion.jobs import unfinished
-from user_conversion.jobs.checks import check_rows
 from user_conversion.jobs.context import Context
-from user_conversion.jobs.replaced import Replaced
+from user_conversion.jobs.events_split import unfinished
+from user_conversion.jobs.events_split.checks import check_rows
+from user_conversion.jobs.events_split.replaced import Replaced
 from user_conversion.places.layout import folder_of
-from user_conversion.places.row_counts import count_rows, require_rows
+from user_conversion.places.row_counts import count_rows
 from user_conversion.rules import datasets
 from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset
 
@@ -29,7 +29,7 @@ def stage_events(
     for dataset in by_day:
         _stage_days(run, dataset, ledger, rebuild, replaced)
     if not rebuild:
-        require_rows(REJECTED_EVENTS, run.publication, ledger.rows)
+        run.publication.require_rows(REJECTED_EVENTS, ledger.rows)
     _stage_rejected(run, rebuild, unfinished.continued_lines(to_read), replaced)
     rows = count_rows({each.name: run.publication.staged(each) for each in written})
     dropped = {each.name: run.publication.dropped(each) for each in written}
@@ -50,7 +50,7 @@ def _stage_days(
     if not rebuild:
         days = engine.rows(f"SELECT DISTINCT CAST(time AS DATE) AS day FROM new_{dataset.name}")
         touched = {str(row["day"]) for row in days} - replaced.names
-        require_rows(dataset, publication, ledger.rows, touched)
+        publication.require_rows(dataset, ledger.rows, touched)
         files = publication.files_of(dataset, touched)
         engine.read_parquet(f"previous_{dataset.name}", dataset.columns, files)
         rows += f" UNION ALL SELECT * FROM previous_{dataset.name}"

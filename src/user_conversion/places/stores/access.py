@@ -12,7 +12,7 @@ from typing import Any
 
 from obstore.store import ObjectStore, from_url
 
-from user_conversion.places.store_errors import CREDENTIALS, reason_of
+from user_conversion.places.stores.errors import CREDENTIALS, reason_of
 from user_conversion.rules.errors import StoreError
 
 CLIENT = {"connect_timeout": "5s", "timeout": "60s"}

@@ -18,9 +18,9 @@ import obstore
 from obstore.exceptions import BaseError, GenericError, PreconditionError
 from obstore.store import ObjectStore
 
-from user_conversion.places.parallel import all_of
-from user_conversion.places.store_access import opened
-from user_conversion.places.store_errors import CODES, code_of, is_final, reason_of
+from user_conversion.places.stores.access import opened
+from user_conversion.places.stores.errors import CODES, code_of, is_final, reason_of
+from user_conversion.places.stores.parallel import all_of
 from user_conversion.rules.addresses import split_address
 from user_conversion.rules.errors import StoreError
 

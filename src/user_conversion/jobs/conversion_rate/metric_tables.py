@@ -7,7 +7,7 @@ from datetime import date
 
 from user_conversion.inputs.ledger import Ledger
 from user_conversion.jobs.context import Context, Rows
-from user_conversion.jobs.merge import Merge
+from user_conversion.jobs.conversion_rate.merge import Merge
 from user_conversion.metric.compiled import MOST_VALUES
 from user_conversion.rules.events import EARLIEST
 from user_conversion.rules.log_format import CHANNEL, DEVICE_TYPE

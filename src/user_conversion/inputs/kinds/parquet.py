@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from user_conversion.inputs.compression import require_no_bomb
-from user_conversion.inputs.content import NotALogError, Sample, Wanted
+from user_conversion.inputs.kinds.content import NotALogError, Sample, Wanted
 from user_conversion.places.duckdb_text import literal, path_literal
 
 MAGIC = b"PAR1"

@@ -1,19 +1,23 @@
-"""What `user_conversion.run` returns: the figures, tables for data frames, and the page."""
+"""What Python code calls: `run`, and the `Answer` that it returns."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from user_conversion.answer.figures import Figures, Interval
 from user_conversion.answer.record import RunRecord
 from user_conversion.answer.results import ConversionResult
+from user_conversion.jobs.run import run_jobs
 from user_conversion.outputs import render, sentences, words
 from user_conversion.outputs.tables import WEEK_COLUMNS, week_rows
 from user_conversion.places.frames import Frame
 from user_conversion.places.published import published_files
 from user_conversion.rules import datasets
 from user_conversion.rules.log_format import LogFormat, attributes_of, id_type
+from user_conversion.settings import Settings
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,3 +98,34 @@ class Answer:
         from user_conversion.outputs.page.page import summary
 
         return summary(self.result)
+
+
+Options = ParamSpec("Options")
+Returned = TypeVar("Returned")
+
+
+def _takes_options(
+    settings: Callable[Options, Settings],
+) -> Callable[[Callable[[Settings], Returned]], Callable[Options, Returned]]:
+    """Give a function of `Settings` the parameters of their constructor."""
+
+    def decorate(function: Callable[[Settings], Returned]) -> Callable[Options, Returned]:
+        @functools.wraps(settings)
+        def called(*args: Options.args, **options: Options.kwargs) -> Returned:
+            return function(settings(*args, **options))
+
+        called.__name__, called.__qualname__ = function.__name__, function.__qualname__
+        called.__module__, called.__doc__ = function.__module__, function.__doc__
+        return called
+
+    return decorate
+
+
+@_takes_options(Settings)
+def run(settings: Settings) -> Answer:
+    """Run both jobs, as the command `run` does with the same options, and return the answer.
+
+    The page is not written. Raises `SettingsError` for an option that cannot be used, before
+    anything is read, and `UserConversionError` where the command would end with an error.
+    """
+    return Answer(run_jobs("run", settings).record, settings.place)

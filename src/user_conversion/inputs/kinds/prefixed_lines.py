@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from user_conversion.inputs.compression import read_text
-from user_conversion.inputs.content import Sample, Wanted
-from user_conversion.inputs.json_files import as_object
+from user_conversion.inputs.kinds.content import Sample, Wanted
+from user_conversion.inputs.kinds.json_files import as_object
 
 # The time, the stream, and whether the line goes on in the next one (P) or is complete (F).
 KUBERNETES = re.compile(r"\d{4}-\d\d-\d\dT\S+ (stdout|stderr) ([PF]) ")

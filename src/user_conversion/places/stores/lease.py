@@ -20,10 +20,10 @@ from pathlib import Path
 import msgspec
 
 from user_conversion.places.deferral import signals_deferred
-from user_conversion.places.parallel import all_of
 from user_conversion.places.processes import is_over, this_process
-from user_conversion.places.store import Store, StoredObject
-from user_conversion.places.store_errors import NO_CONDITIONS, is_final
+from user_conversion.places.stores.errors import NO_CONDITIONS, is_final
+from user_conversion.places.stores.parallel import all_of
+from user_conversion.places.stores.store import Store, StoredObject
 from user_conversion.rules.errors import REBUILD, OutputError, StoreError
 
 STAGING = ".staging/"

@@ -13,7 +13,7 @@ from user_conversion.inputs.ledger import Ledger
 from user_conversion.inputs.lines import LineFile
 from user_conversion.inputs.preparation import Prepared
 from user_conversion.inputs.reading_plan import KnownFile
-from user_conversion.jobs.notes import not_utf_8
+from user_conversion.jobs.events_split.notes import not_utf_8
 from user_conversion.rules.counts import EventCounts, LineCount
 from user_conversion.rules.datasets import Dataset
 from user_conversion.rules.errors import EngineError, InputError, TooManyRejectedError

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from user_conversion.inputs.compression import read_text
-from user_conversion.inputs.content import Sample, Wanted
-from user_conversion.inputs.json_files import DECODER, one_line
+from user_conversion.inputs.kinds.content import Sample, Wanted
+from user_conversion.inputs.kinds.json_files import DECODER, one_line
 from user_conversion.rules.errors import InputError
 from user_conversion.rules.log_format import LogFormat
 

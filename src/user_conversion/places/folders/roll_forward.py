@@ -11,8 +11,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from user_conversion.places.folders.manifest import SINGLE_FILE, TOP, Manifest
 from user_conversion.places.layout import DATASETS
-from user_conversion.places.manifest import SINGLE_FILE, TOP, Manifest
 from user_conversion.rules.errors import OutputError
 
 AT_FDCWD = -100

@@ -14,12 +14,12 @@ from user_conversion.answer.results import ConversionResult, Quality
 from user_conversion.answer.segments import Segmentation, segmentation
 from user_conversion.answer.weeks import WeekResult, week_results
 from user_conversion.inputs.ledger import Ledger
-from user_conversion.jobs.added_events import AddedEvents
 from user_conversion.jobs.context import Context, Rows
-from user_conversion.jobs.events_split import SplitResult
-from user_conversion.jobs.merge import Merge
-from user_conversion.jobs.metric_tables import MetricTables
-from user_conversion.jobs.state import last_state
+from user_conversion.jobs.conversion_rate.added_events import AddedEvents
+from user_conversion.jobs.conversion_rate.merge import Merge
+from user_conversion.jobs.conversion_rate.metric_tables import MetricTables
+from user_conversion.jobs.conversion_rate.state import last_state
+from user_conversion.jobs.events_split.job import SplitResult
 from user_conversion.rules import datasets
 from user_conversion.rules.errors import DatasetError
 from user_conversion.rules.log_format import (

@@ -14,12 +14,18 @@ from pathlib import Path
 import msgspec
 
 from user_conversion.inputs.ledger import Ledger
-from user_conversion.jobs.added_events import AddedEvents, packed
 from user_conversion.jobs.context import Context, Rows
-from user_conversion.jobs.state import Basis, Figures, State, events_of, state_datasets
+from user_conversion.jobs.conversion_rate.added_events import AddedEvents, packed
+from user_conversion.jobs.conversion_rate.state import (
+    Basis,
+    Figures,
+    State,
+    events_of,
+    state_datasets,
+)
 from user_conversion.metric.compiled import HORIZON
 from user_conversion.places.layout import STATE, folder_of
-from user_conversion.places.row_counts import count_rows, require_rows
+from user_conversion.places.row_counts import count_rows
 from user_conversion.rules.datasets import Dataset, app_loaded
 from user_conversion.rules.weeks import DAY, WEEK, first_day_of
 
@@ -77,7 +83,7 @@ class Merge:
         if self._state:
             engine.materialize("loads_to_read", self._run.sql("loads_to_read"))
             days = list(_days(before, self._run.rows("days_to_read")))
-            require_rows(loads, self._run.publication, self._ledger.rows, days)
+            self._run.publication.require_rows(loads, self._ledger.rows, days)
         files = self._run.publication.files_in(before[day] for day in days)
         engine.read_parquet("history", loads.columns, files)
         if files:

@@ -17,12 +17,12 @@ import xxhash
 
 from user_conversion.places.footers import row_counts
 from user_conversion.places.layout import folder_of
-from user_conversion.places.lease import Content, Lease
 from user_conversion.places.processes import scratch_folder
 from user_conversion.places.progress import watched
 from user_conversion.places.publication import Publication, output_errors
 from user_conversion.places.row_counts import Partitions
-from user_conversion.places.store import Store
+from user_conversion.places.stores.lease import Content, Lease
+from user_conversion.places.stores.store import Store
 from user_conversion.rules.datasets import Dataset
 from user_conversion.rules.errors import REBUILD, DatasetError
 

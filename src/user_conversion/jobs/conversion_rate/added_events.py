@@ -9,9 +9,8 @@ from user_conversion.answer.finality import Daily
 from user_conversion.engines import Engine
 from user_conversion.inputs.ledger import Ledger
 from user_conversion.jobs.context import Context
-from user_conversion.jobs.events_split import SplitResult
-from user_conversion.jobs.state import State
-from user_conversion.places.row_counts import require_rows
+from user_conversion.jobs.conversion_rate.state import State
+from user_conversion.jobs.events_split.job import SplitResult
 from user_conversion.rules.datasets import Dataset, event_datasets
 from user_conversion.rules.log_format import DEVICE_TYPE, KINDS
 from user_conversion.rules.weeks import (
@@ -73,7 +72,7 @@ class AddedEvents:
             return f"new_{dataset.name}"
         publication, table = self._run.publication, f"published_{dataset.name}"
         if not self._state and self._ledger.rows:
-            require_rows(dataset, publication, self._ledger.rows)
+            publication.require_rows(dataset, self._ledger.rows)
         files = [] if self._state else publication.files_of(dataset)
         self._engine.read_parquet(table, dataset.columns, files)
         return table

@@ -1,6 +1,6 @@
 """What a file is, recognised by its content: its compression, and how its records are written.
 
-To add a kind, write a module with a class that satisfies `content.Kind` and a function
+To add a kind, write a module here with a class that satisfies `content.Kind` and a function
 `recognise`, and name the function in `KINDS`.
 """
 
@@ -11,16 +11,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from user_conversion.inputs import (
-    archives,
-    compression,
-    json_files,
-    parquet,
-    prefixed_lines,
-    tables,
-)
+from user_conversion.inputs import compression
 from user_conversion.inputs.compression import LogStream, compression_at, compression_of
-from user_conversion.inputs.content import Content, Kind, NotALogError, Sample, Wanted
+from user_conversion.inputs.kinds import archives, json_files, parquet, prefixed_lines, tables
+from user_conversion.inputs.kinds.content import Content, Kind, NotALogError, Sample, Wanted
 from user_conversion.rules.log_format import UTF_8
 
 # From a sample to its kind; None if it is of another kind. The first answer is taken.

@@ -10,7 +10,7 @@ from user_conversion.inputs.fingerprint import hash_of
 from user_conversion.inputs.ledger import Batch, Ledger
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.context import Rows as StatementRows
-from user_conversion.jobs.events_split import SplitResult
+from user_conversion.jobs.events_split.job import SplitResult
 from user_conversion.metric.compiled import DIALECTS, metric_sql
 from user_conversion.places.documents import Document, decoded
 from user_conversion.places.layout import STATE

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
-from user_conversion.answer.record import ConversionParameters, Jobs
 from user_conversion.engines import Engine
 from user_conversion.inputs.lines import LineFile, chunks
 from user_conversion.rules.log_format import CHANNEL, LogFormat
@@ -44,26 +42,6 @@ def not_utf_8(engine: Engine) -> tuple[str, ...]:
         return ()
     lines = "1 rejected line is" if row["n"] == 1 else f"{row['n']:,} rejected lines are"
     return (f"{lines} not UTF-8: the log format can say which encoding it is.",)
-
-
-def changed_options(before: Jobs, now: Jobs) -> Iterator[str]:
-    """What was asked for otherwise than for the published output."""
-    if before.rate and now.rate:
-        pairs = differences(before.rate.parameters, now.rate.parameters, "definition", "timezone")
-        for name, (was, is_now) in pairs.items():
-            yield f"The published output had the {name} {was}; now it is {is_now}."
-    if before.split and now.split:
-        was, is_now = (each.parameters.log_format for each in (before.split, now.split))
-        if was != is_now:
-            yield "The published output was read with another log format."
-
-
-def differences(
-    before: ConversionParameters, now: ConversionParameters, *names: str
-) -> dict[str, tuple[Any, Any]]:
-    """What these options were and are, of those that differ."""
-    pairs = {name: (getattr(before, name), getattr(now, name)) for name in names}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def _absent(names: Sequence[str], files: Iterable[LineFile]) -> list[str]:

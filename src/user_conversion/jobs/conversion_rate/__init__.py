@@ -1,0 +1,1 @@
+"""The job `conversion-rate-week-after-registration`: Parquet in, weekly conversion out."""

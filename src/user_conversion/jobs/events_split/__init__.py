@@ -1,0 +1,1 @@
+"""The job `events-split`: raw events in, Parquet partitioned by day out."""

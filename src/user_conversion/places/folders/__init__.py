@@ -1,0 +1,1 @@
+"""Outputs in folders: published by renaming."""

@@ -1,0 +1,1 @@
+"""Object stores, and outputs in them: published by copying."""
