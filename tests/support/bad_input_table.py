@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "bad-input.md"
+from support.repository import ROOT
+
+DOCUMENT = ROOT / "docs" / "bad-input.md"
 HEADER = ["what", "line", "counted as", "time (UTC)", "id", "channel or device type"]
 RUN_BEGAN = re.compile(r"run of these examples began at `([^`]+)`")
 

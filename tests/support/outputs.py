@@ -12,8 +12,6 @@ from user_conversion import outputs
 from user_conversion.jobs.report import last_record
 from user_conversion.places.place import Folder
 
-SAMPLE = Path(__file__).parents[2] / "data-input" / "dataset.json"
-
 
 class Page(HTMLParser):
     """A page taken apart: elements with their attributes, texts, tables by caption."""

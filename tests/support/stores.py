@@ -20,6 +20,7 @@ from email.utils import formatdate
 from pathlib import Path
 
 from support.proxy import Proxy
+from support.repository import ROOT
 from user_conversion.places.stores.store import Store
 
 # Planted, so that a test can look for them in everything that a run writes.
@@ -108,7 +109,7 @@ def seaweedfs(folder: Path) -> Iterator[RunningStore]:
 def azurite_program() -> str | None:
     """Azurite's program, if it is installed."""
     return shutil.which("azurite-blob") or shutil.which(
-        "azurite-blob", path=str(Path(__file__).parents[2] / "node_modules" / ".bin")
+        "azurite-blob", path=str(ROOT / "node_modules" / ".bin")
     )
 
 

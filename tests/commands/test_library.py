@@ -20,11 +20,11 @@ import polars
 import pytest
 from ibis import ir
 from support.logs import WORKED_EXAMPLE, write_log
+from support.repository import ROOT
 
 import user_conversion
 from user_conversion.rules.errors import SettingsError
 
-ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "how-to" / "notebook-and-library.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", DOCUMENT, re.DOTALL)
 

@@ -17,13 +17,13 @@ from random import Random
 import pytest
 from support.command import command
 from support.oracle import APP_LOADED, REGISTERED
+from support.repository import ROOT
 from support.warehouses import Rows, Warehouse, answers, postgres_server
 
 from user_conversion.metric.warehouse.query import warehouse_query
 from user_conversion.rules.definitions import definition
 from user_conversion.rules.log_format import LogFormat
 
-ROOT = Path(__file__).parents[1]
 TOOLS = ROOT / ".venv-warehouses" / "bin"
 pytestmark = [
     pytest.mark.long,

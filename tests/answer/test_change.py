@@ -19,6 +19,7 @@ import pytest
 from support.command import command
 from support.datasets import contents
 from support.logs import app_loaded, registered, write_log
+from support.repository import ROOT
 
 from user_conversion.answer.change import Change, change
 from user_conversion.rules.weeks import week_label
@@ -173,7 +174,7 @@ def test_no_run_to_check(output: Path) -> None:
 
 @pytest.mark.skipif(not (shutil.which("jq") and shutil.which("curl")), reason="no jq or curl")
 def test_a_chat_is_told_as_the_page_says(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[1] / "docs" / "how-to" / "schedule.md").read_text("utf-8")
+    page = (ROOT / "docs" / "how-to" / "schedule.md").read_text("utf-8")
     (script,) = re.findall(r"```sh\n(.*?\$SLACK_WEBHOOK.*?)```", page, re.DOTALL)
     log = write_log(tmp_path / "log.json", [registered("2020-11-02T12:00:00Z", 1)] * 2)
     assert command("run", "--input", log, "--output", tmp_path / "data-output").status == 0

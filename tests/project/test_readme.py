@@ -12,8 +12,8 @@ import pytest
 import yaml
 from support.command import command
 from support.logs import write_log
+from support.repository import ROOT
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
     line

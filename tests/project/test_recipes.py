@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.logs import WORKED_EXAMPLE
-
-ROOT = Path(__file__).parents[1]
+from support.repository import ROOT
 
 DEFINITION = """
 TWO_WEEKS_LATER = Definition(

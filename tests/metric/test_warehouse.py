@@ -14,6 +14,7 @@ from typing import Any
 import ibis
 import pytest
 from support.oracle import APP_LOADED, BY_CALENDAR, DEFINITIONS, REGISTERED, WEEK, Event, measure
+from support.repository import ROOT
 from support.strategies import AROUND_A_BORDER
 from support.warehouses import WAREHOUSES, ZONES, Rows, Warehouse, spark
 
@@ -147,7 +148,7 @@ def test_segments_are_those_of_the_registration(warehouse: Warehouse) -> None:
 def test_the_sample_has_the_weeks_of_our_own_run(warehouse: Warehouse, tmp_path: Path) -> None:
     if warehouse.dialect == "spark":
         pytest.skip("a statement with all rows of the sample is too much for Spark's parser")
-    log = Path(__file__).parents[1] / "data-input"
+    log = ROOT / "data-input"
     lines = [json.loads(line) for file in log.iterdir() for line in file.read_text().splitlines()]
     rows = [
         (line["event"], datetime.fromisoformat(line["timestamp"]), line["initiator_id"], None)

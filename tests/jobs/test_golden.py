@@ -17,8 +17,8 @@ from support.command import command
 from support.engines import EngineUnderTest
 from support.outputs import Page
 from support.readers import READERS, plain
+from support.repository import GOLDEN
 
-GOLDEN = Path(__file__).parent / "golden"
 FOLDERS = sorted(GOLDEN.glob("*/*-ids"))
 
 # The same users: their number, and their text id.

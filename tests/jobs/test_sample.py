@@ -13,11 +13,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from support.repository import SAMPLE
 
 from user_conversion.jobs.sample import SampleParameters, generate_lines, write_sample
 from user_conversion.rules.errors import SettingsError
-
-DATASET = Path(__file__).parents[1] / "data-input" / "dataset.json"
 
 Event = dict[str, Any]
 
@@ -67,7 +66,7 @@ def first_load_offsets(users: Iterable[User], zone: tzinfo = UTC) -> Counter[int
 
 @pytest.fixture(scope="module")
 def events() -> list[Event]:
-    return [json.loads(line) for line in DATASET.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +77,7 @@ def users(events: list[Event]) -> list[User]:
 def test_the_defaults_write_the_committed_sample(tmp_path: Path) -> None:
     made = tmp_path / "made" / "log.json"
     assert write_sample(made, SampleParameters()) == (7318, 3533)
-    assert made.read_bytes() == DATASET.read_bytes()
+    assert made.read_bytes() == SAMPLE.read_bytes()
     assert made.stat().st_size < 2_000_000
 
 

@@ -1,15 +1,15 @@
 """The text of `user-conversion sql`: golden files that a parser accepts, and sentences.
 
-`python tests/test_warehouse_text.py` writes the golden files anew.
+`python tests/metric/test_warehouse_text.py` writes the golden files anew.
 """
 
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 
 import pytest
 from support.command import command
+from support.repository import GOLDEN
 
 from user_conversion.metric.warehouse.dialects import dialect, dialects
 from user_conversion.metric.warehouse.query import warehouse_query
@@ -17,7 +17,7 @@ from user_conversion.rules.definitions import definition
 from user_conversion.rules.errors import SettingsError
 from user_conversion.rules.presets import log_format
 
-GOLDEN = Path(__file__).parent / "golden" / "sql"
+QUERIES = GOLDEN / "sql"
 SEGMENT = log_format("segment", "Signed Up", "Application Opened", {"plan": "properties.plan"})
 JSON = log_format(None, fields={"initiator_id": "payload.user.id", "channel": "payload.source"})
 
@@ -52,7 +52,7 @@ def queries() -> dict[str, str]:
 
 
 def test_every_query_is_as_it_was() -> None:
-    assert queries() == {file.stem: file.read_text("utf-8") for file in GOLDEN.glob("*.sql")}
+    assert queries() == {file.stem: file.read_text("utf-8") for file in QUERIES.glob("*.sql")}
 
 
 @pytest.mark.parametrize("name", queries())
@@ -134,8 +134,8 @@ def test_a_preset_of_files_in_another_zone_is_refused() -> None:
 
 
 if __name__ == "__main__":
-    GOLDEN.mkdir(parents=True, exist_ok=True)
-    for old in GOLDEN.glob("*.sql"):
+    QUERIES.mkdir(parents=True, exist_ok=True)
+    for old in QUERIES.glob("*.sql"):
         old.unlink()
     for stem, query in queries().items():
-        (GOLDEN / f"{stem}.sql").write_text(query, "utf-8")
+        (QUERIES / f"{stem}.sql").write_text(query, "utf-8")

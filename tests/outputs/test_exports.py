@@ -15,7 +15,8 @@ import msgspec
 import pytest
 from support.command import command
 from support.logs import WORKED_EXAMPLE, app_loaded, registered
-from support.outputs import SAMPLE, page_on, rendered, run
+from support.outputs import page_on, rendered, run
+from support.repository import SAMPLE
 
 from user_conversion import outputs
 from user_conversion.answer.results import ConversionResult

@@ -16,8 +16,8 @@ from typing import Any
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from support.repository import ROOT
 
-ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "notebooks" / "user-registrations-and-app-loaded.ipynb"
 COMMITTED = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
 CODE = [cell for cell in COMMITTED.cells if cell.cell_type == "code"]

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from support.command import command
 from support.logs import WORKED_EXAMPLE, app_loaded, registered
-from support.outputs import SAMPLE, Page, page_on, rendered, run
+from support.outputs import Page, page_on, rendered, run
+from support.repository import SAMPLE
 
 from user_conversion.outputs.page import charts
 

@@ -19,9 +19,8 @@ from typing import Any
 import pytest
 import yaml
 from support.command import command
+from support.repository import ROOT, SAMPLE
 
-ROOT = Path(__file__).parents[1]
-SAMPLE = ROOT / "data-input" / "dataset.json"
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 LOCKS = ROOT / "requirements"
 TARGETS = ["test", "jupyter", "spark", "app"]

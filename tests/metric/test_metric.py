@@ -780,8 +780,7 @@ def test_the_zone_of_the_machine_does_not_matter(
 
 def test_the_published_figures_of_a_month(engine: EngineUnderTest, output: Path) -> None:
     """January 2020, as published for real data; the committed sample is made to agree."""
-    sample = Path(__file__).parents[1] / "data-input" / "dataset.json"
-    found = engine.run(output, sample).as_json()
+    found = engine.run(output, SAMPLE).as_json()
     assert (found["total_registered"], found["total_converted"]) == (7317, 375)
     assert found["conversion_rate"] == 5.13
     assert found["quality"]["duplicate_registrations"] == 1

@@ -15,8 +15,6 @@ from support.logs import app_loaded, registered, write_log
 
 from user_conversion.engines.duckdb import lines
 
-SAMPLE = Path(__file__).parents[1] / "data-input" / "dataset.json"
-
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.repository import PACKAGE, ROOT
 
-ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "src" / "user_conversion"
 # The packages of engines, and the places that may import them.
 ALLOWED = {
     # DuckDB also reads for every engine: the output, and JSON and Parquet of the input.

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.command import command
 from support.mutations import MISSING, WRONG, mutated, places
-from support.outputs import SAMPLE
+from support.repository import SAMPLE
 
 from user_conversion.jobs.report import last_record
 from user_conversion.outputs import WRITERS, changes, render

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from support.command import command
+from support.repository import PACKAGE, ROOT
 
 from user_conversion.jobs.report import last_record
 from user_conversion.places.place import Folder
@@ -20,8 +21,6 @@ from user_conversion.rules import datasets
 from user_conversion.rules.paths import path_text
 from user_conversion.rules.presets import log_format, presets
 
-ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "src" / "user_conversion"
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 # Written by `task bench`.
