@@ -28,6 +28,7 @@ from support.command import assert_refused, command
 from support.datasets import read_dataset, row_counts
 from support.engines import DUCKDB, EngineUnderTest
 from support.logs import app_loaded, registered, scratch_folder, write_log
+from support.repository import SAMPLE
 from support.strategies import RUN_STARTED, Question, event_line, event_logs, questions
 
 from user_conversion.answer.results import ConversionResult
