@@ -74,6 +74,12 @@ class Machine:
         return now
 
 
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests are repeated at once."""
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+
+
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     return Machine(monkeypatch)
@@ -123,11 +129,30 @@ def deaths(number: int) -> Iterator[tuple[int, str]]:
     return itertools.product(range(number), ("before", "after"))
 
 
-def requests_of_a_publication(machine: Machine, publish: Callable[..., None]) -> int:
+def start(machine: Machine, publish: Callable[..., None]) -> Store:
+    """A store with an old publication, on a machine without faults."""
     store = new_store()
+    machine.restart()
     publish(store, OLD)
     machine.restart()
-    publish(store, NEW, "weeks/3")
+    return store
+
+
+def all_or_nothing(machine: Machine, store: Store, done: bool) -> dict[str, bytes]:
+    """What is published after a run with faults, and after the next one has looked at it."""
+    machine.restart()
+    for name, content in published(store).items():
+        assert content in (OLD.get(name), AFTER.get(name))
+    with Lease(store, "next", lambda: 61.0):
+        pass
+    found = published(store)
+    assert found in ((AFTER,) if done else (OLD, AFTER))
+    require_clean(store)
+    return found
+
+
+def requests_of_a_publication(machine: Machine, publish: Callable[..., None]) -> int:
+    publish(start(machine, publish), NEW, "weeks/3")
     return machine.count
 
 
@@ -143,33 +168,21 @@ def test_a_run_killed_at_any_request_leaves_all_or_nothing(
     machine: Machine, publish: Callable[..., None]
 ) -> None:
     for number, moment in deaths(requests_of_a_publication(machine, publish)):
-        store = new_store()
-        machine.restart()
-        publish(store, OLD)
-        machine.restart()
+        store = start(machine, publish)
         setattr(machine, moment, machine.kill(number))
         done = True
         try:
             publish(store, NEW, "weeks/3")
         except Killed:
             done = False
-        machine.restart()
-        for name, content in published(store).items():
-            assert content in (OLD.get(name), AFTER.get(name))
-        with Lease(store, "next", lambda: 61.0):
-            pass
-        assert published(store) in ((AFTER,) if done else (OLD, AFTER)), (number, moment)
-        require_clean(store)
+        all_or_nothing(machine, store, done)
 
 
 def test_a_run_killed_while_it_finishes_another_leaves_all_or_nothing(
     machine: Machine, publish: Callable[..., None]
 ) -> None:
     for number in range(requests_of_a_publication(machine, publish)):
-        store = new_store()
-        machine.restart()
-        publish(store, OLD)
-        machine.restart()
+        store = start(machine, publish)
         machine.after = machine.kill(number)
         with suppress(Killed):
             publish(store, NEW, "weeks/3")
@@ -189,10 +202,7 @@ def test_a_lost_answer_is_no_lost_publication(
     machine: Machine, publish: Callable[..., None]
 ) -> None:
     for number in range(requests_of_a_publication(machine, publish)):
-        store = new_store()
-        machine.restart()
-        publish(store, OLD)
-        machine.restart()
+        store = start(machine, publish)
 
         machine.after = machine.fail(number)
         publish(store, NEW, "weeks/3")
@@ -204,16 +214,11 @@ def test_a_lost_answer_is_no_lost_publication(
 def test_on_a_bad_network_all_or_nothing_is_published(
     machine: Machine,
     publish: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch,
     share: float,
 ) -> None:
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
     outcomes = Counter[str]()
     for seed in range(400):
-        store = new_store()
-        machine.restart()
-        publish(store, OLD)
-        machine.restart()
+        store = start(machine, publish)
         # Requests are not done, or done and the answer is lost.
         machine.before, machine.after = bad_network(seed, share), bad_network(-seed, share)
         try:
@@ -221,14 +226,7 @@ def test_on_a_bad_network_all_or_nothing_is_published(
             done = True
         except (OutputError, StoreError):
             done = False
-        machine.restart()
-        for name, content in published(store).items():
-            assert content in (OLD.get(name), AFTER.get(name)), seed
-        with Lease(store, "next", lambda: 61.0):
-            pass
-        found = published(store)
-        assert found in ((AFTER,) if done else (OLD, AFTER)), seed
-        require_clean(store)
+        found = all_or_nothing(machine, store, done)
         outcomes["done" if done else "finished" if found == AFTER else "discarded"] += 1
     assert share > 0.5 or outcomes["done"]
     assert share < 0.2 or outcomes["discarded"]
@@ -279,10 +277,7 @@ def test_a_run_that_slept_while_another_published_changes_nothing(
     machine: Machine, publish: Callable[..., None]
 ) -> None:
     for number in range(requests_of_a_publication(machine, publish)):
-        store = new_store()
-        machine.restart()
-        publish(store, OLD)
-        machine.restart()
+        store = start(machine, publish)
 
         def other(clock: Callable[[], float], store: Store = store) -> dict[str, bytes]:
             publish(store, {"weeks/1": b"other"}, clock=clock)

@@ -59,8 +59,9 @@ def check_lines(
         from user_conversion.inputs.inspection import other_preset
 
         hints = filter(None, (*not_utf_8(engine), other_preset(prepared.files, log_format)))
+        were = "was" if total.rejected == 1 else "were"
         raise TooManyRejectedError(
-            f"{total.rejected:,} of {total.lines - total.blank:,} lines were rejected "
+            f"{total.rejected:,} of {total.lines - total.blank:,} lines {were} rejected "
             f"({_listed(total.rejected_by_reason)}), more than --max-rejected "
             f"{max_rejected:g} allows. Nothing was published. For example: "
             + " ".join([f"{_examples(engine)}.", *hints])
