@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ from support.command import command
 from support.datasets import read_dataset
 from support.engines import DUCKDB, EngineUnderTest
 from support.judged import assert_judged, good
-from support.logs import app_loaded, registered, scratch_folder, write_log
+from support.logs import app_loaded, registered, write_log
 from support.oracle import UNDECIDED, LogFormat
 from support.strategies import (
     BAD_LINES,
@@ -90,7 +91,7 @@ def test_any_lines_in_any_files_are_read_as_the_oracle_says(engine: EngineUnderT
     def check(data: st.DataObject) -> None:
         lines = data.draw(raw_logs()) + data.draw(st.lists(undecided_lines(), max_size=3))
         contents = data.draw(file_splits(lines))
-        with scratch_folder() as name:
+        with TemporaryDirectory() as name:
             files = [[good(n), *oracle.split_lines(each)] for n, each in enumerate(contents)]
             assert_judged(engine, Path(name), files)
 
@@ -107,7 +108,7 @@ def test_any_log_format_is_read_as_the_oracle_says(engine: EngineUnderTest) -> N
         lines = [event_line(event, data.draw(styles()), log_format) for event in events]
         for event in events[:4]:
             lines += data.draw(st.lists(faulty_lines(event, log_format), max_size=5))
-        with scratch_folder() as name:
+        with TemporaryDirectory() as name:
             assert_judged(engine, Path(name), [lines], log_format)
 
     check()

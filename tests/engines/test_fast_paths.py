@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,7 +26,6 @@ import pytest
 from backports import zstd
 from support.datasets import CONTRACT, read_dataset, row_counts
 from support.engines import DUCKDB, EngineUnderTest
-from support.logs import scratch_folder
 from support.oracle import (
     APP_LOADED,
     DEFAULT,
@@ -252,7 +252,7 @@ def log(name: str) -> Log:
 def answers(engine: EngineUnderTest, log: Log) -> list[Any]:
     """The rows of all datasets, and the metric with the counts of lines, after each of two runs."""
     found = []
-    with scratch_folder() as folder, contextlib.chdir(folder):
+    with TemporaryDirectory() as folder, contextlib.chdir(folder):
         Path("format.toml").write_text(as_toml(log.log_format))
         for files in (log.first, log.second):
             for name, content in files.items():

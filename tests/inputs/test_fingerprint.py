@@ -5,12 +5,12 @@ from __future__ import annotations
 import bz2
 import gzip
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.logs import scratch_folder
 
 from user_conversion.inputs import fingerprint as fingerprints
 from user_conversion.inputs.fingerprint import fingerprint, hash_of
@@ -26,7 +26,7 @@ def test_a_fingerprint_is_that_of_the_whole_content(
     parts: list[bytes], places: list[int], compress: Any, chunk: int
 ) -> None:
     content = b"".join(parts)
-    with scratch_folder() as name, pytest.MonkeyPatch.context() as patch:
+    with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         patch.setattr(fingerprints, "CHUNK", chunk)
         path = Path(name, "log")
         path.write_bytes(compress(content))

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from support.command import assert_refused, command
 from support.datasets import read_dataset
 from support.engines import DUCKDB
-from support.logs import app_loaded, registered, scratch_folder, write_log
+from support.logs import app_loaded, registered, write_log
 
 FIELDS = ("event", "timestamp", "initiator_id", "channel")
 LATIN = st.text(st.characters(codec="cp1252", exclude_categories=["C"]), min_size=1, max_size=5)
@@ -52,7 +53,7 @@ def test_an_encoding_changes_nothing(users, encoding, layout, is_packed) -> None
         for user, channel in users
         for kind, day in (("registered", "03"), ("app_loaded", "10"))
     ]
-    with scratch_folder() as folder:
+    with TemporaryDirectory() as folder:
         found = []
         for name in ("utf-8", encoding):
             data = layout(rows).encode(name)

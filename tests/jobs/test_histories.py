@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from hypothesis import given, note, target
 from hypothesis import strategies as st
 from support.datasets import CONTRACT, row_counts
 from support.engines import EngineUnderTest, engines
-from support.logs import app_loaded, registered, scratch_folder
+from support.logs import app_loaded, registered
 from support.publishing import FAULT, Killed
 from support.strategies import RUN_STARTED
 
@@ -223,7 +224,7 @@ def test_any_history_ends_like_a_rebuild(
     @engine.examples(25)
     @given(st.data())
     def check(data: st.DataObject) -> None:
-        with scratch_folder() as name:
+        with TemporaryDirectory() as name:
             history = History(engine, Path(name))
             nights = data.draw(st.integers(2, 5))
             for number in range(nights):

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given, note
 from hypothesis import strategies as st
 from support.datasets import CONTRACT, row_counts
 from support.engines import DUCKDB, EngineUnderTest, engines
-from support.logs import app_loaded, registered, scratch_folder, write_log
+from support.logs import app_loaded, registered, write_log
 from support.strategies import (
     RUN_STARTED,
     as_of_dates,
@@ -97,7 +98,7 @@ def test_nights_in_any_order_end_like_a_rebuild(
         monkeypatch.setattr(merge, "MOST_PARTS", data.draw(st.integers(1, 3)))
         # With more values of a channel, the figures of segments do not stay.
         monkeypatch.setattr(metric_tables, "MOST_VALUES", data.draw(st.integers(1, 3)))
-        with scratch_folder() as name:
+        with TemporaryDirectory() as name:
             nights = Nights(engine, Path(name))
             nights.deliver(
                 registered("2020-11-02T06:21:14Z", 5), app_loaded("2020-11-09T00:00:00Z", 6)

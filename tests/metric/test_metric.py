@@ -15,6 +15,7 @@ from math import sqrt
 from pathlib import Path
 from random import Random
 from statistics import NormalDist
+from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,7 +28,7 @@ from support import oracle
 from support.command import assert_refused, command
 from support.datasets import read_dataset, row_counts
 from support.engines import DUCKDB, EngineUnderTest
-from support.logs import app_loaded, registered, scratch_folder, write_log
+from support.logs import app_loaded, registered, write_log
 from support.repository import SAMPLE
 from support.strategies import RUN_STARTED, Question, event_line, event_logs, questions
 
@@ -546,7 +547,7 @@ def test_every_answer_is_the_oracles(engine: EngineUnderTest) -> None:
     @engine.examples(500)
     @given(questions())
     def check(question: Question) -> None:
-        with scratch_folder() as name:
+        with TemporaryDirectory() as name:
             folder = Path(name)
             log = write_log(folder / "log.json", map(event_line, question.events))
             asked: dict[str, Any] = dict(vars(question))
@@ -724,7 +725,7 @@ def test_order_files_duplicates_and_other_events_do_not_matter() -> None:
             "others": [random.sample(lines + others, len(lines) + 3)],
             "twice": [lines, lines],
         }[change]
-        with scratch_folder() as name:
+        with TemporaryDirectory() as name:
             before = answer_of(DUCKDB, Path(name, "before"), [lines])
             after = answer_of(DUCKDB, Path(name, "after"), changed)
             if change == "twice":

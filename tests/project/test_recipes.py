@@ -159,7 +159,7 @@ def test_one_toy_of_each_kind(tree: Tree) -> None:
         '    verbose: Annotated[bool, option("Show',
     )
     # An engine: the smallest one, of the tests.
-    smallest = (ROOT / "tests" / "test_engines.py").read_text()
+    smallest = (ROOT / "tests" / "engines" / "test_engines.py").read_text()
     smallest = smallest[: smallest.index("\n\ndef test_")]
     tree.add("engines/toy/__init__.py", '"""The toy engine."""\n')
     tree.add(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 TIME = "2020-11-02T06:21:14Z"
 
@@ -38,12 +36,6 @@ WORKED_EXAMPLE = [
     app_loaded("2020-11-12T11:08:42Z", 2),
     app_loaded("2020-11-17T11:08:42Z", 3),
 ]
-
-
-def scratch_folder() -> TemporaryDirectory[str]:
-    """A folder for one example of a property test, in memory where the system has such a place."""
-    memory = Path("/dev/shm")
-    return TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None)
 
 
 def write_log(path: Path, lines: Iterable[str | bytes]) -> Path:
