@@ -273,3 +273,24 @@ def test_every_error_is_in_troubleshooting() -> None:
         for where, words in beginnings.items()
         if not any(each in page for each in words) and "Spark cannot read" not in words
     }
+
+
+def test_every_message_in_troubleshooting_is_one_of_the_code() -> None:
+    """Three words of it, one behind the other, are in a text of the code."""
+    texts = (
+        " ".join(node.value.split())
+        for module in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    code = "\n".join(texts)
+    messages = documented(text_of(DOCS / "how-to" / "troubleshooting.md"))
+    known = [words for each in messages if len(words := each.replace("…", "").split()) >= 6]
+    assert len(known) > 80
+    windows = {
+        " ".join(words): [
+            " ".join(words[n : n + 3]).strip("'\".,:;()") for n in range(len(words) - 2)
+        ]
+        for words in known
+    }
+    assert not [each for each, found in windows.items() if not any(w in code for w in found)]

@@ -65,7 +65,7 @@ def find_files(
         skipped = (f" '{each.path}' is {each.reason}." for each in search.skipped.values())
         raise InputError(
             f"No files in {', '.join(map(repr, inputs))}; names that begin with '_' or '.'"
-            f"{left_out} are ignored, and the output is.{next(skipped, '')}"
+            f"{left_out} are not read, nor is the output.{next(skipped, '')}"
         )
     return Found(
         sorted(search.files.values(), key=lambda each: each.name.split("/")),
