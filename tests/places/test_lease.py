@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from user_conversion.places.stores.lease import STATE, Content, Lease
+from user_conversion.places.stores.commit import Content
+from user_conversion.places.stores.lease import STATE, Lease
 from user_conversion.places.stores.store import Store
 from user_conversion.rules.errors import OutputError, StoreError
 

@@ -24,7 +24,8 @@ from support.stores import KEY, SECRET, Lake
 
 import user_conversion
 from user_conversion.places.stores import lease as leases
-from user_conversion.places.stores.lease import STATE, Content, Lease
+from user_conversion.places.stores.commit import Content
+from user_conversion.places.stores.lease import STATE, Lease
 from user_conversion.places.stores.store import Store
 from user_conversion.rules.errors import OutputError
 

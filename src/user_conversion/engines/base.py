@@ -16,6 +16,7 @@ from user_conversion.rules.log_format import LogFormat
 
 if TYPE_CHECKING:
     from user_conversion.inputs.lines import LineFile
+    from user_conversion.places.stores.remote import Remote
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,20 @@ class EngineOptions:
     """What an engine can be asked to do.
 
     `master` is the URL of a server, `properties` are the engine's own, `memory_limit` is a size,
-    `verbose` shows the engine's own log.
+    `verbose` shows the engine's own log. If there is a `remote`, the engine reads and writes there
+    what is below its folder.
     """
 
     master: str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
     memory_limit: str | None = None
     verbose: bool = False
+    remote: Remote | None = None
+
+    @property
+    def on_cluster(self) -> bool:
+        """Whether other machines than this one read and write."""
+        return self.master is not None and not self.master.startswith("local")
 
 
 class Engine(Tables):

@@ -21,7 +21,8 @@ class LineFile:
     `path` is what the engine reads, `source` what people call the file, `event` the kind of event
     that every record is, None if the records say it, `size` the bytes at `path`, `lines` how many
     lines they are. If earlier lines of the source were read before, `begins_at` is the file and the
-    byte where these lines begin. `origin` is the place of its input among those that are read.
+    byte where these lines begin. `origin` is the place of its input among those that are read. If
+    the lines are a whole object as it is, `address` is that.
     """
 
     path: Path
@@ -32,6 +33,7 @@ class LineFile:
     begins_at: tuple[Path, int] | None = None
     lines: int = 0
     origin: int = 0
+    address: str | None = None
 
 
 def chunks(file: LineFile) -> Iterator[bytes]:

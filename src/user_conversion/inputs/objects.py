@@ -23,7 +23,7 @@ from user_conversion.places.place import store_at
 from user_conversion.places.progress import watched
 from user_conversion.places.stores.parallel import all_of
 from user_conversion.rules.addresses import split_address
-from user_conversion.rules.errors import InputError
+from user_conversion.rules.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from user_conversion.places.stores.store import Store, StoredObject
@@ -119,6 +119,17 @@ class Objects:
 
         with watched("Fetching", size, lambda: 100 * arrived / size):
             all_of(part, ((file, at) for file in wanted for at in range(0, file.size, PART)))
+
+    def require_unchanged(self, files: Iterable[InputFile]) -> None:
+        """Raise `StoreError` if an object is not the one that was listed any more."""
+
+        def check(file: InputFile) -> None:
+            bucket, name = split_address(file.name)
+            now = self._store(bucket).find(name)
+            if now is None or (now.tag, now.size) != (file.tag, file.size):
+                raise StoreError(f"'{file.name}' changed while it was read; run again.")
+
+        all_of(check, files)
 
     def fetch_beginning(self, file: InputFile, size: int) -> bool:
         """Bring the first bytes of a large object here; returns whether there are more."""

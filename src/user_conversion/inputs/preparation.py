@@ -90,6 +90,8 @@ def _counted(file: LineFile, new: FileToRead, origin: int) -> LineFile:
     else:
         is_itself = file.path.resolve() == new.file.path
         lines = new.lines if is_itself else count_lines([file])[0]
+        if is_itself and new.file.is_object:
+            file = replace(file, address=new.file.name)
     return replace(file, lines=lines, origin=origin)
 
 

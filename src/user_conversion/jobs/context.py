@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -37,7 +37,7 @@ class Context:
     @cached_property
     def engine(self) -> Engine:
         """The engine of the settings. `versions` says afterwards what it consists of."""
-        options = self.settings.engine_options
+        options = replace(self.settings.engine_options, remote=self.publication.remote)
         engine = open_engine(self.settings.engine, options, self.scratch)
         self._stack.enter_context(engine)
         self.versions = engine.versions()

@@ -64,7 +64,10 @@ def run_jobs(
     if {SPLIT, CONVERSION} <= {*jobs}:
         # `compute_conversion` would find it too, but after the logs were read.
         require_field(settings.by, (*settings.events.attributes, DEVICE_TYPE))
-    output = output_at(settings.place, command, rebuild=settings.full_refresh)
+    on_cluster = settings.engine_options.on_cluster
+    output = output_at(
+        settings.place, command, rebuild=settings.full_refresh, on_cluster=on_cluster
+    )
     with (
         output,
         output.publication() as publication,

@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from user_conversion.places.stores.output import OutputStore
 
 
-def output_at(where: str, command: str, *, rebuild: bool) -> OutputFolder | OutputStore:
-    """The output at a path or address, for a run of a command."""
+def output_at(
+    where: str, command: str, *, rebuild: bool, on_cluster: bool
+) -> OutputFolder | OutputStore:
+    """The output at a path or address, for a run of a command, which may use a cluster."""
     place = place_at(where)
     if isinstance(place, Folder):
         return OutputFolder(place.path, command, rebuild=rebuild)
     from user_conversion.places.stores.output import OutputStore
 
-    return OutputStore(place, command, rebuild=rebuild)
+    return OutputStore(place, command, rebuild=rebuild, on_cluster=on_cluster)

@@ -18,14 +18,18 @@ from user_conversion.rules.errors import REBUILD, DatasetError, OutputError
 
 if TYPE_CHECKING:
     from user_conversion.places.row_counts import Partitions, Rows
+    from user_conversion.places.stores.remote import Remote
 
 
 class Publication:
     """What a run is about to publish: staged files, and published folders to remove.
 
     `folder` holds the staged files and mirrors `output`, as does `mirror`, which has the published
-    files; `drops` are relative to both.
+    files; `drops` are relative to both. If there is a `remote`, a cluster reads and writes Parquet
+    there, and in the folders are only the footers.
     """
+
+    remote: Remote | None = None
 
     def __init__(self, output: Place, mirror: Path, folder: Path) -> None:
         self.output = output

@@ -1,7 +1,7 @@
 """Spark as an engine: reading, writing, named tables.
 
 No Python runs on the executors. Input and output must be on a file system that the driver and all
-executors see at the same path.
+executors see at the same path, or the output in a store that they reach.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
-from functools import reduce
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,13 +18,10 @@ from user_conversion.engines.base import Engine, EngineOptions
 from user_conversion.engines.lines import NewTables
 from user_conversion.engines.spark.errors import translated
 from user_conversion.engines.spark.files import (
-    WRITE_OPTIONS,
-    file_place,
-    linked,
-    move,
-    pattern,
+    Objects,
+    SharedFiles,
+    escaped,
     require_readable,
-    uri,
 )
 from user_conversion.engines.spark.session import open_session
 from user_conversion.inputs.lines import LineFile
@@ -48,6 +44,7 @@ class SparkEngine(Engine):
     def __init__(self, options: EngineOptions, scratch: Path | None = None) -> None:
         self._stack = ExitStack()
         self._scratch = scratch or Path(self._stack.enter_context(TemporaryDirectory()))
+        self._files = Objects(options.remote) if options.remote else SharedFiles()
         self._spark, stop = open_session(options, self._scratch)
         self._stack.callback(stop)
 
@@ -81,7 +78,7 @@ class SparkEngine(Engine):
 
         try:
             with self._errors():
-                lines = self._lines(files, log_format)
+                lines, places = self._lines(files, log_format)
                 self._keep("parsed_lines", read_lines(lines, log_format, latest))
         except EngineError:
             require_readable(files)
@@ -92,36 +89,37 @@ class SparkEngine(Engine):
             "GROUP BY file, verdict, CAST(time AS DATE)"
         )
         return [
-            LineCount(file_place(row["file"]), row["verdict"], row["day"], row["lines"])
+            LineCount(places[row["file"]], row["verdict"], row["day"], row["lines"])
             for row in counted
         ]
 
-    def _lines(self, files: Sequence[LineFile], log_format: LogFormat) -> Any:
-        """The lines of files, with the link they are read from and the kind of event they hold.
+    def _lines(
+        self, files: Sequence[LineFile], log_format: LogFormat
+    ) -> tuple[Any, dict[str, int]]:
+        """The lines of files, with a name of the file and the kind of event it holds.
+
+        The second value has the places of the files by these names.
 
         Columns named after first steps of paths have the values of folders.
         """
         folder = self._scratch / f"lines-{secrets.token_hex(4)}"
-        names = linked(files, folder)
+        places = self._files.name(files, folder)
+        found = {name: files[place] for name, place in places.items()}
         columns = SOURCES | dict.fromkeys(folder_values("", log_format.paths), "string")
         rows = [
             (name, file.source, file.event, *folder_values(file.source, log_format.paths).values())
-            for name, file in names.items()
+            for name, file in found.items()
         ]
         self.create_table("sources", columns, rows)
-        if not names:
+        if not found:
             empty = {"value": "string"} | columns
             self.create_table("no_lines", empty, [])
-            return self._spark.table("no_lines")
-        # A folder for each compression, by which Spark decompresses.
-        text = self._spark.read.option("lineSep", "\n")
-        lines = reduce(
-            lambda some, more: some.union(more),
-            (text.text(pattern(path)) for path in folder.iterdir()),
-        )
+            return self._spark.table("no_lines"), places
+        reader = self._spark.read.option("lineSep", "\n")
+        lines = self._files.lines(reader, list(found), folder)
         if any(file.event for file in files) or len(columns) > len(SOURCES):
-            return lines.join(self._spark.table("sources").drop("source"), "file")
-        return lines.selectExpr("*", "CAST(NULL AS STRING) AS file_kind")
+            return lines.join(self._spark.table("sources").drop("source"), "file"), places
+        return lines.selectExpr("*", "CAST(NULL AS STRING) AS file_kind"), places
 
     def _name_new_tables(self, log_format: LogFormat) -> None:
         new = NewTables(self, log_format)
@@ -144,7 +142,7 @@ class SparkEngine(Engine):
         require_columns(table, columns, files)
         with self._errors():
             schema = ", ".join(f"{self.quoted(name)} {kind}" for name, kind in columns.items())
-            rows = self._spark.read.schema(schema).parquet(*map(pattern, files))
+            rows = self._spark.read.schema(schema).parquet(*map(self._pattern, files))
             if partition:
                 # Staged and published files have no base path in common, as Spark would need.
                 of_name = rf"regexp_extract(_metadata.file_path, '{partition}=([^/]+)', 1)"
@@ -170,12 +168,15 @@ class SparkEngine(Engine):
         """
         kept = self._scratch / f"{table}-{secrets.token_hex(4)}"
         self._write(rows, kept)
-        again = self._spark.read.schema(rows.schema).parquet(pattern(kept))
+        again = self._spark.read.schema(rows.schema).parquet(self._pattern(kept))
         again.createOrReplaceTempView(table)
 
     def _write(self, rows: Any, folder: Path, *partition: str) -> None:
-        writer = rows.write.options(**WRITE_OPTIONS).partitionBy(*partition)
-        writer.parquet(uri(folder), compression="snappy")
+        writer = rows.write.options(**self._files.write_options).partitionBy(*partition)
+        writer.parquet(self._files.uri(folder), compression="snappy")
+
+    def _pattern(self, path: Path) -> str:
+        return escaped(self._files.uri(path))
 
     def create_view(self, table: str, sql: str) -> None:
         """See `Engine.create_view`."""
@@ -207,7 +208,7 @@ class SparkEngine(Engine):
             if dataset.order:
                 rows = rows.sortWithinPartitions(*partition, dataset.order)
             self._write(rows, written, *partition)
-        move(written, folder)
+        self._files.move(written, folder)
 
     def struct(self, values: Mapping[str, str]) -> str:
         """See `Engine.struct`."""

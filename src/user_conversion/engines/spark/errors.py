@@ -45,6 +45,18 @@ KNOWN = (
         "Spark Connect's server is gone or cannot be reached ({cause}): check that it is running.",
     ),
     _Known(
+        r"No FileSystem for scheme|Class org\.apache\.hadoop\.fs\.\S+ not found",
+        EngineError,
+        "Spark has no library for the store ({cause}): add it, for S3 --conf "
+        "spark.jars.packages=org.apache.hadoop:hadoop-aws:3.3.4 (Hadoop's own version).",
+    ),
+    _Known(
+        r"AccessDeniedException|NoAuthWithAWSException",
+        EngineError,
+        "Spark is not permitted to read or write the store ({cause}): its driver and executors "
+        "need the credentials.",
+    ),
+    _Known(
         # In the stack trace if Spark was reading Parquet, not writing it.
         "Parquet(File|Record)Reader|Parquet column cannot be converted",
         DatasetError,

@@ -44,6 +44,10 @@ def variables(options: EngineOptions, scratch: Path) -> dict[str, str]:
         wanted["SPARK_DRIVER_MEMORY"] = DRIVER_MEMORY
     if not os.environ.get("JAVA_HOME") and not shutil.which("java"):
         wanted["JAVA_HOME"] = _packaged_java()
+    if options.remote:
+        from user_conversion.places.stores.access import aws_profile
+
+        wanted |= {f"AWS_{name.upper()}": value for name, value in aws_profile().items()}
     locale = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_CTYPE", "LANG"))), "")
     if "utf" not in locale.lower():
         # Java names files in the encoding of the locale, and without one knows ASCII only.
@@ -52,7 +56,7 @@ def variables(options: EngineOptions, scratch: Path) -> dict[str, str]:
 
 
 def _system_properties(options: EngineOptions, scratch: Path) -> list[str]:
-    defaults = dict(DEFAULTS)
+    defaults = DEFAULTS | (_of_s3() if options.remote else {})
     if _is_local(options):
         # Spilled data goes beside the output, and is removed even after a kill.
         local = {} if "," in str(scratch) else {"spark.local.dir": str(scratch.absolute())}
@@ -61,6 +65,18 @@ def _system_properties(options: EngineOptions, scratch: Path) -> list[str]:
         quiet = resources.files(__package__) / "quiet.properties"
         defaults["log4j2.configurationFile"] = str(quiet)
     return [f"-D{name}={value}" for name, value in defaults.items()]
+
+
+def _of_s3() -> dict[str, str]:
+    """What the environment says of S3, for Hadoop; Spark takes the keys from there itself."""
+    from user_conversion.places.stores.access import ENDPOINTS_OF_S3
+
+    found: dict[str, str] = {}
+    if endpoint := next(filter(None, map(os.environ.get, ENDPOINTS_OF_S3)), None):
+        found |= {"fs.s3a.endpoint": endpoint, "fs.s3a.path.style.access": "true"}
+    if region := os.environ.get("AWS_REGION"):
+        found["fs.s3a.endpoint.region"] = region
+    return {f"spark.hadoop.{name}": value for name, value in found.items()}
 
 
 def _is_local(options: EngineOptions) -> bool:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ TUNING = {
     # A day of events is a small file; many of them make one task.
     "spark.sql.files.openCostInBytes": str(512 << 10),
 }
+# The same for objects: to list one takes a request.
+TUNING_OF_OBJECTS = {"spark.sql.sources.parallelPartitionDiscovery.threshold": "1000"}
 
 
 def open_session(options: EngineOptions, scratch: Path) -> tuple[Any, Callable[[], None]]:
@@ -60,7 +62,7 @@ def open_session(options: EngineOptions, scratch: Path) -> tuple[Any, Callable[[
         warnings.filterwarnings("ignore", module=r"pyspark\.")
     with ExitStack() as stack:
         session = _session(options, scratch, stack)
-        _configure(session, options.properties)
+        _configure(session, options)
         return session, stack.pop_all().close
 
 
@@ -136,11 +138,11 @@ def _end_java(error: BaseException) -> None:
                 value.terminate()
 
 
-def _configure(session: Any, properties: Mapping[str, str]) -> None:
+def _configure(session: Any, options: EngineOptions) -> None:
     """Set what makes it faster, what the user asked for, and what the results need."""
-    for key, value in TUNING.items():
+    for key, value in (TUNING | (TUNING_OF_OBJECTS if options.remote else {})).items():
         session.conf.set(key, value)
-    for key, value in properties.items():
+    for key, value in options.properties.items():
         if key not in REQUIRED and session.conf.get(key, "") != value:
             try:
                 session.conf.set(key, value)

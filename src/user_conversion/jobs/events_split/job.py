@@ -237,6 +237,9 @@ def _read(run: Context, plan: _Plan, prepared: Prepared) -> tuple[Prepared, list
     if grown := grown_files(prepared):
         prepared = _prepare(run, plan, grown)
         counted = run.engine.read_events(prepared.files, log_format, latest)
+    if run.publication.remote:
+        where_they_are = {each.origin for each in prepared.files if each.address}
+        run.objects.require_unchanged(prepared.plan[n].file for n in where_they_are)
     return prepared, counted
 
 

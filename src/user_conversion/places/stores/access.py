@@ -27,12 +27,12 @@ GOOGLE_FILE = "~/.config/gcloud/application_default_credentials.json"
 # Where a machine in the cloud has the credentials of its role.
 METADATA = ("169.254.169.254", 80)
 METADATA_SECONDS = 1.0
-PLAIN = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
+ENDPOINTS_OF_S3 = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 
 
 def opened(bucket: str) -> ObjectStore:
     """The bucket or container of an address. Raises `StoreError`."""
-    given = _aws_profile() if bucket.startswith("s3") else {}
+    given = aws_profile() if bucket.startswith("s3") else {}
     if "access_key_id" not in given:
         _require_credentials(bucket)
     client = CLIENT | {"allow_http": _is_plain()}
@@ -45,7 +45,10 @@ def opened(bucket: str) -> ObjectStore:
 
 def _is_plain() -> bool:
     """Whether the store is asked without encryption, as a test server on this machine is."""
-    plain = any(os.environ.get(name, "").startswith("http://") for name in PLAIN)
+    plain = any(
+        os.environ.get(name, "").startswith("http://")
+        for name in (*ENDPOINTS_OF_S3, "AZURE_STORAGE_ENDPOINT")
+    )
     return plain or os.environ.get("AZURE_STORAGE_USE_EMULATOR") == "true"
 
 
@@ -62,7 +65,7 @@ def _require_credentials(bucket: str) -> None:
         raise StoreError(f"Cannot open '{bucket}': {CREDENTIALS}.") from None
 
 
-def _aws_profile() -> dict[str, Any]:
+def aws_profile() -> dict[str, Any]:
     """What AWS's own files say, if the environment has no credentials: obstore reads neither."""
     if any(os.environ.get(f"AWS_{name}") for name in ("ACCESS_KEY_ID", "WEB_IDENTITY_TOKEN_FILE")):
         return {}

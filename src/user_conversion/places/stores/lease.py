@@ -12,15 +12,15 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 
 from user_conversion.places.deferral import signals_deferred
 from user_conversion.places.processes import is_over, this_process
+from user_conversion.places.stores.commit import Commit, Content, Files, State
 from user_conversion.places.stores.errors import NO_CONDITIONS, is_final
 from user_conversion.places.stores.parallel import all_of
 from user_conversion.places.stores.store import Store, StoredObject
@@ -33,49 +33,12 @@ TRIES = 6
 UNKNOWN = ""
 
 
-class Content(msgspec.Struct, frozen=True, array_like=True):
-    """What an object holds. Its ETag is known once it is published.
-
-    What was copied into the store by others has an unknown hash, and rows below zero.
-    """
-
-    size: int
-    hash: str
-    rows: int = 0
-    tag: str = ""
-
-
-class Commit(msgspec.Struct, frozen=True):
-    """What is being published: objects that a run has staged, and names to delete."""
-
-    run: str
-    objects: dict[str, Content]
-    drops: list[str]
-
-
-class State(msgspec.Struct, frozen=True):
-    """Who holds the output until when, or until its process ends on the same machine.
-
-    `beat` is unique, so that no two documents are equal.
-    `published` is the name of the object that lists what is published, with its contents.
-    """
-
-    run: str | None = None
-    holder: str = ""
-    process: str = ""
-    since: str = ""
-    until: float = 0.0
-    beat: str = ""
-    commit: Commit | None = None
-    published: str | None = None
-
-
 class Lease:
     """The output in a store while one run holds it. Raises `OutputError` if another run does.
 
     `listed` are the published objects by name, as listed when the lease began, and `published` is
-    what they held when they were published. A run that rebuilds everything does not need the last
-    publication to be finished.
+    what they held when they were published. Objects are staged below `staging`. A run that
+    rebuilds everything does not need the last publication to be finished.
     """
 
     def __init__(
@@ -90,6 +53,7 @@ class Lease:
         self._rebuild = rebuild
         since = datetime.now(UTC).isoformat(" ", "seconds")
         self._state = State(uuid.uuid4().hex, holder, this_process(), since)
+        self.staging = f"{STAGING}{self._state.run}"
         self._version: dict[str, str] | None = None
         self._lost = False
         self._swapping = threading.RLock()
@@ -130,13 +94,14 @@ class Lease:
                 ours = self._store.list(f"{STAGING}{run}")
                 self._store.delete([each.name for each in ours])
 
-    def publish(self, files: Mapping[str, tuple[Path, Content]], drops: Iterable[str]) -> None:
+    def publish(self, files: Files, drops: Iterable[str]) -> None:
         """Publish files by the names of their objects, delete others, and end the lease.
 
         All or nothing. Raises `LeaseLostError`, an `OutputError`, if another run took it over.
         """
         run, before = str(self._state.run), self._state.published
-        all_of(lambda name: self._store.put(_staged(run, name), files[name][0]), files)
+        here = {_staged(run, name): path for name, (path, _) in files.items() if path}
+        all_of(lambda name: self._store.put(name, here[name]), here)
         commit = Commit(run, {name: content for name, (_, content) in files.items()}, [*drops])
         with signals_deferred():
             self._swap(commit=commit)  # the commit point

@@ -1,6 +1,7 @@
 """An output in an object store: a folder in scratch, which mirrors it, and a push.
 
-A run pulls only what it needs of the published files, and pushes only what differs from them.
+A run pulls only what it needs of the published files, and pushes only what differs from them. A
+cluster reads and writes the objects itself, and of Parquet only the footers are in the folder.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from user_conversion.places.processes import scratch_folder
 from user_conversion.places.progress import watched
 from user_conversion.places.publication import Publication, output_errors
 from user_conversion.places.row_counts import Partitions
-from user_conversion.places.stores.lease import Content, Lease
+from user_conversion.places.stores.commit import Content
+from user_conversion.places.stores.lease import Lease
+from user_conversion.places.stores.remote import Remote
 from user_conversion.places.stores.store import Store
 from user_conversion.rules.datasets import Dataset
 from user_conversion.rules.errors import REBUILD, DatasetError
@@ -32,11 +35,16 @@ CHUNK = 1 << 20
 class OutputStore:
     """An output in a store while one run holds it; see `OutputFolder`.
 
-    Raises `DatasetError` if it does not hold what was published, unless this run rebuilds it.
+    `on_cluster` says that the engine reads and writes objects where they are. Raises `DatasetError`
+    if it does not hold what was published, unless this run rebuilds it.
     """
 
-    def __init__(self, place: Store, command: str, *, rebuild: bool = False) -> None:
+    def __init__(
+        self, place: Store, command: str, *, rebuild: bool = False, on_cluster: bool = False
+    ) -> None:
         self.place = place
+        self._on_cluster = on_cluster
+        self._remote: Remote | None = None
         holder = f"{command} (process {os.getpid()} on {socket.gethostname()})"
         self._lease = Lease(self.place, holder, rebuild=rebuild)
         self._rebuild = rebuild
@@ -45,6 +53,10 @@ class OutputStore:
         with ExitStack() as stack:
             stack.enter_context(self._lease)
             self._folder = stack.enter_context(scratch_folder())
+            self._staging = self._lease.staging
+            if self._on_cluster:
+                self._remote = Remote(self.place, self._mirror)
+                stack.callback(self._remote.clear, self.scratch)
             if not self._rebuild:
                 self._require_published()
             self._stack = stack.pop_all()
@@ -61,24 +73,37 @@ class OutputStore:
     @property
     def scratch(self) -> Path:
         """A folder for an engine's temporary files, gone when the run ends."""
-        return self._folder / "scratch"
+        return self._mirror / f"{self._staging}-scratch"
+
+    @property
+    def _mirror(self) -> Path:
+        return self._folder / "published"
 
     @contextmanager
     def publication(self) -> Iterator[Publication]:
         """Stage files, and publish them when the block ends without an error."""
-        publication = StorePublication(self.place, self._folder / "published", self._lease)
-        publication.folder = self._folder / "new"
+        remote = self._remote
+        publication = StorePublication(self.place, self._mirror, self._lease, remote)
+        publication.folder = self._mirror / self._staging
         with output_errors(self._folder, "TMPDIR"):
             publication.folder.mkdir(parents=True)
             yield publication
             files = {str(path): publication.folder / path for path in publication.files}
             rows = row_counts([path for path in files.values() if path.suffix == ".parquet"])
-            contents = {n: (path, _content(path, rows.get(path, 0))) for n, path in files.items()}
+            written = remote.written if remote else {}
+            contents: dict[str, tuple[Path | None, Content]] = {
+                name: (None, Content(there.size, there.tag, rows[path]))
+                if (there := written.get(path))
+                else (path, _content(path, rows.get(path, 0)))
+                for name, path in files.items()
+            }
         changed = {
             name: each for name, each in contents.items() if not self._is_there(name, each[1])
         }
         with watched("Publishing"):
             self._lease.publish(changed, self._drops(publication, contents.keys()))
+        if remote:
+            remote.clear(publication.folder)
 
     def _is_there(self, name: str, content: Content) -> bool:
         listed, known = self._lease.listed.get(name), self._lease.published.get(name)
@@ -105,10 +130,14 @@ class OutputStore:
 
 
 class StorePublication(Publication):
-    """What a run is about to publish into a store. `files_in` brings published files."""
+    """What a run is about to publish into a store.
 
-    def __init__(self, place: Store, mirror: Path, lease: Lease) -> None:
+    `files_in` brings published files, or their footers if the engine reads them where they are.
+    """
+
+    def __init__(self, place: Store, mirror: Path, lease: Lease, remote: Remote | None) -> None:
         super().__init__(place, mirror, mirror)
+        self.remote = remote
         self._store = place
         self._lease = lease
 
@@ -132,7 +161,11 @@ class StorePublication(Publication):
         wanted = list(folders)
         absent = {str(each.relative_to(self.mirror)) for each in wanted if self._is_absent(each)}
         names = [name for name in self._lease.listed if name.rpartition("/")[0] in absent]
-        self._store.bring([self._lease.listed[name] for name in names], self.mirror)
+        objects = [self._lease.listed[name] for name in names]
+        if self.remote:
+            self.remote.bring_footers(objects)
+        else:
+            self._store.bring(objects, self.mirror)
         return super().files_in(wanted)
 
     def count_rows(self, partitions: Partitions) -> dict[str, dict[str, int]]:
