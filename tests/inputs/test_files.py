@@ -19,7 +19,7 @@ from support.logs import TIME, app_loaded, registered, write_log
 from user_conversion.inputs.fingerprint import fingerprint
 from user_conversion.inputs.lines import LineFile, count_lines
 from user_conversion.inputs.preparation import Prepared, prepare
-from user_conversion.jobs.events_split import job as events_split
+from user_conversion.jobs.events_split import reading
 
 
 def line(user: int) -> bytes:
@@ -439,7 +439,7 @@ def test_compressed_file_that_grows_fails_the_run(
 
     options = ["events-split", "--input", log, "--output", output]
     with monkeypatch.context() as patch:
-        patch.setattr(events_split, "prepare", prepare_and_grow)
+        patch.setattr(reading, "prepare", prepare_and_grow)
         assert_refused(command(*options), log, "changed while it was read")
     assert users(output) == []
     assert command(*options).status == 0

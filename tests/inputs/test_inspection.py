@@ -13,7 +13,7 @@ from support.command import assert_refused, command
 from support.prepared import prepare_found
 
 from user_conversion.inputs.files import find_files
-from user_conversion.inputs.inspection import advice, inspect
+from user_conversion.inputs.inspection import advice, inspect, records_of
 from user_conversion.inputs.inspection.fields import form, instant
 from user_conversion.rules.errors import InputError
 from user_conversion.rules.log_format import LogFormat
@@ -174,7 +174,7 @@ def test_events_in_a_text_field_need_a_file(tmp_path: Path) -> None:
 def advised(path: Path, log_format: LogFormat) -> str:
     scratch = path.parent / "scratch"
     read = prepare_found(find_files([str(path)]), log_format, frozenset({"gzip"}), scratch)
-    return advice(read.files, log_format)
+    return advice(records_of(read.files), log_format)
 
 
 def test_advice_if_no_event_was_found(logs: Path, tmp_path: Path) -> None:

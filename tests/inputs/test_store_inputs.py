@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from support.command import assert_refused, command
+from support.datasets import CONTRACT, row_counts
 from support.logs import WORKED_EXAMPLE, app_loaded, registered
 from support.stores import Lake
 
+from user_conversion.inputs import objects
 from user_conversion.inputs.objects import Objects
 from user_conversion.places.stores import store as stores
 from user_conversion.places.stores.store import Store
@@ -71,7 +73,11 @@ def test_only_new_objects_are_fetched(lake: Lake, run: Run) -> None:
     assert len(lake.proxy.requests) == 2
 
 
-def test_objects_that_grow_move_go_or_are_replaced_are_as_files(lake: Lake, run: Run) -> None:
+@pytest.mark.parametrize("batch", [objects.BATCH, 1])
+def test_objects_that_grow_move_go_or_are_replaced_are_as_files(
+    lake: Lake, run: Run, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(objects, "BATCH", batch)
     lake.put("logs/a.json", b"".join(LINES[:3]))
     lake.put("logs/b.json", b"".join(LINES[3:6]))
     run(lake.at("logs"))
@@ -87,13 +93,13 @@ def test_an_object_that_changes_while_it_is_read_is_noticed(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake.put("a.json", ALL)
-    fetch = Objects.fetch
+    batches = Objects.batches
 
-    def late(self: Objects, files: Any) -> None:
+    def late(self: Objects, files: Any) -> Any:
         lake.put("a.json", ALL + LINES[0])
-        fetch(self, files)
+        return batches(self, files)
 
-    monkeypatch.setattr(Objects, "fetch", late)
+    monkeypatch.setattr(Objects, "batches", late)
     done = command("run", "--input", lake.at("a.json"), "--output", tmp_path / "out")
     assert_refused(done, f"'{lake.at('a.json')}' changed while it was read; run again.")
     assert not (tmp_path / "out").exists()
@@ -177,15 +183,54 @@ def test_a_wrong_key_is_one_sentence_and_not_printed(
     assert "planted" not in done.err
 
 
-def test_more_than_the_disk_holds_is_refused_before_it_is_fetched(
+def test_an_object_that_is_too_large_is_refused_before_anything_is_fetched(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake.put("logs/a.json", ALL)
+    lake.put("logs/b.json", LINES[0])
     lake.proxy.restart()
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": len(ALL) - 1})())
     done = command("run", "--input", lake.at("logs"), "--output", tmp_path / "out")
-    assert_refused(done, "MB of new objects have to be fetched", "TMPDIR")
+    assert_refused(done, f"'{lake.at('logs/a.json')}' has 0 MB", "50% of what is free", "TMPDIR")
     assert not gets(lake)
+
+
+def test_objects_come_in_batches_within_a_bound_of_the_disk(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every kind of file, with lines that need a second look; each is fetched once."""
+    broken = registered("2020-11-02T06:21:14Z", 1.5).encode() + b"\n"
+    for number, line in enumerate(LINES):
+        lake.put(f"logs/{number}.json", line + broken)
+    lake.put("logs/same.json", LINES[0] + broken)
+    lake.put("logs/table.csv", b"event,timestamp,initiator_id\napp_loaded,2020-11-05T00:00:00Z,9\n")
+    lake.put("logs/packed.json.gz", gzip.compress(LINES[0] + b"\0"))  # not as DuckDB wants it
+    lake.put("logs/readme.txt", b"no log")
+    large = lake.put("logs/large.json", 3 * ALL)
+    options = ("--input", lake.at("logs"), "--max-rejected", 1, "--format", "json")
+    at_once = command("run", "--output", tmp_path / "one", *options).json()
+    bound, most = 3 * len(ALL) + 10, 0
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 2 * bound})())
+    monkeypatch.setattr(objects, "BATCH", 2 * len(LINES[0] + broken))
+    fetch = Store.fetch
+
+    def watched(self: Store, name: str, tag: str, target: Path, *part: int) -> None:
+        nonlocal most
+        fetch(self, name, tag, target, *part)
+        here = sum(path.stat().st_size for path in target.parent.iterdir())
+        most = max(most, here)
+
+    monkeypatch.setattr(Store, "fetch", watched)
+    lake.proxy.restart()
+    in_batches = command("run", "--output", tmp_path / "many", *options).json()
+    assert in_batches == at_once
+    assert (in_batches["events"]["rejected"], in_batches["events"]["lines"]) == (8, 38)
+    assert gets(lake) == len(LINES) + 5
+    assert 3 * len(ALL) <= most <= bound
+    for name in CONTRACT:
+        assert row_counts(tmp_path / "one", name) == row_counts(tmp_path / "many", name), name
+    lake.put("logs/large.json", 4 * ALL)
+    assert_refused(command("run", "--output", tmp_path / "many", *options), f"'{large}' has 0 MB")
 
 
 def test_a_million_objects_are_listed_in_seconds(

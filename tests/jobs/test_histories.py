@@ -7,22 +7,28 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given, note, target
 from hypothesis import strategies as st
 from support.datasets import CONTRACT, row_counts
-from support.engines import EngineUnderTest, engines
+from support.engines import DUCKDB, EngineUnderTest, engines
 from support.logs import app_loaded, registered
 from support.publishing import FAULT, Killed
+from support.stores import Lake, RunningStore
 from support.strategies import RUN_STARTED
 
 from user_conversion.engines.duckdb import lines as duckdb_lines
+from user_conversion.inputs import objects
+from user_conversion.places.stores.lease import Lease
+from user_conversion.places.stores.store import Store
 from user_conversion.rules.errors import UserConversionError
 
 NAMES = ("app.log", "app.log.1", "b.json", "c.json", "d.json")
@@ -242,6 +248,34 @@ def test_any_history_ends_like_a_rebuild(
     check()
 
 
+@pytest.mark.property
+@pytest.mark.parametrize("number", [3, pytest.param(100, marks=pytest.mark.long)])
+def test_any_history_of_objects_ends_like_a_rebuild(
+    lake: Lake, running_store: RunningStore, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """From bucket to bucket; objects come in batches of any size, which makes no difference."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", running_store.endpoint)  # without the slow proxy
+
+    @DUCKDB.examples(number)
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        with TemporaryDirectory() as name:
+            history = StoreHistory(lake, Path(name))
+            for number in range(data.draw(st.integers(2, 4))):
+                for _ in range(data.draw(st.integers(1, 4))):
+                    note(f"night {number}: {data.draw(change(history.disk))}")
+                options = data.draw(st.sampled_from(OPTIONS))
+                dies_at = data.draw(st.none() | st.integers(0, 200))
+                size = data.draw(st.sampled_from((1, 700, 2_000)))
+                monkeypatch.setattr(objects, "BATCH", size)
+                note(f"night {number}: {options}, killed at {dies_at}, batches of {size}")
+                history.night(options, dies_at)
+                monkeypatch.setattr(objects, "BATCH", 1 << 29)
+                history.compare_with_one_batch(options)
+
+    check()
+
+
 class History:
     """An input folder, an output folder, and what should be in it."""
 
@@ -254,10 +288,15 @@ class History:
         self.format: Any = None
         self.runs = 0
         self.refused: list[str] = []
+        self.was_killed = False
+
+    def deliver(self) -> None:
+        self.disk.write(self.logs)
 
     def night(self, options: dict[str, Any], dies_at: int | None) -> None:
-        self.disk.write(self.logs)
+        self.deliver()
         if dies_at is not None:
+            self.was_killed = True
             with FAULT.at(dies_at, Killed()):
                 self.run(options, expects=(UserConversionError, Killed))
         expected, may_refuse = self.expected(options)
@@ -290,17 +329,23 @@ class History:
         except RefusedError:
             return self.delivered, True
 
+    @property
+    def now(self) -> datetime:
+        return RUN_STARTED + timedelta(seconds=self.runs)
+
     def run(self, options: dict[str, Any], expects: tuple[type[BaseException], ...]) -> Any:
         self.runs += 1
-        now = RUN_STARTED + timedelta(seconds=self.runs)
         try:
-            result = self.engine.run(self.output, self.logs, now=now, **options)
+            result = self.run_once(options)
         except expects as error:
             self.refused.append(str(error))
             assert "\n" not in str(error)
             assert "report this as a bug" not in str(error)
             return None
         return shown(result)
+
+    def run_once(self, options: dict[str, Any]) -> Any:
+        return self.engine.run(self.output, self.logs, now=self.now, **options)
 
     def rebuilt(self, options: dict[str, Any]) -> tuple[Path, Any]:
         """An output made at once from all that was delivered, and its answer."""
@@ -318,6 +363,73 @@ class History:
             for path in self.output.rglob("*")
             if path.is_file() and path.name != ".lock"
         }
+
+
+class StoreHistory(History):
+    """The same with both in a store; `output` is a copy of what is published there."""
+
+    def __init__(self, lake: Lake, folder: Path) -> None:
+        super().__init__(DUCKDB, folder)
+        self.lake, self.name = lake, uuid4().hex
+        self.store = Store(lake.at(f"{self.name}/out"))
+        self.output.mkdir()
+
+    def deliver(self) -> None:
+        """Make the objects those of the disk."""
+        super().deliver()
+        below = f"{self.name}/logs/"
+        files = {f"{below}{path.name}": path.read_bytes() for path in self.logs.iterdir()}
+        there = self.lake.contents(below)
+        Store(self.lake.address).delete([name for name in there if name not in files])
+        for name, content in files.items():
+            if there.get(name) != content:
+                self.lake.put(name, content)
+
+    def run_once(self, options: dict[str, Any]) -> Any:
+        try:
+            return self.stored_run(self.store.address, options)
+        finally:
+            FAULT.countdown = None
+            # What a run that was killed has left is finished or discarded.
+            with Lease(self.store, "next", lambda: 1e12):
+                pass
+            shutil.rmtree(self.output)
+            for name, content in self.lake.contents(f"{self.name}/out/").items():
+                path = self.output / name.removeprefix(f"{self.name}/out/")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+
+    def stored_run(self, output: Any, options: dict[str, Any]) -> Any:
+        logs: Any = self.lake.at(f"{self.name}/logs")
+        return self.engine.run(output, logs, now=self.now, **options)
+
+    def compare_with_one_batch(self, options: dict[str, Any]) -> None:
+        """The same nights with one batch each give the same folder."""
+        with suppress(UserConversionError):
+            self.stored_run(self.folder / "one", options)
+        for name in CONTRACT:
+            mine, theirs = (
+                row_counts(output, name, *(self.format or ()))
+                for output in (self.output, self.folder / "one")
+            )
+            assert mine == theirs, name
+        # If a run was killed after it had published, the next one had nothing to read.
+        for document in ("ledger.json", *([] if self.was_killed else ["run.json"])):
+            mine, theirs = (
+                without_times(json.loads((output / document).read_bytes()))
+                for output in (self.output, self.folder / "one")
+            )
+            assert mine == theirs, document
+
+
+def without_times(document: Any) -> Any:
+    """A document without when and how long its runs were."""
+    if isinstance(document, dict):
+        kept = document.keys() - {"seconds", "read_at", "batches"}
+        return {name: without_times(document[name]) for name in kept}
+    if isinstance(document, list):
+        return [without_times(each) for each in document]
+    return document
 
 
 def shown(result: Any) -> Any:

@@ -23,6 +23,7 @@ from support.proxy import Request
 from support.stores import KEY, SECRET, Lake
 
 import user_conversion
+from user_conversion.inputs import objects
 from user_conversion.places.stores import lease as leases
 from user_conversion.places.stores.commit import Content
 from user_conversion.places.stores.lease import STATE, Lease
@@ -455,8 +456,12 @@ def test_the_output_is_never_an_input(lake: Lake) -> None:
 
 @pytest.mark.spark
 @pytest.mark.usefixtures("spark_session")
-def test_spark_goes_from_bucket_to_bucket(lake: Lake, tmp_path: Path) -> None:
+def test_spark_goes_from_bucket_to_bucket_in_batches(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "BATCH", 1)
     words = ("run", "--input", lake.at("logs"), "--format", "json", "--output")
+    lake.put("logs/loads.json", "\n".join(MORE[1:]).encode())
     for number, lines in enumerate((WORKED_EXAMPLE, MORE)):
         lake.put(f"logs/{number}.json", "\n".join(lines).encode())
         answer = command(*words, lake.at("out"), "--engine", "spark").json()

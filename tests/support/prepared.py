@@ -6,7 +6,7 @@ from pathlib import Path
 
 from user_conversion.inputs.files import Found
 from user_conversion.inputs.preparation import Prepared, prepare
-from user_conversion.inputs.reading_plan import plan_reading
+from user_conversion.inputs.reading_plan import ReadingPlan
 from user_conversion.rules.log_format import LogFormat
 
 
@@ -15,7 +15,7 @@ def prepare_found(
 ) -> Prepared:
     """All files of a first run as newline-delimited JSON."""
     return prepare(
-        plan_reading(found.files, log_format, lambda files: None).to_read,
+        ReadingPlan(log_format).compare(found.files),
         log_format,
         compressions,
         scratch,

@@ -86,17 +86,17 @@ class Engine(Tables):
         """The versions of the software that computes, by name."""
 
     def read_events(
-        self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
+        self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime, name: str = "new"
     ) -> list[LineCount]:
         """Read event logs into three tables, and count the lines by what they are.
 
-        `new_user_registration` and `new_app_loaded` have the columns of the datasets, with
-        `time` in UTC; `new_rejected_events` has one row per rejected line. They exist until the
-        engine is closed or reads again. Events later than `latest` are rejected. This method
-        parses line by line in Python; engines override it with something faster. Raises
-        `InputError`.
+        `NAME_user_registration` and `NAME_app_loaded` have the columns of the datasets, with
+        `time` in UTC; `NAME_rejected_events` has one row per rejected line. They exist until the
+        engine is closed or reads into the same name again, and do not need the files. Events later
+        than `latest` are rejected. This method parses line by line in Python; engines override it
+        with something faster. Raises `InputError`.
         """
         # The command line knows the engines, and not how they read.
         from user_conversion.engines.lines import read_files
 
-        return read_files(self, files, log_format, latest)
+        return read_files(self, files, log_format, latest, name)

@@ -30,10 +30,10 @@ Key = tuple[int, str, date | None]
 
 
 def read_files(
-    tables: Tables, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
+    tables: Tables, files: Sequence[LineFile], log_format: LogFormat, latest: datetime, name: str
 ) -> list[LineCount]:
     """See `Engine.read_events`."""
-    new = NewTables(tables, log_format)
+    new = NewTables(tables, log_format, name)
     counts = new.add_lines(_numbered_lines(files), latest)
     new.publish()
     return line_counts(counts)
@@ -54,10 +54,11 @@ def line_counts(counts: Mapping[Key, int]) -> list[LineCount]:
 class NewTables:
     """The tables of `Engine.read_events`, each the union of parts.
 
-    `events` has the dataset of each kind of event.
+    `events` has the dataset of each kind of event; names of tables begin with `name`.
     """
 
-    def __init__(self, tables: Tables, log_format: LogFormat) -> None:
+    def __init__(self, tables: Tables, log_format: LogFormat, name: str) -> None:
+        self.name = name
         self._tables = tables
         self._format = log_format
         datasets = event_datasets(log_format.attributes, log_format.id_type)
@@ -105,10 +106,10 @@ class NewTables:
             if not self._parts[dataset.name]:
                 self._add_rows(dataset, [])
             union = " UNION ALL ".join(self._parts[dataset.name])
-            self._tables.create_view(f"new_{dataset.name}", union)
+            self._tables.create_view(f"{self.name}_{dataset.name}", union)
 
     def _add_rows(self, dataset: Dataset, rows: Sequence[Sequence[Any]]) -> None:
-        table = f"new_{dataset.name}_{len(self._parts[dataset.name])}"
+        table = f"{self.name}_{dataset.name}_{len(self._parts[dataset.name])}"
         self._tables.create_table(table, dataset.columns, rows)
         self.add(dataset, f"SELECT * FROM {table}")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import glob
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
 MB = 1e6
 # One request for so many bytes: a request that takes longer than its time-out is begun again.
 PART = 16 << 20
+# Objects that are here at the same time take at most this share of the free disk: those of a batch
+# that is read, and of the next one.
+SHARE_OF_DISK = 1 / 2
+# Batches are not larger, so that the first is soon here.
+BATCH = 1 << 29
 
 
 class Objects:
@@ -38,6 +45,7 @@ class Objects:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._ahead = ThreadPoolExecutor(1)
         self._stores: dict[str, Store] = {}
 
     def find(
@@ -89,26 +97,48 @@ class Objects:
             if not file.name.startswith(apart_from):
                 yield file
 
-    def fetch(self, files: Iterable[InputFile]) -> None:
-        """Bring the objects among the files here, unless they are.
+    def batches(self, files: Iterable[InputFile]) -> Iterator[tuple[list[InputFile], bool]]:
+        """Files in order, some at a time with their objects here, and whether they are the last.
 
-        Raises `StoreError` if one changes meanwhile, and `InputError` if the disk has no room.
+        What is here is removed when more is asked for, which is fetched meanwhile if there is room.
+        Raises `StoreError` if an object changes, and `InputError` if one is larger than the bound.
         """
-        wanted = [file for file in files if file.is_object and not file.path.exists()]
-        size = sum(file.size for file in wanted)
-        if not wanted:
-            return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(self._folder).free
-        if size > free:
-            raise InputError(
-                f"{size / MB:,.0f} MB of new objects have to be fetched to '{self._folder}', and "
-                f"{free / MB:,.0f} MB are free there: free some space, name another folder with "
-                "TMPDIR, or read the objects in several runs."
-            )
-        arrived = 0
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(parents=True)
+        bound = int(SHARE_OF_DISK * shutil.disk_usage(self._folder).free)
+        batches = _batches(files, min(BATCH, bound // 2))
+        for file in chain.from_iterable(batches):
+            if file.is_object and file.size > bound:
+                raise InputError(
+                    f"'{file.name}' has {file.size / MB:,.0f} MB, and objects may take "
+                    f"{bound / MB:,.0f} MB of '{self._folder}', {SHARE_OF_DISK:.0%} of what is "
+                    "free: free some space, or name another folder with TMPDIR."
+                )
+        fetched = self._fetched(batches[0])
+        for batch, following in zip_longest(batches, batches[1:]):
+            fetched()
+            is_room = following and _size(batch) + _size(following) <= bound
+            if is_room:
+                fetched = self._fetched(following)
+            yield batch, following is None
+            if following:
+                for file in batch:
+                    if file.is_object:
+                        file.path.unlink(missing_ok=True)
+                if not is_room:
+                    fetched = self._fetched(following)
+
+    def _fetched(self, files: Sequence[InputFile]) -> Callable[[], None]:
+        """Begin to bring the objects among the files here; what is returned waits for them.
+
+        If the folder is removed, that ends, too.
+        """
+        size, arrived = _size(files), 0
+        wanted = [file for file in files if file.is_object]
         for file in wanted:
             file.path.touch()
+        if not size:
+            return lambda: None
 
         def part(task: tuple[InputFile, int]) -> None:
             nonlocal arrived
@@ -117,8 +147,14 @@ class Objects:
             self._fetch(file, start, end)
             arrived += end - start
 
-        with watched("Fetching", size, lambda: 100 * arrived / size):
-            all_of(part, ((file, at) for file in wanted for at in range(0, file.size, PART)))
+        parts = ((file, at) for file in wanted for at in range(0, file.size, PART))
+        fetching = self._ahead.submit(all_of, part, parts)
+
+        def wait() -> None:
+            with watched("Fetching", size, lambda: 100 * arrived / size):
+                fetching.result()
+
+        return wait
 
     def require_unchanged(self, files: Iterable[InputFile]) -> None:
         """Raise `StoreError` if an object is not the one that was listed any more."""
@@ -161,6 +197,24 @@ class Objects:
         if bucket not in self._stores:
             self._stores[bucket] = store_at(bucket)
         return self._stores[bucket]
+
+
+def _size(files: Iterable[InputFile]) -> int:
+    return sum(file.size for file in files if file.is_object)
+
+
+def _batches(files: Iterable[InputFile], most: int) -> list[list[InputFile]]:
+    """The files in order, in batches with that many bytes of objects, or one object."""
+    batches: list[list[InputFile]] = [[]]
+    room = most
+    for file in files:
+        size = _size([file])
+        if size > room and batches[-1]:
+            batches.append([])
+            room = most
+        batches[-1].append(file)
+        room -= size
+    return batches
 
 
 def _before_magic(name: str) -> str:

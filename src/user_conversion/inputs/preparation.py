@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from user_conversion.inputs.compression import NONE, PARQUET, LogStream, compression_at
@@ -14,7 +14,6 @@ from user_conversion.inputs.kinds.content import NotALogError
 from user_conversion.inputs.kinds.json_files import Lines, as_object
 from user_conversion.inputs.kinds.parquet import row_count
 from user_conversion.inputs.lines import LineFile, bytes_between, count_lines
-from user_conversion.inputs.objects import Objects
 from user_conversion.inputs.reading_plan import FileToRead, KnownFile
 from user_conversion.rules.errors import InputError
 from user_conversion.rules.log_format import UTF_8, LogFormat
@@ -22,17 +21,28 @@ from user_conversion.rules.log_format import UTF_8, LogFormat
 EXAMPLES = 3
 
 
-@dataclass(frozen=True)
+@dataclass
 class Prepared:
     """The lines to read in order, the inputs they come from, and the files that are not logs.
 
-    `inputs` are as they will be known, with nothing counted yet; `plan` has them as found.
+    `inputs` are as they will be known, with nothing counted yet; `plan` has them as found;
+    `begun` has, by the place of an input, its last line as it was when it was not finished.
     """
 
-    files: list[LineFile]
-    inputs: list[KnownFile]
-    plan: list[FileToRead]
-    skipped: list[SkippedFile]
+    files: list[LineFile] = field(default_factory=list)
+    inputs: list[KnownFile] = field(default_factory=list)
+    plan: list[FileToRead] = field(default_factory=list)
+    skipped: list[SkippedFile] = field(default_factory=list)
+    begun: dict[int, bytes] = field(default_factory=dict)
+
+    def add(self, more: Prepared) -> None:
+        """Add what was prepared later."""
+        first = len(self.inputs)
+        self.files += (replace(file, origin=first + file.origin) for file in more.files)
+        self.begun |= {first + place: line for place, line in more.begun.items()}
+        self.inputs += more.inputs
+        self.plan += more.plan
+        self.skipped += more.skipped
 
 
 def prepare(
@@ -49,7 +59,7 @@ def prepare(
     be read, or one of those `named` is not a log.
     """
     conversion = Conversion(log_format, engine_compressions, scratch)
-    prepared = Prepared([], [], [], [])
+    prepared = Prepared()
     for each in to_read:
         try:
             _add(prepared, conversion, each, each.file.path in named, each.file.path in copied)
@@ -79,6 +89,9 @@ def _add(
         end = new.file.size if compression_at(path, source) == NONE else None
         lines = conversion.added_lines(path, source, new.start, end)
         prepared.files.append(_counted(lines, new, origin))
+        if new.known and new.known.unfinished_at is not None:
+            ends = new.known.unfinished_at, new.known.content.size
+            prepared.begun[origin] = content_between(path, *ends)
     prepared.inputs.append(_known(new, can_grow))
     prepared.plan.append(new)
 
@@ -116,18 +129,14 @@ def _known(new: FileToRead, can_grow: bool) -> KnownFile:
 
 
 def prepare_again(
-    known: Sequence[KnownFile],
-    objects: Objects,
+    known: Iterable[tuple[KnownFile, Path]],
     log_format: LogFormat,
     engine_compressions: frozenset[str],
     scratch: Path,
 ) -> list[LineFile]:
-    """What was read of some files before, as newline-delimited JSON."""
+    """What was read before of files that are now at some paths, as newline-delimited JSON."""
     conversion = Conversion(log_format, engine_compressions, scratch)
-    here = [objects.here(each.file) for each in known]
-    objects.fetch(here)
-    pairs = zip(known, here, strict=True)
-    files = [file for each, now in pairs for file in _read_before(conversion, each, now.path)]
+    files = [file for each, path in known for file in _read_before(conversion, each, path)]
     return [replace(file, lines=count_lines([file])[0]) for file in files]
 
 

@@ -8,8 +8,8 @@ which is nowhere else replaces it. Known files that are not found are gone; thei
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -97,56 +97,68 @@ class FileToRead:
         return self.fingerprint.lines - before
 
 
-@dataclass
-class ReadingPlan:
-    """The files to read, those whose content another file has, and what became of known files.
-
-    `present` are the known files that are still there, where they are now; `gone` are not.
-    """
-
-    to_read: list[FileToRead] = field(default_factory=list)
-    skipped: list[SkippedFile] = field(default_factory=list)
-    present: list[KnownFile] = field(default_factory=list)
-    gone: list[KnownFile] = field(default_factory=list)
-
-
 # A content, and the kind of event that the log format says a file of this name has.
 _Key = tuple[Content, str | None]
 
 
-def plan_reading(
-    files: Iterable[InputFile],
-    log_format: LogFormat,
-    fetch: Callable[[Sequence[InputFile]], None],
-    known: Sequence[KnownFile] = (),
-) -> ReadingPlan:
-    """Compare files with those that were read before. Raises `InputError` if one is unreadable.
+class ReadingPlan:
+    """Compares files with those that were read before, some at a time, each once.
 
-    `fetch` brings objects here; those that did not change are not fetched.
+    `to_read` are new so far, `skipped` have the content of another one. When all are decided,
+    `present` are the known files that are still there, where they are now; `gone` are not.
     """
-    before = _Known(known)
-    plan = ReadingPlan()
-    new: list[FileToRead] = []
-    found: dict[_Key, InputFile] = {}
-    # What did not change stays what it was, even if another file has its content, too.
-    changed = [file for file in files if not before.is_unchanged(file)]
-    fetch(changed)
-    for file in changed:
-        event = log_format.kind_of_file(Path(file.name))
-        print_ = fingerprint(file.path, file.size, before.places_in(file))
-        key = print_.content, event
-        if before.is_known(key, file):
-            continue
-        if key in found and print_.content.size:
-            reason = f"same content as '{found[key].name}'"
-            plan.skipped.append(SkippedFile(file.name, reason))
-            continue
-        found[key] = file
-        new.append(FileToRead(file, print_, event))
-    grown = [before.continued(each) for each in new]
-    plan.to_read = [before.replaced(each) for each in grown]
-    plan.present, plan.gone = before.present, before.gone
-    return plan
+
+    def __init__(self, log_format: LogFormat, known: Sequence[KnownFile] = ()) -> None:
+        self._format = log_format
+        self._known = _Known(known)
+        self._found: dict[_Key, InputFile] = {}
+        self._undecided: list[FileToRead] = []
+        self.to_read: list[FileToRead] = []
+        self.skipped: list[SkippedFile] = []
+
+    @property
+    def present(self) -> list[KnownFile]:
+        """The known files that were found."""
+        return self._known.present
+
+    @property
+    def gone(self) -> list[KnownFile]:
+        """The known files that were not found."""
+        return self._known.gone
+
+    def changed(self, files: Iterable[InputFile]) -> list[InputFile]:
+        """Those of all files that are not as they were when they were seen last."""
+        # What did not change stays what it was, even if another file has its content, too.
+        return [file for file in files if not self._known.is_unchanged(file)]
+
+    def compare(self, files: Iterable[InputFile]) -> list[FileToRead]:
+        """Those of changed files that are new whatever the others are.
+
+        Raises `InputError` if one is unreadable.
+        """
+        new: list[FileToRead] = []
+        for file in files:
+            event = self._format.kind_of_file(Path(file.name))
+            print_ = fingerprint(file.path, file.size, self._known.places_in(file))
+            key = print_.content, event
+            if self._known.is_known(key, file):
+                continue
+            if key in self._found and print_.content.size:
+                reason = f"same content as '{self._found[key].name}'"
+                self.skipped.append(SkippedFile(file.name, reason))
+                continue
+            self._found[key] = file
+            each = FileToRead(file, print_, event)
+            (self._undecided if self._known.may_have(each) else new).append(each)
+        self.to_read += new
+        return new
+
+    def decide(self) -> list[FileToRead]:
+        """Those that are new and may have grown or replace others, after all were compared."""
+        grown = [self._known.continued(each) for each in self._undecided]
+        new = [self._known.replaced(each) for each in grown]
+        self.to_read += new
+        return new
 
 
 class _Known:
@@ -161,6 +173,7 @@ class _Known:
             if each.can_grow and each.content.size:
                 length = min(each.content.size, BEGINNING)
                 self._beginnings.setdefault((length, each.content.beginning), []).append(number)
+        self._paths = {each.path for each in known}
         self._lengths = {length for length, _ in self._beginnings}
         self.present: list[KnownFile] = []
 
@@ -199,6 +212,10 @@ class _Known:
         numbers = (number for key in keys for number in self._beginnings.get(key, ()))
         ends = [(each.content.size, each.next_byte) for n in numbers if (each := self._left.get(n))]
         return {place for size, next_byte in ends for place in (size, size + 1, next_byte)}
+
+    def may_have(self, new: FileToRead) -> bool:
+        """Whether a file could be the longer form of a known one, or replace it."""
+        return bool(new.fingerprint.marks) or new.file.name in self._paths
 
     def continued(self, new: FileToRead) -> FileToRead:
         """A file as the longer form of a known one, if that is nowhere else."""

@@ -39,6 +39,7 @@ class DuckDBEngine(Engine):
         with duckdb_errors():
             self._connection = open_session(options.memory_limit, scratch)
         self._scratch = scratch
+        self._files: list[LineFile] = []
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -49,14 +50,15 @@ class DuckDBEngine(Engine):
         return {"duckdb": duckdb.__version__}
 
     def read_events(
-        self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
+        self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime, name: str = "new"
     ) -> list[LineCount]:
         """See `Engine.read_events`."""
         with duckdb_errors():
-            make_room(self._connection, files, self._scratch)
+            self._files += files
+            make_room(self._connection, self._files, self._scratch)
             if not has_columns(log_format):
-                return super().read_events(files, log_format, latest)
-            new = NewTables(self, log_format)
+                return super().read_events(files, log_format, latest, name)
+            new = NewTables(self, log_format, name)
             counts = LineReader(self._connection, log_format, latest).read(files, new)
             new.publish()
         return counts

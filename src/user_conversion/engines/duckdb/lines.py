@@ -92,7 +92,7 @@ class LineReader:
 
         Returns the number of rows of each file, and the positions of the unclear ones among them.
         """
-        table, places = self._parse(list(files.values())), list(files)
+        table, places = self._parse(list(files.values()), new.name), list(files)
         rows: Counter[int] = Counter()
         for number, kind, day, lines in self._counts(table):
             rows[places[number]] += lines
@@ -126,9 +126,9 @@ class LineReader:
                 "are not blank; please report this as a bug, and try --engine spark."
             )
 
-    def _parse(self, files: Sequence[LineFile]) -> str:
+    def _parse(self, files: Sequence[LineFile], name: str) -> str:
         """Parse the lines of files of one group into a new table, whose name is returned."""
-        table = f"parsed_{self._tables}"
+        table = f"{name}_parsed_{self._tables}"
         self._tables += 1
         columns = self._columns(files[0])
         if columns:

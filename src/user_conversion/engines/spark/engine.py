@@ -70,7 +70,7 @@ class SparkEngine(Engine):
         return {"spark": self._spark.version}
 
     def read_events(
-        self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime
+        self, files: Sequence[LineFile], log_format: LogFormat, latest: datetime, name: str = "new"
     ) -> list[LineCount]:
         """See `Engine.read_events`."""
         # It imports PySpark, whose absence is reported by `open_session`.
@@ -78,15 +78,15 @@ class SparkEngine(Engine):
 
         try:
             with self._errors():
-                lines, places = self._lines(files, log_format)
-                self._keep("parsed_lines", read_lines(lines, log_format, latest))
+                lines, places = self._lines(files, log_format, name)
+                self._keep(f"{name}_lines", read_lines(lines, log_format, latest))
         except EngineError:
             require_readable(files)
             raise
-        self._name_new_tables(log_format)
+        self._name_new_tables(log_format, name)
         counted = self.rows(
-            "SELECT file, verdict, CAST(time AS DATE) AS day, count(*) AS lines FROM parsed_lines "
-            "GROUP BY file, verdict, CAST(time AS DATE)"
+            "SELECT file, verdict, CAST(time AS DATE) AS day, count(*) AS lines "
+            f"FROM {name}_lines GROUP BY file, verdict, CAST(time AS DATE)"
         )
         return [
             LineCount(places[row["file"]], row["verdict"], row["day"], row["lines"])
@@ -94,7 +94,7 @@ class SparkEngine(Engine):
         ]
 
     def _lines(
-        self, files: Sequence[LineFile], log_format: LogFormat
+        self, files: Sequence[LineFile], log_format: LogFormat, name: str
     ) -> tuple[Any, dict[str, int]]:
         """The lines of files, with a name of the file and the kind of event it holds.
 
@@ -107,10 +107,10 @@ class SparkEngine(Engine):
         found = {name: files[place] for name, place in places.items()}
         columns = SOURCES | dict.fromkeys(folder_values("", log_format.paths), "string")
         rows = [
-            (name, file.source, file.event, *folder_values(file.source, log_format.paths).values())
-            for name, file in found.items()
+            (link, file.source, file.event, *folder_values(file.source, log_format.paths).values())
+            for link, file in found.items()
         ]
-        self.create_table("sources", columns, rows)
+        self.create_table(f"{name}_sources", columns, rows)
         if not found:
             empty = {"value": "string"} | columns
             self.create_table("no_lines", empty, [])
@@ -118,17 +118,17 @@ class SparkEngine(Engine):
         reader = self._spark.read.option("lineSep", "\n")
         lines = self._files.lines(reader, list(found), folder)
         if any(file.event for file in files) or len(columns) > len(SOURCES):
-            return lines.join(self._spark.table("sources").drop("source"), "file"), places
+            return lines.join(self._spark.table(f"{name}_sources").drop("source"), "file"), places
         return lines.selectExpr("*", "CAST(NULL AS STRING) AS file_kind"), places
 
-    def _name_new_tables(self, log_format: LogFormat) -> None:
-        new = NewTables(self, log_format)
+    def _name_new_tables(self, log_format: LogFormat, name: str) -> None:
+        new = NewTables(self, log_format, name)
         for kind in KINDS:
-            new.add_parsed(kind, "verdict", f"parsed_lines WHERE verdict = '{kind}'")
+            new.add_parsed(kind, "verdict", f"{name}_lines WHERE verdict = '{kind}'")
         new.add(
             REJECTED_EVENTS,
             "SELECT source, CAST(NULL AS BIGINT) AS line_number, verdict AS reason, raw "
-            "FROM parsed_lines JOIN sources USING (file) WHERE raw IS NOT NULL",
+            f"FROM {name}_lines JOIN {name}_sources USING (file) WHERE raw IS NOT NULL",
         )
         new.publish()
 

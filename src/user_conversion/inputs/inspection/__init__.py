@@ -2,5 +2,15 @@
 
 from user_conversion.inputs.inspection.hints import advice, names_seen, other_preset
 from user_conversion.inputs.inspection.inspection import Inspection, inspect
+from user_conversion.inputs.inspection.samples import Records, records_of, spread
 
-__all__ = ["Inspection", "advice", "inspect", "names_seen", "other_preset"]
+__all__ = [
+    "Inspection",
+    "Records",
+    "advice",
+    "inspect",
+    "names_seen",
+    "other_preset",
+    "records_of",
+    "spread",
+]

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
 
 from user_conversion.inputs.inspection import guesses
 from user_conversion.inputs.inspection.fields import fields
-from user_conversion.inputs.inspection.samples import Records, first_records, spread
-from user_conversion.inputs.lines import LineFile
+from user_conversion.inputs.inspection.samples import Records
 from user_conversion.rules.log_format import LogFormat
 
 SHOWN = 8
 
 
-def advice(files: Sequence[LineFile], log_format: LogFormat) -> str:
-    """One sentence with the options to add, by the first records of the first files."""
-    if found := other_preset(files, log_format):
+def advice(records: Records, log_format: LogFormat) -> str:
+    """One sentence with the options to add, by some of the records."""
+    if found := other_preset(records, log_format):
         return found
-    records = _records(files)
     names = guesses.event_names(records, log_format)
     if {*names} & {*log_format.kind_by_name}:
         return f"{_listed(names)}; see why they are not of this kind: user-conversion inspect."
@@ -33,9 +30,9 @@ def advice(files: Sequence[LineFile], log_format: LogFormat) -> str:
     )
 
 
-def other_preset(files: Sequence[LineFile], log_format: LogFormat) -> str:
+def other_preset(records: Records, log_format: LogFormat) -> str:
     """One sentence with the options to add if another preset fits better; else empty."""
-    records, formats = _records(files), guesses.known_formats()
+    formats = guesses.known_formats()
     preset = guesses.preset_of(records, formats)
     if not preset or preset == log_format.name or formats[preset].fields == log_format.fields:
         return ""
@@ -45,13 +42,9 @@ def other_preset(files: Sequence[LineFile], log_format: LogFormat) -> str:
     return f"The logs look like those of {preset}: add {options}."
 
 
-def names_seen(files: Sequence[LineFile], log_format: LogFormat) -> str:
-    """The names of events in the first records of the first files, in a sentence."""
-    return _listed(guesses.event_names(_records(files), log_format))
-
-
-def _records(files: Sequence[LineFile]) -> Records:
-    return [record for file in spread(files) for record in first_records(file)]
+def names_seen(records: Records, log_format: LogFormat) -> str:
+    """The names of events in some records, in a sentence."""
+    return _listed(guesses.event_names(records, log_format))
 
 
 def _listed(names: Counter[str]) -> str:

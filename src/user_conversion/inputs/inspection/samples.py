@@ -75,6 +75,11 @@ def spread(files: Sequence[T]) -> Sequence[T]:
     return files if last <= most else [files[last * n // most] for n in range(FILES)]
 
 
+def records_of(files: Sequence[LineFile]) -> Records:
+    """The first records of some of the files."""
+    return [record for file in spread(files) for record in first_records(file)]
+
+
 def first_records(file: LineFile) -> Records:
     """The objects on the first lines of a file."""
     if file.compression == PARQUET:
@@ -96,9 +101,9 @@ def _samples(
             if all(sample.kind.startswith(Lines.name) for sample in found):
                 yield from found
                 return
-        file.path.unlink()  # other kinds cannot be read without their ends
-    objects.fetch([file])
-    yield from _samples_here(file, conversions)
+    # Other kinds cannot be read without their ends.
+    for _ in objects.batches([file]):
+        yield from _samples_here(file, conversions)
 
 
 def _samples_here(file: InputFile, conversions: Sequence[Conversion]) -> Iterator[Sample]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from user_conversion.rules.log_format import KINDS, LogFormat
 
 if TYPE_CHECKING:
     from user_conversion.engines import Engine
+    from user_conversion.inputs.inspection import Records
 
 SHOWN = 100
 EXAMPLES = 3
@@ -49,6 +50,7 @@ def check_lines(
     counts: Sequence[EventCounts],
     max_rejected: float,
     log_format: LogFormat,
+    sample: Callable[[], Records],
 ) -> None:
     """Raise `InputError` if too many lines, or all lines of a file, were rejected.
 
@@ -58,7 +60,7 @@ def check_lines(
     if total.rejected > max_rejected * (total.lines - total.blank):
         from user_conversion.inputs.inspection import other_preset
 
-        hints = filter(None, (*not_utf_8(engine), other_preset(prepared.files, log_format)))
+        hints = filter(None, (*not_utf_8(engine), other_preset(sample(), log_format)))
         were = "was" if total.rejected == 1 else "were"
         raise TooManyRejectedError(
             f"{total.rejected:,} of {total.lines - total.blank:,} lines {were} rejected "
@@ -96,9 +98,12 @@ def known_files(
 
 
 def check_events(
-    counts: EventCounts, before: EventCounts, files: Sequence[LineFile], log_format: LogFormat
+    counts: EventCounts,
+    before: EventCounts,
+    log_format: LogFormat,
+    sample: Callable[[], Records],
 ) -> tuple[str, ...]:
-    """Say if one of the two kinds of events is absent.
+    """Say if one of the two kinds of events is absent, and what to try by a sample of records.
 
     Raises `InputError` if both are, or if it was there `before` in the published events.
     """
@@ -109,8 +114,8 @@ def check_events(
 
     what = f"None of {counts.lines - counts.blank:,} lines is of the kind {' or '.join(absent)}"
     if absent == list(KINDS) or any(getattr(before, kind) for kind in absent):
-        raise InputError(f"{what}; nothing was published. {advice(files, log_format)}")
-    return (f"{what}. {advice(files, log_format)}",)
+        raise InputError(f"{what}; nothing was published. {advice(sample(), log_format)}")
+    return (f"{what}. {advice(sample(), log_format)}",)
 
 
 def check_rows(datasets: Sequence[Dataset], ledger: Ledger) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from user_conversion.inputs.ledger import Ledger
-from user_conversion.inputs.reading_plan import FileToRead
+from user_conversion.inputs.preparation import Prepared
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.events_split import unfinished
 from user_conversion.jobs.events_split.checks import check_rows
@@ -22,7 +22,7 @@ def datasets_of(ledger: Ledger) -> tuple[Dataset, ...]:
 
 
 def stage_events(
-    run: Context, ledger: Ledger, rebuild: bool, to_read: Sequence[FileToRead], replaced: Replaced
+    run: Context, ledger: Ledger, rebuild: bool, prepared: Prepared, replaced: Replaced
 ) -> Ledger:
     """Stage the datasets; the ledger is returned with the rows that were written."""
     *by_day, _ = written = datasets_of(ledger)
@@ -30,7 +30,7 @@ def stage_events(
         _stage_days(run, dataset, ledger, rebuild, replaced)
     if not rebuild:
         run.publication.require_rows(REJECTED_EVENTS, ledger.rows)
-    _stage_rejected(run, rebuild, unfinished.continued_lines(to_read), replaced)
+    _stage_rejected(run, rebuild, unfinished.continued_lines(prepared), replaced)
     rows = count_rows({each.name: run.publication.staged(each) for each in written})
     dropped = {each.name: run.publication.dropped(each) for each in written}
     ledger = ledger.with_rows(rows, dropped)

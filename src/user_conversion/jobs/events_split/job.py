@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
-from user_conversion.engines import engine_description
-from user_conversion.inputs.compression import NONE
 from user_conversion.inputs.duckdb_reader import MEMORY_LIMIT
 from user_conversion.inputs.files import Found, find_files, is_standard_input, spooled
-from user_conversion.inputs.input_file import SkippedFile
+from user_conversion.inputs.input_file import InputFile, SkippedFile
 from user_conversion.inputs.ledger import Batch, Ledger
-from user_conversion.inputs.preparation import Prepared, grown_files, prepare, require_logs
-from user_conversion.inputs.reading_plan import FileToRead, KnownFile, ReadingPlan, plan_reading
+from user_conversion.inputs.preparation import Prepared, require_logs
+from user_conversion.inputs.reading_plan import FileToRead, KnownFile, ReadingPlan
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.events_split import unfinished
 from user_conversion.jobs.events_split.checks import (
@@ -25,13 +22,13 @@ from user_conversion.jobs.events_split.checks import (
     known_files,
 )
 from user_conversion.jobs.events_split.event_datasets import stage_events
-from user_conversion.jobs.events_split.notes import not_utf_8, on_first_reading
+from user_conversion.jobs.events_split.notes import alternatives, not_utf_8, on_first_reading
+from user_conversion.jobs.events_split.reading import Reading
 from user_conversion.jobs.events_split.replaced import Replaced, read_kept_days
 from user_conversion.places.layout import LEDGER
-from user_conversion.places.progress import READING, watched
-from user_conversion.rules.counts import EventCounts, LineCount
-from user_conversion.rules.errors import DatasetError, EngineError, InputError
-from user_conversion.rules.events import CLOCK_TOLERANCE
+from user_conversion.places.progress import watched
+from user_conversion.rules.counts import EventCounts
+from user_conversion.rules.errors import DatasetError, InputError
 from user_conversion.rules.log_format import LogFormat
 
 
@@ -75,36 +72,36 @@ def split_events(run: Context) -> SplitResult:
     many rejected lines.
     """
     MEMORY_LIMIT.set(run.settings.memory_limit)
-    with watched("Looking for new lines"):
-        plan = _plan(run)
-    with watched("Converting files"):
-        prepared = _prepare(run, plan)
+    plan = _plan(run)
+    reading = Reading(run, plan.found.named)
+    if plan.rebuild:
+        reading.unseen = alternatives(run.settings.events)
+    for new in _new_files(run, plan):
+        reading.add(new)
+    prepared = reading.prepared
     if plan.rebuild:
         require_logs(prepared)
     ledger, counts, replaced = _relocated(plan), EventCounts(), Replaced()
     notes: tuple[str, ...] = ()
     if prepared.files:
-        replaced = Replaced.of(prepared.plan, plan.files.present, plan.files.gone)
-        read_kept_days(run, replaced, ledger)
-        with watched(READING):
-            prepared, counted = _read(run, plan, prepared)
-        by_file = counts_by_file(prepared.files, counted)
+        reading.tables.publish()
+        by_file = counts_by_file(prepared.files, reading.counted)
         limit = run.settings.max_rejected
-        check_lines(run.engine, prepared, by_file, limit, run.settings.events)
+        check_lines(run.engine, prepared, by_file, limit, run.settings.events, reading.sample)
         counts = sum(by_file, EventCounts())
-        read = known_files(prepared, by_file, counted, run.started.isoformat())
-        ledger = _with_files(run, ledger, prepared, read, replaced)
-        found = check_events(ledger.counts, plan.before, prepared.files, run.settings.events)
-        unseen = on_first_reading(run.engine, prepared.files, run.settings.events)
-        notes = (*found, *not_utf_8(run.engine), *(unseen if plan.rebuild else ()))
+        read = known_files(prepared, by_file, reading.counted, run.started.isoformat())
+        replaced = Replaced.of(prepared.plan, plan.files.present, plan.files.gone)
+        ledger = _with_files(run, ledger, prepared, read)
+        notes = _notes(run, plan, reading, ledger)
+        read_kept_days(run, replaced, ledger)
         with watched("Writing days"):
-            ledger = stage_events(run, ledger, plan.rebuild, prepared.plan, replaced)
+            ledger = stage_events(run, ledger, plan.rebuild, prepared, replaced)
     run.publication.write_json(LEDGER, ledger)
     return SplitResult(
         run.settings.events,
         tuple(prepared.inputs),
         (*plan.found.skipped, *plan.files.skipped, *prepared.skipped),
-        len(plan.files.gone),
+        len(plan.gone),
         tuple(each.path for each in replaced.files),
         plan.rebuild,
         plan.why,
@@ -119,44 +116,81 @@ def split_events(run: Context) -> SplitResult:
 class _Plan:
     """The ledger to continue, the files to read, and why these; all files that were found.
 
-    `before` are the counts behind the published events.
+    `changed` are the files that may be new, `published` is the ledger of the output.
     """
 
     found: Found
     ledger: Ledger
     files: ReadingPlan
+    changed: list[InputFile]
     why: str
-    before: EventCounts
+    published: Ledger | None
 
     @property
     def rebuild(self) -> bool:
         """Whether everything is read and replaces what is published."""
         return not self.ledger.batches
 
+    @property
+    def gone(self) -> list[KnownFile]:
+        """The known files that were not found, when all were compared."""
+        if self.rebuild and self.published:
+            return _not_given(self.files.to_read, self.published.files)
+        return self.files.gone
+
 
 def _plan(run: Context) -> _Plan:
-    found = _find(run)
-    log_format = run.settings.events
-    ledger = _published_ledger(run)
-    if ledger is None:
-        why = "nothing read before"
-    elif run.settings.full_refresh:
-        why = "as asked for"
-    elif not ledger.was_read_as(log_format):
-        why = "the log format changed"
-    else:
-        files = plan_reading(found.files, log_format, run.objects.fetch, ledger.files)
-        return _Plan(found, ledger, files, "new files", ledger.counts)
-    files = plan_reading(found.files, log_format, run.objects.fetch)
-    files.gone = _not_given(files.to_read, ledger.files if ledger else ())
-    if files.gone and not run.settings.full_refresh:
+    with watched("Looking for new lines"):
+        found, published = _find(run), _published_ledger(run)
+        log_format, why = run.settings.events, "new files"
+        if published is None:
+            why = "nothing read before"
+        elif run.settings.full_refresh:
+            why = "as asked for"
+        elif not published.was_read_as(log_format):
+            why = "the log format changed"
+        ledger = published if published and why == "new files" else Ledger.new(log_format)
+        files = ReadingPlan(log_format, ledger.files)
+        return _Plan(found, ledger, files, files.changed(found.files), why, published)
+
+
+def _new_files(run: Context, plan: _Plan) -> Iterator[list[FileToRead]]:
+    """The new files, some at a time, with their objects here.
+
+    Files that may have grown come last: what they are is known when all were compared.
+    """
+    late: dict[InputFile, FileToRead] = {}
+    for files, are_last in run.objects.batches(plan.changed):
+        with watched("Looking for new lines"):
+            new = plan.files.compare(files)
+        if are_last:
+            late = {each.file: each for each in (*new, *plan.files.decide())}
+            _require_all(run, plan)
+            new = [late.pop(file) for file in files if file in late]
+        yield new
+    if late:
+        for files, _ in run.objects.batches(late):
+            yield [late[file] for file in files]
+
+
+def _require_all(run: Context, plan: _Plan) -> None:
+    """Raise `InputError` if everything has to be read again and something is gone."""
+    if plan.rebuild and plan.gone and not run.settings.full_refresh:
         raise InputError(
-            f"{why.capitalize()}, so all inputs have to be read again, but {len(files.gone):,} of "
-            f"them are gone, for example '{files.gone[0].path}'. Keep the log format, choose "
-            "another --output, or rebuild from the inputs given with --full-refresh."
+            f"{plan.why.capitalize()}, so all inputs have to be read again, but "
+            f"{len(plan.gone):,} of them are gone, for example '{plan.gone[0].path}'. Keep the log "
+            "format, choose another --output, or rebuild from the inputs given with "
+            "--full-refresh."
         )
-    before = ledger.counts if ledger else EventCounts()
-    return _Plan(found, Ledger.new(log_format), files, why, before)
+
+
+def _notes(run: Context, plan: _Plan, reading: Reading, ledger: Ledger) -> tuple[str, ...]:
+    """What a person would want to know of the lines that were read."""
+    log_format, sample = run.settings.events, reading.sample
+    before = plan.published.counts if plan.published else EventCounts()
+    found = check_events(ledger.counts, before, log_format, sample)
+    unseen = on_first_reading(run.engine, reading.unseen, log_format, sample)
+    return (*found, *not_utf_8(run.engine), *(unseen if plan.rebuild else ()))
 
 
 def _find(run: Context) -> Found:
@@ -200,51 +234,8 @@ def _relocated(plan: _Plan) -> Ledger:
     return msgspec.structs.replace(plan.ledger, files=() if plan.rebuild else files)
 
 
-def _prepare(
-    run: Context, plan: _Plan, copied: Collection[Path] = (), decompress: bool = False
-) -> Prepared:
-    """The lines of the files to read; those `copied` as they were when the run began.
-
-    Compressed files are left to the engine as far as it reads them, unless told to `decompress`.
-    """
-    compressions = engine_description(run.settings.engine).compressions
-    return prepare(
-        plan.files.to_read,
-        run.settings.events,
-        frozenset() if decompress else compressions,
-        run.scratch / "inputs",
-        plan.found.named,
-        copied,
-    )
-
-
-def _read(run: Context, plan: _Plan, prepared: Prepared) -> tuple[Prepared, list[LineCount]]:
-    """Read the events into the engine's tables, and count the lines of each file.
-
-    If the engine refuses compressed files, they are decompressed for it: Python reads what other
-    tools refuse, such as zeros behind the last gzip member. A file that was written to meanwhile
-    is read from a copy of what it was.
-    """
-    log_format, latest = run.settings.events, run.started + CLOCK_TOLERANCE
-    try:
-        counted = run.engine.read_events(prepared.files, log_format, latest)
-    except (InputError, EngineError):
-        if not grown_files(prepared):
-            if all(file.compression == NONE for file in prepared.files):
-                raise
-            prepared = _prepare(run, plan, decompress=True)
-            counted = run.engine.read_events(prepared.files, log_format, latest)
-    if grown := grown_files(prepared):
-        prepared = _prepare(run, plan, grown)
-        counted = run.engine.read_events(prepared.files, log_format, latest)
-    if run.publication.remote:
-        where_they_are = {each.origin for each in prepared.files if each.address}
-        run.objects.require_unchanged(prepared.plan[n].file for n in where_they_are)
-    return prepared, counted
-
-
 def _with_files(
-    run: Context, ledger: Ledger, prepared: Prepared, read: Sequence[KnownFile], replaced: Replaced
+    run: Context, ledger: Ledger, prepared: Prepared, read: Sequence[KnownFile]
 ) -> Ledger:
     """The ledger with the files of this run, together with what was known of those that grew."""
     files = {id(each): each for each in ledger.files}
@@ -253,5 +244,9 @@ def _with_files(
             files.pop(id(old), None)
     batch = Batch(run.started.isoformat(), run.settings.engine)
     pairs = zip(prepared.plan, read, strict=True)
-    joined = [unfinished.continued(new, each) for new, each in pairs]
+    joined = [
+        unfinished.continued(new, each, prepared.begun.get(place))
+        for place, (new, each) in enumerate(pairs)
+    ]
+    joined.sort(key=lambda each: each.path.split("/"))
     return ledger.with_files(batch, [*files.values(), *joined])

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from user_conversion.engines import Engine
 from user_conversion.inputs.lines import LineFile, chunks
 from user_conversion.rules.log_format import CHANNEL, LogFormat
 from user_conversion.rules.rejected import Reason
 
+if TYPE_CHECKING:
+    from user_conversion.inputs.inspection import Records
+
 
 def on_first_reading(
-    engine: Engine, files: Sequence[LineFile], log_format: LogFormat
+    engine: Engine, absent: Sequence[str], log_format: LogFormat, sample: Callable[[], Records]
 ) -> Iterator[str]:
-    """What a log format names and no line has."""
-    alternatives = [name for names in log_format.events.values() if names[1:] for name in names]
-    if absent := _absent(alternatives, files):
+    """What a log format names and no line has, such as the `absent` names of events."""
+    if absent:
         from user_conversion.inputs.inspection import names_seen
 
         listed = ", ".join(map(repr, absent))
-        yield f"No line has the event {listed}. {names_seen(files, log_format)}."
+        yield f"No line has the event {listed}. {names_seen(sample(), log_format)}."
     optional = [name for name in log_format.attributes if name != CHANNEL]
     counted = ", ".join(
         f"count({engine.quoted(name)}) AS {engine.quoted(name)}" for name in optional
@@ -44,7 +47,12 @@ def not_utf_8(engine: Engine) -> tuple[str, ...]:
     return (f"{lines} not UTF-8: the log format can say which encoding it is.",)
 
 
-def _absent(names: Sequence[str], files: Iterable[LineFile]) -> list[str]:
+def alternatives(log_format: LogFormat) -> list[str]:
+    """The names of the kinds of events that have several."""
+    return [name for names in log_format.events.values() if names[1:] for name in names]
+
+
+def names_without_lines(names: Sequence[str], files: Iterable[LineFile]) -> list[str]:
     """Those of some names that stand as a JSON text in none of the files."""
     written = {name: {json.dumps(name).encode(), f'"{name}"'.encode()} for name in names}
     overlap = max((len(text) for texts in written.values() for text in texts), default=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,9 +13,9 @@ from user_conversion.inputs.ledger import Ledger
 from user_conversion.inputs.preparation import prepare_again
 from user_conversion.inputs.reading_plan import FileToRead, KnownFile
 from user_conversion.jobs.context import Context
+from user_conversion.jobs.events_split.reading import EventTables
 from user_conversion.rules.datasets import event_datasets
 from user_conversion.rules.errors import InputError
-from user_conversion.rules.events import CLOCK_TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -73,17 +74,17 @@ def read_kept_days(run: Context, replaced: Replaced, ledger: Ledger) -> None:
     """
     if not replaced.days:
         return
-    lines = prepare_again(
-        replaced.others,
-        run.objects,
-        run.settings.events,
-        engine_description(run.settings.engine).compressions - {PARQUET},
-        run.scratch / "again",
-    )
-    run.engine.read_events(lines, run.settings.events, run.started + CLOCK_TOLERANCE)
+    tables, scratch = EventTables(run, "again"), run.scratch / "again"
+    compressions = engine_description(run.settings.engine).compressions - {PARQUET}
+    known = {run.objects.here(each.file): each for each in replaced.others}
+    for files, _ in run.objects.batches(known):
+        shutil.rmtree(scratch, ignore_errors=True)
+        found = [(known[file], file.path) for file in files]
+        tables.read(prepare_again(found, run.settings.events, compressions, scratch))
+    tables.publish()
     days = ", ".join(f"DATE '{day}'" for day in sorted(replaced.days))
     for dataset in event_datasets(ledger.attributes, ledger.id_type):
-        run.engine.materialize(
+        run.engine.create_view(
             f"kept_{dataset.name}",
-            f"SELECT * FROM new_{dataset.name} WHERE CAST(time AS DATE) IN ({days})",
+            f"SELECT * FROM again_{dataset.name} WHERE CAST(time AS DATE) IN ({days})",
         )

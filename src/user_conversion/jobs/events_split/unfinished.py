@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
 from user_conversion.engines import Engine
-from user_conversion.inputs.preparation import content_between
+from user_conversion.inputs.preparation import Prepared
 from user_conversion.inputs.reading_plan import FileToRead, KnownFile
 from user_conversion.rules.counts import EventCounts, Skipped
 from user_conversion.rules.datasets import REJECTED_EVENTS
@@ -20,38 +19,33 @@ from user_conversion.rules.rejected import Reason, kept_text
 Line = tuple[str, str]
 
 
-def continued_lines(to_read: Sequence[FileToRead]) -> list[Line]:
+def continued_lines(prepared: Prepared) -> list[Line]:
     """The unfinished last lines of files that have grown, as they were read."""
-    return [
-        (each.known.sources[-1], kept_text(_text(each.known, each.file.path)))
-        for each in to_read
-        if each.known and each.known.unfinished_at is not None
-    ]
+    before = ((prepared.plan[place].known, line) for place, line in prepared.begun.items())
+    return [(known.sources[-1], kept_text(line)) for known, line in before if known]
 
 
-def _text(known: KnownFile, path: Path) -> bytes:
-    assert known.unfinished_at is not None
-    return content_between(path, known.unfinished_at, known.content.size)
+def continued(new: FileToRead, read: KnownFile, begun: bytes | None) -> KnownFile:
+    """What is known of a file, together with what was known before it grew.
 
-
-def continued(new: FileToRead, read: KnownFile) -> KnownFile:
-    """What is known of a file, together with what was known before it grew."""
+    `begun` is the last line that it had, if that was not finished.
+    """
     known = new.known
     if known is None:
         return read
     return msgspec.structs.replace(
         read,
         sources=tuple(dict.fromkeys((*known.sources, *read.sources))),
-        counts=known.counts - _counts(known, new.file.path) + read.counts,
+        counts=known.counts - _counts(begun) + read.counts,
         days=tuple(sorted({*known.days, *read.days})),
     )
 
 
-def _counts(known: KnownFile, path: Path) -> EventCounts:
+def _counts(begun: bytes | None) -> EventCounts:
     """How the last line was counted when it was not finished."""
-    if known.unfinished_at is None:
+    if begun is None:
         return EventCounts()
-    is_blank = not _text(known, path).strip(WHITESPACE)
+    is_blank = not begun.strip(WHITESPACE)
     return EventCounts.of(1, {Skipped.BLANK if is_blank else Reason.INVALID_JSON: 1})
 
 
