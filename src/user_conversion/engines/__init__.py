@@ -40,7 +40,7 @@ SPARK = EngineDescription(
     name="spark",
     home="user_conversion.engines.spark.engine:SparkEngine",
     dialect="spark",
-    compressions=frozenset({"gzip"}),
+    compressions=frozenset({"gzip", "parquet"}),
     line_numbers=False,
     options=SERVER,
 )

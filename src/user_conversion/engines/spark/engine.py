@@ -10,9 +10,10 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
+from functools import reduce
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from user_conversion.engines.base import Engine, EngineOptions
 from user_conversion.engines.lines import NewTables
@@ -24,6 +25,7 @@ from user_conversion.engines.spark.files import (
     require_readable,
 )
 from user_conversion.engines.spark.session import open_session
+from user_conversion.inputs.compression import PARQUET
 from user_conversion.inputs.lines import LineFile
 from user_conversion.places.footers import require_columns
 from user_conversion.rules.counts import LineCount
@@ -31,6 +33,10 @@ from user_conversion.rules.datasets import REJECTED_EVENTS, Columns, Dataset
 from user_conversion.rules.errors import EngineError, UserConversionError
 from user_conversion.rules.log_format import KINDS, LogFormat
 from user_conversion.rules.paths import folder_values
+from user_conversion.rules.rejected import Reason
+
+if TYPE_CHECKING:
+    from user_conversion.engines.spark.record import Record
 
 # The columns of the table of files; those of folders follow.
 SOURCES = {"file": "string", "source": "string", "file_kind": "string"}
@@ -74,12 +80,13 @@ class SparkEngine(Engine):
     ) -> list[LineCount]:
         """See `Engine.read_events`."""
         # It imports PySpark, whose absence is reported by `open_session`.
-        from user_conversion.engines.spark.lines import read_lines
+        from user_conversion.engines.spark.lines import read_records
 
         try:
             with self._errors():
-                lines, places = self._lines(files, log_format, name)
-                self._keep(f"{name}_lines", read_lines(lines, log_format, latest))
+                records, places = self._records(files, log_format, name)
+                parsed = [read_records(each, log_format, latest) for each in records]
+                self._keep(f"{name}_lines", reduce(lambda some, more: some.union(more), parsed))
         except EngineError:
             require_readable(files)
             raise
@@ -88,20 +95,26 @@ class SparkEngine(Engine):
             "SELECT file, verdict, CAST(time AS DATE) AS day, count(*) AS lines "
             f"FROM {name}_lines GROUP BY file, verdict, CAST(time AS DATE)"
         )
-        return [
+        counts = [
             LineCount(places[row["file"]], row["verdict"], row["day"], row["lines"])
             for row in counted
         ]
+        if any(files[c.file].compression == PARQUET and c.verdict in {*Reason} for c in counts):
+            raise EngineError(PARQUET)  # so that they are made lines and read again
+        return counts
 
-    def _lines(
+    def _records(
         self, files: Sequence[LineFile], log_format: LogFormat, name: str
-    ) -> tuple[Any, dict[str, int]]:
-        """The lines of files, with a name of the file and the kind of event it holds.
+    ) -> tuple[list[Record], dict[str, int]]:
+        """The records in files, with a name of the file and the kind of event it holds.
 
         The second value has the places of the files by these names.
 
         Columns named after first steps of paths have the values of folders.
         """
+        from user_conversion.engines.spark.record import Record
+        from user_conversion.engines.spark.rows import tables
+
         folder = self._scratch / f"lines-{secrets.token_hex(4)}"
         places = self._files.name(files, folder)
         found = {name: files[place] for name, place in places.items()}
@@ -111,15 +124,20 @@ class SparkEngine(Engine):
             for link, file in found.items()
         ]
         self.create_table(f"{name}_sources", columns, rows)
-        if not found:
-            empty = {"value": "string"} | columns
-            self.create_table("no_lines", empty, [])
-            return self._spark.table("no_lines"), places
-        reader = self._spark.read.option("lineSep", "\n")
-        lines = self._files.lines(reader, list(found), folder)
-        if any(file.event for file in files) or len(columns) > len(SOURCES):
-            return lines.join(self._spark.table(f"{name}_sources").drop("source"), "file"), places
-        return lines.selectExpr("*", "CAST(NULL AS STRING) AS file_kind"), places
+        texts = [link for link, file in found.items() if file.compression != PARQUET]
+        records: list[Record] = list(tables(self._spark, found, log_format, folder))
+        if texts:
+            reader = self._spark.read.option("lineSep", "\n")
+            lines = self._files.lines(reader, texts, folder)
+            if any(file.event for file in files) or len(columns) > len(SOURCES):
+                lines = lines.join(self._spark.table(f"{name}_sources").drop("source"), "file")
+            else:
+                lines = lines.selectExpr("*", "CAST(NULL AS STRING) AS file_kind")
+            records.append(Record(lines, log_format.paths))
+        if not records:
+            self.create_table("no_lines", {"value": "string"} | columns, [])
+            records.append(Record(self._spark.table("no_lines"), log_format.paths))
+        return records, places
 
     def _name_new_tables(self, log_format: LogFormat, name: str) -> None:
         new = NewTables(self, log_format, name)

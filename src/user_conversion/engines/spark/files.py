@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote
 
+from user_conversion.inputs.compression import GZIP, NONE, PARQUET
 from user_conversion.inputs.input_file import InputFile, is_hidden
 from user_conversion.inputs.lines import LineFile, count_lines
+from user_conversion.rules.errors import EngineError
 
 if TYPE_CHECKING:
     from user_conversion.places.stores.remote import Remote
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 NO_MARK = {"mapreduce.fileoutputcommitter.marksuccessfuljobs": "false"}
 FILE = "file-"
 # Spark decompresses by the ending.
-ENDINGS = {"none": ".json", "gzip": ".json.gz"}
+ENDINGS = {NONE: ".json", GZIP: ".json.gz", PARQUET: ".parquet"}
 COMPRESSED = (".gz", ".bz2", ".deflate", ".snappy", ".lz4", ".lzo", ".zst", ".zstd", ".xz", ".br")
 
 
@@ -56,7 +58,8 @@ class SharedFiles:
 
     def lines(self, reader: Any, names: Sequence[str], folder: Path) -> Any:
         """The lines of the files that have names: the columns `value` and `file`."""
-        texts = (reader.text(escaped(self.uri(path))) for path in folder.iterdir())
+        folders = (folder / compression for compression in (NONE, GZIP))
+        texts = (reader.text(escaped(self.uri(path))) for path in folders if path.exists())
         return reduce(lambda some, more: some.union(more), texts)
 
     def move(self, written: Path, folder: Path) -> None:
@@ -87,6 +90,8 @@ class Objects(SharedFiles):
         """See `SharedFiles.name`. What Spark cannot read where it is becomes an object here."""
         places, to_put = {}, {}
         for place, file in enumerate(files):
+            if file.compression == PARQUET:
+                raise EngineError(PARQUET)  # so that it is made lines
             if not file.size:
                 continue
             if file.address and _is_readable(file.address, file.compression):
@@ -127,7 +132,7 @@ def _encoded(address: str) -> str:
 def require_readable(files: Sequence[LineFile]) -> None:
     """Raise an error with the name of a file that cannot be read: Spark does not name it."""
     for file in files:
-        if file.compression != "none":
+        if file.compression == GZIP:
             count_lines([file])
         InputFile.at(file.path)
 

@@ -35,14 +35,14 @@ OFFSET = 2  # its group in TIMESTAMP
 DECODED = "decode(CAST(value AS BINARY), 'UTF-8')"
 
 
-def read_lines(lines: DataFrame, log_format: LogFormat, latest: datetime) -> DataFrame:
-    """One row per line.
+def read_records(record: Record, log_format: LogFormat, latest: datetime) -> DataFrame:
+    """One row per record.
 
-    `lines` has the columns value, file, and file_kind: the kind of event that every line of the
-    file is, or NULL. The result has the columns verdict (a kind, `Skipped` or `Reason`) and file;
-    time, initiator_id, device_type and attribute_0, attribute_1, … of events; raw, if rejected.
+    `record.rows` has the columns value (the line), file, and file_kind: the kind of event that
+    every record of the file is, or NULL. The result has the columns verdict (a kind, `Skipped` or
+    `Reason`) and file; time, initiator_id, device_type and attribute_0, attribute_1, … of events;
+    raw, if rejected.
     """
-    record = Record(lines, log_format.paths)
     # Each call is a projection, so that Spark computes its columns once.
     texts = {"name": "event", "timestamp_text": "timestamp", "id_text": "initiator_id"}
     rows = record.rows.withColumns(

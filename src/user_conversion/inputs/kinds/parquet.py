@@ -50,8 +50,7 @@ def require_columns(path: Path, source: str, wanted: Wanted) -> dict[str, str]:
     """
     from user_conversion.inputs import duckdb_reader
 
-    rows = duckdb_reader.rows_of(f"DESCRIBE FROM {rows_of(path)}", source)
-    columns = {name: kind for name, kind, *_ in rows}
+    columns = columns_of(path, source)
     if missing := wanted.missing(columns):
         schema = duckdb_reader.rows_of(
             f"SELECT name FROM parquet_schema({path_literal(path)})", source
@@ -61,6 +60,14 @@ def require_columns(path: Path, source: str, wanted: Wanted) -> dict[str, str]:
         raise NotALogError(source, f"Parquet without a column for {missing}")
     require_no_bomb(source, SHORTEST_ROW * row_count(path, source), path.stat().st_size)
     return columns
+
+
+def columns_of(path: Path, source: str) -> dict[str, str]:
+    """The columns of a file and their types. Raises `InputError` if it cannot be read."""
+    from user_conversion.inputs import duckdb_reader
+
+    rows = duckdb_reader.rows_of(f"DESCRIBE FROM {rows_of(path)}", source)
+    return {name: kind for name, kind, *_ in rows}
 
 
 def row_count(path: Path, source: str) -> int:
