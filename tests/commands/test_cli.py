@@ -109,6 +109,7 @@ EVENT_KEYS = {
     "rejected",
     "anonymous",
     "excluded",
+    "identified",
 }
 
 

@@ -332,6 +332,7 @@ def test_the_run_says_how_the_lines_add_up(tmp_path: Path, output: Path) -> None
         "other": 1,
         "anonymous": 0,
         "excluded": 0,
+        "identified": 0,
         "blank": 1,
         "rejected": 1,
         "rejected_by_reason": {"missing_event": 1},

@@ -10,7 +10,9 @@ import sys
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
+import duckdb
 import msgspec
 import pytest
 from support.command import command
@@ -149,6 +151,8 @@ def test_record_without_weeks_is_rendered_in_every_format(output: Path, format_:
         assert text == ",".join(outputs.tables.WEEK_COLUMNS) + "\n"
     elif format_ == "json":
         assert json.loads(text)["weeks"] == []
+    elif format_ == "openlineage":
+        assert len(json.loads(text)["outputs"]) == 5
     elif format_ == "prometheus":
         assert "user_conversion_rate" not in text
         assert 'user_conversion_lines{outcome="app_loaded"} 1' in text
@@ -253,6 +257,41 @@ def test_segments_after_the_largest_fifty_are_one_row_in_every_output(output: Pa
     table = page_on(output).table("Conversion by channel over complete weeks")
     assert table["other segmentssmall sample"][:2] == ["6", "1"]
     assert len(table) == 52
+
+
+def test_openlineage_has_the_datasets_with_their_rows_and_columns(output: Path) -> None:
+    run(output, [*WORKED_EXAMPLE, "{}", ""], "--max-rejected", "1", "--field", "plan=plan")
+    event = json.loads(rendered(output, "openlineage"))
+    assert rendered(output, "openlineage") == json.dumps(event, indent=2) + "\n"
+    # What the schema of a RunEvent requires.
+    assert event.keys() >= {"eventTime", "producer", "schemaURL", "run", "job"}
+    assert datetime.fromisoformat(event["eventTime"]).tzinfo
+    assert str(UUID(event["run"]["runId"])) == event["run"]["runId"]
+    assert event["job"] == {"namespace": "user-conversion", "name": "run"}
+    every = [*event["inputs"], *event["outputs"]]
+    assert all(each["namespace"] == "file" for each in every)
+    assert all(Path(each["name"]).exists() for each in every)
+    assert len(event["inputs"]) == 1
+    folders = {Path(each["name"]).name: each for each in event["outputs"]}
+    for name, rows in (
+        ("user_registration", 3),
+        ("app_loaded", 4),
+        ("rejected_events", 1),
+        ("user_conversion", 3),
+        ("weekly_summary", 1),
+    ):
+        found = folders.pop(name)
+        statistics = found["outputFacets"]["outputStatistics"]
+        files = found["name"] + "/**/*.parquet"
+        (read,) = duckdb.sql(f"SELECT count(*) FROM read_parquet('{files}')").fetchall()
+        assert statistics["rowCount"] == rows == read[0]
+        columns = [each["name"] for each in found["facets"]["schema"]["fields"]]
+        relation = duckdb.sql(f"FROM read_parquet('{files}', hive_partitioning = false)")
+        assert columns == relation.columns
+        for facet in (statistics, found["facets"]["schema"]):
+            assert facet["_schemaURL"].startswith("https://openlineage.io/spec/facets/1-0-0/")
+            assert facet["_producer"] == event["producer"]
+    assert not folders
 
 
 def test_prometheus_has_the_figures(output: Path) -> None:

@@ -245,7 +245,10 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ("a = " + 9_999 * "[", "is not TOML: "),
         ("[fields]\ntimestamp = []", "fields.timestamp needs a path."),
         ("[events]\nregistered = []", "add --registered NAME."),
-        ('[events]\nregistered = "app_loaded"', "'app_loaded' cannot be both a registered and an"),
+        (
+            '[events]\nregistered = "app_loaded"',
+            "'app_loaded' cannot be the event of both registered and",
+        ),
         ('[input]\ntimezone = "Europe/Berlni"', "did you mean Europe/Berlin"),
         ('[fields]\nevent = "folder:kind"', "fields.event is of each record, not of a folder."),
         ('[fields]\nchannel = "folder:a.b"', "'folder:a.b' is not a path to a field"),
@@ -321,7 +324,7 @@ def test_a_mutated_log_format_is_read_as_it_is_or_refused_in_a_sentence(
 
 def test_a_name_in_both_lists_is_refused() -> None:
     assert failure(registered=["a", "b"], app_loaded=["c", "b"]) == (
-        "'b' cannot be both a registered and an app_loaded event."
+        "'b' cannot be the event of both registered and app_loaded."
     )
 
 

@@ -85,7 +85,8 @@ class Jobs(Struct, frozen=True, omit_defaults=True, rename={"split": SPLIT, "rat
 class RunRecord(Struct, frozen=True, kw_only=True, tag_field="version", tag=2):
     """The last run, with the last run of each job; `definition` and `timezone` of the answer.
 
-    `notes` are sentences on what a person would want to know, `title` is that of the page.
+    `notes` are sentences on what a person would want to know, `title` is that of the page,
+    `output` where the datasets are.
     """
 
     command: str
@@ -97,6 +98,7 @@ class RunRecord(Struct, frozen=True, kw_only=True, tag_field="version", tag=2):
     seconds: float
     notes: Texts = ()
     title: str | None = None
+    output: str = ""
     jobs: Jobs
 
     @property

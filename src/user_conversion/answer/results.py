@@ -36,13 +36,27 @@ class Quality(Struct, frozen=True):
     events_after_as_of: Count = 0
 
 
+class Identities(Struct, frozen=True):
+    """How many ids count for the user that they became, and which ones need attention.
+
+    Of several users the earliest is used. Ids in circles, of which each became another one, count
+    for themselves, as do ids that became what they were.
+    """
+
+    ids_joined: Count = 0
+    ids_of_several_users: Count = 0
+    ids_in_circles: Count = 0
+    ids_of_themselves: Count = 0
+
+
 class ConversionResult(Figures, frozen=True, kw_only=True):
     """The metric under one definition: the whole answer, from which every output is made.
 
     The figures are those of all registrations, `complete` has those of complete weeks. `channels`
     are the segments by channel, `segments` those by the field that was asked for, if any. `daily`
     has the events by UTC day and kind. `restated` are complete weeks that changed since the last
-    answer with the same options. Raises `ValueError` if the parts contradict each other.
+    answer with the same options; `identities` is None if ids are used as they were logged. Raises
+    `ValueError` if the parts contradict each other.
     """
 
     definition: str
@@ -65,6 +79,7 @@ class ConversionResult(Figures, frozen=True, kw_only=True):
     daily: Daily
     restated: tuple[Restated, ...] = ()
     first_weekday: str = MONDAY
+    identities: Identities | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -52,7 +52,11 @@ def report(
     *,
     output: Output = DEFAULTS.output,
     format: Annotated[  # noqa: A002
-        str, own("A page, a sheet, the JSON object, or a chat message.", choices=tuple(WRITERS))
+        str,
+        own(
+            "A page, a sheet, the JSON object, a chat message, or for other tools.",
+            choices=tuple(WRITERS),
+        ),
     ] = "html",
     file: Annotated[
         PlaceOption | None,

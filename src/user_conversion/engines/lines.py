@@ -17,7 +17,7 @@ from user_conversion.inputs.lines import LineFile, line_batches, lines_before
 from user_conversion.rules.counts import LineCount
 from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset, event_datasets
 from user_conversion.rules.events import Event, read_line
-from user_conversion.rules.log_format import KINDS, LogFormat
+from user_conversion.rules.log_format import LogFormat
 from user_conversion.rules.paths import folder_values
 from user_conversion.rules.rejected import Rejected, kept_text
 
@@ -61,8 +61,9 @@ class NewTables:
         self.name = name
         self._tables = tables
         self._format = log_format
-        datasets = event_datasets(log_format.attributes, log_format.id_type)
-        self.events = dict(zip(KINDS, datasets, strict=True))
+        kinds = log_format.kinds
+        datasets = event_datasets(log_format.attributes, log_format.id_type, kinds)
+        self.events = dict(zip(kinds, datasets, strict=True))
         self._parts: dict[str, list[str]] = defaultdict(list)
         self._folders = lru_cache(lambda source: folder_values(source, log_format.paths))
 
@@ -92,10 +93,10 @@ class NewTables:
             rows = defaultdict(list)
             for line in batch:
                 verdict, row = self._parse(line, latest)
-                day = row[1].date() if row and verdict in KINDS else None
+                day = row[1].date() if row and verdict in self.events else None
                 counts[line[0], verdict, day] += 1
                 if row:
-                    rows[verdict if verdict in KINDS else None].append(row)
+                    rows[verdict if verdict in self.events else None].append(row)
             for kind, some in rows.items():
                 self._add_rows(self.events[kind] if kind else REJECTED_EVENTS, some)
         return counts

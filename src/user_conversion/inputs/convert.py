@@ -92,7 +92,7 @@ class Conversion:
 
     def _is_read_as_table(self, content: Content) -> bool:
         """Whether the engine reads the rows itself; if many names are asked for, lines are."""
-        names_are_clear = all(len(names) == 1 for names in self.log_format.events.values())
+        names_are_clear = all(len(names) < 2 for names in self.log_format.events.values())
         return (
             (content.kind, content.compression) == (Parquet(), NONE)
             and PARQUET in self.engine_compressions

@@ -14,6 +14,7 @@ from user_conversion.engines import Engine, engine_description, open_engine
 from user_conversion.inputs.objects import Objects
 from user_conversion.metric.compiled import metric_sql
 from user_conversion.places.publication import Publication
+from user_conversion.rules.weeks import DAY, start_of_day, time_zone
 from user_conversion.settings import Settings
 
 Rows = list[dict[str, Any]]
@@ -47,6 +48,14 @@ class Context:
     def objects(self) -> Objects:
         """The logs that are objects in stores."""
         return Objects(self.scratch / "objects")
+
+    @property
+    def until(self) -> str | None:
+        """The instant, in SQL, from which on events are not used, if there is one."""
+        if not self.settings.as_of:
+            return None
+        end = start_of_day(self.settings.as_of + DAY, time_zone(self.settings.timezone))
+        return f"TIMESTAMP '{end:%Y-%m-%d %H:%M:%S}'"
 
     def sql(self, statement: str) -> str:
         """A statement of the metric for the engine."""

@@ -167,6 +167,7 @@ def _record(command: str, context: Context, jobs: Jobs, notes: tuple[str, ...]) 
         seconds=round((datetime.now(UTC) - context.started).total_seconds(), 3),
         notes=notes,
         title=context.settings.title,
+        output=context.settings.place,
         jobs=jobs,
     )
 

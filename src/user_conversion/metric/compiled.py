@@ -49,7 +49,7 @@ def compile_statement(dialect: str, statement: str) -> str:
 
 def statements() -> dict[str, Callable[[], ir.Table]]:
     """Every statement of the metric over unbound tables, by name."""
-    from user_conversion.metric import conversion, event_days, merge
+    from user_conversion.metric import conversion, event_days, identity, merge
 
     registration = datasets.user_registration(ATTRIBUTES)
     registrations, loads = _events(registration), _events(datasets.app_loaded())
@@ -80,6 +80,12 @@ def statements() -> dict[str, Callable[[], ir.Table]]:
         "loads_to_read", {"initiator_id": "bigint", "since": "timestamp", "until": "timestamp"}
     )
     published_counts = _unbound("published_counts", counts)
+    identified = _events(datasets.user_identity())
+    links, known_before, now = (
+        _unbound(name, {"initiator_id": "bigint", "user_id": "bigint"})
+        for name in ("links", "identities_before", "identities")
+    )
+    published_ids = _unbound("published_ids", {"initiator_id": "bigint"})
     segmented = week | {"value": "string", "converted": "boolean"}
     found: dict[str, Callable[[], Any]] = {
         "earliest_registrations": partial(
@@ -120,6 +126,12 @@ def statements() -> dict[str, Callable[[], ir.Table]]:
             merge.merged_users, _unbound("added_users", columns), before, again
         ),
         "added_counts": partial(merge.added_counts, added[1], unregistered, earliest),
+        "links": partial(identity.earliest_links, identified),
+        "followed_links": partial(identity.followed_links, links),
+        "open_links": partial(identity.open_links, links),
+        "identities": partial(identity.identities, links),
+        "identity_counts": partial(identity.identity_counts, identified, now),
+        "moved_users": partial(identity.moved_users, known_before, now, published_ids),
         "changed_weeks": partial(merge.changed_weeks, merged, known),
         "rewritten_users": partial(
             merge.rewritten_users, merged, stayed, _unbound("changed_weeks", week)

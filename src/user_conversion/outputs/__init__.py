@@ -19,6 +19,7 @@ WRITERS = {
     "csv": "user_conversion.outputs.tables:as_csv",
     "json": "user_conversion.outputs.tables:as_json",
     "md": "user_conversion.outputs.markdown:as_markdown",
+    "openlineage": "user_conversion.outputs.openlineage:as_openlineage",
     "prometheus": "user_conversion.outputs.prometheus:as_prometheus",
 }
 

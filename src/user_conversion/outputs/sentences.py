@@ -48,6 +48,7 @@ def warnings(result: ConversionResult) -> Iterator[str]:
             "Look at the interval rather than the rate."
         )
     yield from restated(result)
+    yield from identities(result)
     if sentence := loads_of_others(result):
         yield sentence
     asked = result.asked
@@ -76,6 +77,20 @@ def restated(result: ConversionResult) -> Iterator[str]:
             f"Week {each.registration_week} was complete with {was} converted; "
             f"with later events it is {is_now}."
         )
+
+
+def identities(result: ConversionResult) -> Iterator[str]:
+    """Which ids did not become one user."""
+    counts = result.identities
+    if counts and counts.ids_of_several_users:
+        ids = words.number_of(counts.ids_of_several_users, "id")
+        yield f"{ids} became several users: the first one is used."
+    if counts and counts.ids_in_circles:
+        ids = words.number_of(counts.ids_in_circles, "id leads", "ids lead")
+        yield f"{ids} in a circle: they are used as they were logged."
+    if counts and counts.ids_of_themselves:
+        ids = words.number_of(counts.ids_of_themselves, "id")
+        yield f"{ids} became the same id, which has no effect."
 
 
 def loads_of_others(result: ConversionResult) -> str:

@@ -203,8 +203,9 @@ def reconciliation(counts: EventCounts) -> list[tuple[str, int, str]]:
         ("other", counts.other, "events with other names; not used"),
         ("anonymous", counts.anonymous, "registrations and loads without a user id; not kept"),
         ("excluded", counts.excluded, "events that [exclude] leaves out; not kept"),
+        ("identified", counts.identified, "events that say which user an id became"),
         ("blank", counts.blank, "empty lines"),
         ("rejected", counts.rejected, "lines that cannot be an event; kept in rejected_events"),
     ]
     # Most log formats have none of these.
-    return [row for row in rows if row[1] or row[0] not in ("anonymous", "excluded")]
+    return [row for row in rows if row[1] or row[0] not in ("anonymous", "excluded", "identified")]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from user_conversion.rules.log_format import APP_LOADED, REGISTERED
+from user_conversion.rules.log_format import APP_LOADED, IDENTIFIED, REGISTERED
 from user_conversion.rules.rejected import Reason
 
 
@@ -27,7 +27,7 @@ class LineCount(NamedTuple):
     """How many lines of a file have a verdict: a kind of event, `Skipped` or `Reason`.
 
     `file` is the place of the file among those that were read, `day` the UTC day of an event of
-    the two kinds, None for other lines.
+    a kind, None for other lines.
     """
 
     file: int
@@ -36,7 +36,7 @@ class LineCount(NamedTuple):
     lines: int
 
 
-KEPT_OR_SKIPPED = (REGISTERED, APP_LOADED, *map(str, Skipped))
+KEPT_OR_SKIPPED = (REGISTERED, APP_LOADED, IDENTIFIED, *map(str, Skipped))
 
 
 class EventCounts(Struct, frozen=True):
@@ -51,6 +51,7 @@ class EventCounts(Struct, frozen=True):
     other: int = 0
     anonymous: int = 0
     excluded: int = 0
+    identified: int = 0
     blank: int = 0
     rejected: int = 0
     rejected_by_reason: dict[str, int] = {}
@@ -69,8 +70,8 @@ class EventCounts(Struct, frozen=True):
     @property
     def recognised(self) -> int:
         """Lines that were read as an event of any name."""
-        named = (self.registered, self.app_loaded, self.other, self.anonymous, self.excluded)
-        return sum(named)
+        kept = self.registered + self.app_loaded + self.identified
+        return kept + self.other + self.anonymous + self.excluded
 
     def unaccounted(self) -> int:
         """Lines that are in no count; anything but 0 is a bug of the engine."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from user_conversion.rules.errors import SettingsError
+from user_conversion.rules.log_format import KINDS
 
 # Column types in the words of SQL that DuckDB and Spark share; `timestamp` is an instant in UTC.
 Columns = dict[str, str]
@@ -42,9 +43,20 @@ def app_loaded(ids: str = "bigint") -> Dataset:
     return Dataset("app_loaded", columns, "derived_tstamp_day", "time")
 
 
-def event_datasets(attributes: Attributes, ids: str) -> tuple[Dataset, Dataset]:
-    """The datasets of events, by day."""
-    return user_registration(attributes, ids), app_loaded(ids)
+def user_identity(ids: str = "bigint") -> Dataset:
+    """One row per event that says that the user of `initiator_id` is `user_id`.
+
+    `ids` is the type of both. An event without a time is at the start of 1970.
+    """
+    columns = {"event": "string", "time": "timestamp", "initiator_id": ids, "user_id": ids}
+    return Dataset("user_identity", columns, "derived_tstamp_day", "time")
+
+
+def event_datasets(
+    attributes: Attributes, ids: str, kinds: Sequence[str] = KINDS
+) -> tuple[Dataset, ...]:
+    """The datasets of events by day, one for each of the kinds."""
+    return (user_registration(attributes, ids), app_loaded(ids), user_identity(ids))[: len(kinds)]
 
 
 def user_conversion(attributes: Attributes = ("channel",), ids: str = "bigint") -> Dataset:

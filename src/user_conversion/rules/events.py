@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
 from user_conversion.rules.counts import Skipped
-from user_conversion.rules.log_format import EXCLUDE, LogFormat
+from user_conversion.rules.log_format import (
+    ANONYMOUS_ID,
+    EXCLUDE,
+    IDENTIFIED,
+    USER_ID,
+    LogFormat,
+)
 from user_conversion.rules.paths import as_text, first_at, value_at
 from user_conversion.rules.rejected import Reason, Rejected
 from user_conversion.rules.timestamp_forms import TimestampForm
@@ -51,15 +57,16 @@ WHITESPACE = b" \t\r\n\v\f"
 
 @dataclass(frozen=True)
 class Event:
-    """One event of the two kinds; `time` is an instant in UTC (microseconds).
+    """One event of a kind; `time` is an instant in UTC (microseconds).
 
-    `fields` has the device type and the attributes by name, None where there is none.
+    `fields` has the device type and the attributes by name, None where there is none; the user_id
+    of an identified event.
     """
 
     event: str
     time: datetime
     initiator_id: int | str
-    fields: dict[str, str | None]
+    fields: Mapping[str, int | str | None]
 
 
 def read_line(
@@ -84,6 +91,15 @@ def read_line(
         return Skipped.OTHER
     if any(_holding(record, log_format, EXCLUDE)):
         return Skipped.EXCLUDED
+    read_id: Callable[[Any], int | str] = _integer_id if log_format.ids == "integer" else _text_id
+    if kind == IDENTIFIED:
+        ids = [first_at(record, log_format.fields[name]) for name in (ANONYMOUS_ID, USER_ID)]
+        if any(each is None or each in NO_ID for each in ids):
+            return Skipped.OTHER
+        value = first_at(record, log_format.fields["timestamp"])
+        time = EARLIEST if value is None else _read_time(value, log_format, latest)
+        anonymous_id, user_id = (read_id(each) for each in ids)
+        return Event(kind, time, anonymous_id, {"user_id": user_id})
     time = _read_time(first_at(record, log_format.fields["timestamp"]), log_format, latest)
     initiator_id = first_at(record, log_format.fields["initiator_id"])
     if initiator_id is None or initiator_id in NO_ID:
@@ -94,7 +110,6 @@ def read_line(
         name: as_text(first_at(record, log_format.fields[name]))
         for name in (*log_format.attributes, "device_type")
     }
-    read_id = _integer_id if log_format.ids == "integer" else _text_id
     return Event(kind, time, read_id(initiator_id), fields)
 
 

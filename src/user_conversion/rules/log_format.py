@@ -23,10 +23,14 @@ from user_conversion.rules.paths import FieldPath, path_text
 REGISTERED = "registered"
 APP_LOADED = "app_loaded"
 KINDS = (REGISTERED, APP_LOADED)
+# An event that says which user an id became; only if the log format has `[identity]`.
+IDENTIFIED = "identified"
 
 # Fields with a meaning of their own; any other field is an attribute of the registration.
 BASE_FIELDS = ("event", "timestamp", "initiator_id", "device_type")
 REQUIRED_FIELDS = BASE_FIELDS[:3]
+# The fields of an identified event.
+ANONYMOUS_ID, USER_ID = IDENTITY_FIELDS = ("identity.anonymous_id", "identity.user_id")
 CHANNEL = "channel"
 DEVICE_TYPE = "device_type"
 DEFAULT = "default"
@@ -64,6 +68,15 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     local_numbers: bool = False
 
 
+class WrittenIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The table `[identity]` of a log format: the events that say which user an id became."""
+
+    events: Names = ()
+    files: Names = ()
+    anonymous_id: Names = "anonymous_id"
+    user_id: Names = "user_id"
+
+
 class Warehouse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a tool's own loader keeps the events in a warehouse, for `user-conversion sql`.
 
@@ -93,6 +106,7 @@ class WrittenLogFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fields: dict[str, Any] = msgspec.field(default_factory=dict)
     where: ByKind[dict[str, Any]] = ByKind()
     exclude: dict[str, Any] = {}
+    identity: WrittenIdentity = WrittenIdentity()
     input: Input = Input()
     files: ByKind[Names] = ByKind()
     warehouse: Warehouse = Warehouse()
@@ -117,7 +131,8 @@ class LogFormat:
 
     `fields` has, for each field, paths of which the first that is not null counts; its attributes
     are kept with the registration. `where` has, for each kind of event, conditions that must all
-    hold; events for which one of `exclude` holds do not count. `files` has, for each kind, patterns
+    hold; events for which one of `exclude` holds do not count. With `[identity]`, `events` and
+    `fields` also have those of the kind `IDENTIFIED`. `files` has, for each kind, patterns
     of the files that hold only it. `timestamp` is a form that timestamps may have besides the usual
     ones, `encoding` that of text files. `records`, `embedded` and `columns` say where the events
     are in a file that is not one JSON object per line. `unnamed` says that records without an event
@@ -156,6 +171,11 @@ class LogFormat:
     def id_type(self) -> str:
         """The type of the column initiator_id."""
         return id_type(self.ids)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of events, in order."""
+        return kinds_of(self.events)
 
     @property
     def kind_by_name(self) -> dict[str, str]:
@@ -210,9 +230,14 @@ def _recorded(conditions: Conditions) -> dict[str, tuple[str, ...]]:
     return {path_text(path): recorded(conditions[path]) for path in conditions}
 
 
+def kinds_of(events: Collection[str]) -> tuple[str, ...]:
+    """The kinds of events of a log format, in order; `events` are its own in any order."""
+    return (*KINDS, IDENTIFIED) if IDENTIFIED in events else KINDS
+
+
 def attributes_of(fields: Iterable[str]) -> tuple[str, ...]:
     """The fields that are kept with each registration: the channel, then the others by name."""
-    return (CHANNEL, *sorted({*fields} - {*BASE_FIELDS, CHANNEL}))
+    return (CHANNEL, *sorted({*fields} - {*BASE_FIELDS, *IDENTITY_FIELDS, CHANNEL}))
 
 
 def id_type(ids: IdType) -> str:
@@ -234,5 +259,7 @@ def needed_fields(log_format: LogFormat, event: str | None = None) -> tuple[str,
 
     `event` is the kind of event that every record of the file is, if the format says so.
     """
+    if event == IDENTIFIED:
+        return IDENTITY_FIELDS
     has_names = not (event or log_format.unnamed)
     return REQUIRED_FIELDS if has_names else REQUIRED_FIELDS[1:]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,19 @@ import msgspec
 from user_conversion.rules.conditions import texts_of_file
 from user_conversion.rules.errors import SettingsError, did_you_mean
 from user_conversion.rules.log_format import (
+    ANONYMOUS_ID,
     APP_LOADED,
     BASE_FIELDS,
     CHANNEL,
     DEFAULT,
+    IDENTIFIED,
     KINDS,
     REGISTERED,
     REQUIRED_FIELDS,
+    USER_ID,
     LogFormat,
     Names,
+    WrittenIdentity,
     WrittenLogFormat,
 )
 from user_conversion.rules.paths import Element, FieldPath, is_of_folder, parse_path
@@ -117,6 +122,11 @@ def _log_format(name: str, merged: Mapping[str, Any]) -> LogFormat:
     document = checked(merged, WrittenLogFormat, source)
     named = document.events.as_dict()
     events = {kind: _texts(named.get(kind, kind)) for kind in KINDS}
+    fields = _fields(source, document.fields)
+    files = {kind: _texts(names) for kind, names in document.files.as_dict().items()}
+    if (identity := document.identity) != WrittenIdentity():
+        events[IDENTIFIED], files[IDENTIFIED] = _texts(identity.events), _texts(identity.files)
+        fields |= _identity_fields(source, identity)
     _check_events(source, events)
     time_zone(document.input.timezone)
     if document.input.timestamp is not None:
@@ -125,13 +135,13 @@ def _log_format(name: str, merged: Mapping[str, Any]) -> LogFormat:
         name=name,
         ids=document.ids or ("text" if "initiator_id" in document.fields else "integer"),
         events=events,
-        fields=_fields(source, document.fields),
+        fields=fields,
         where={
             kind: _conditions(conditions, source, f"where.{kind}")
             for kind, conditions in document.where.as_dict().items()
         },
         exclude=_conditions(document.exclude, source, "exclude"),
-        files={kind: _texts(names) for kind, names in document.files.as_dict().items()},
+        files=files,
         timezone=document.input.timezone,
         timestamp=document.input.timestamp,
         encoding=_encoding(document.input.encoding, source),
@@ -153,9 +163,9 @@ def _check_events(source: str, events: Mapping[str, tuple[str, ...]]) -> None:
             f"{source} does not know what the events are called: add {options}. "
             "user-conversion inspect PATH lists the names in a log."
         )
-    both = sorted({*events[REGISTERED]} & {*events[APP_LOADED]})
-    if both:
-        raise SettingsError(f"{both[0]!r} cannot be both a registered and an app_loaded event.")
+    for one, other in combinations(events, 2):
+        if both := sorted({*events[one]} & {*events[other]}):
+            raise SettingsError(f"{both[0]!r} cannot be the event of both {one} and {other}.")
 
 
 def _fields(source: str, given: Mapping[str, Any]) -> dict[str, tuple[FieldPath, ...]]:
@@ -170,6 +180,16 @@ def _fields(source: str, given: Mapping[str, Any]) -> dict[str, tuple[FieldPath,
             raise SettingsError(f"{source}: fields.{required} needs a path.")
         if any(map(is_of_folder, fields[required])):
             raise SettingsError(f"{source}: fields.{required} is of each record, not of a folder.")
+    return fields
+
+
+def _identity_fields(source: str, identity: WrittenIdentity) -> dict[str, tuple[FieldPath, ...]]:
+    given = {ANONYMOUS_ID: identity.anonymous_id, USER_ID: identity.user_id}
+    fields = {name: tuple(map(parse_path, _texts(paths))) for name, paths in given.items()}
+    if not (identity.events or identity.files) or not all(fields.values()):
+        raise SettingsError(
+            f"{source}: identity needs events or files, and paths of anonymous_id and user_id."
+        )
     return fields
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.log_format import KINDS, LogFormat
 from user_conversion.rules.paths import is_of_folder
 
 # If the first timestamp has one of these forms, DuckDB parses them while it parses the JSON, which
@@ -36,7 +36,9 @@ def forms_of(sample: bytes, log_format: LogFormat) -> Forms:
         time = b""
     formats = (TYPED_FORMS[form] for form in TYPED_FORMS if re.fullmatch(b'"' + form + b'"', time))
     is_number = re.fullmatch(rb"-?[0-9]+", user) is not None
-    return Forms(next(formats, None), is_number and log_format.ids == "integer")
+    # The id of an identified event is another field, which is text.
+    has_numbers = is_number and log_format.ids == "integer" and log_format.kinds == KINDS
+    return Forms(next(formats, None), has_numbers)
 
 
 def forms_of_rows(columns: Mapping[str, str], log_format: LogFormat) -> Forms:

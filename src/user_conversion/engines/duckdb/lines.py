@@ -28,7 +28,7 @@ from user_conversion.places.duckdb_text import first_line, is_disk_full
 from user_conversion.places.progress import READING, watched
 from user_conversion.rules.counts import LineCount, Skipped
 from user_conversion.rules.errors import EngineError, InputError
-from user_conversion.rules.log_format import APP_LOADED, REGISTERED, LogFormat
+from user_conversion.rules.log_format import LogFormat
 
 # A line becomes a row of about a sixth of its size; decompressed logs are about ten times larger.
 ROW_SIZE = 1 / 6
@@ -98,10 +98,10 @@ class LineReader:
             rows[places[number]] += lines
             if kind is not None:
                 counts[places[number], Kind(kind).counted_as, day] += lines
-        for event, kind in ((REGISTERED, Kind.REGISTERED), (APP_LOADED, Kind.APP_LOADED)):
+        for event in new.events:
             # An ENUM, since a text would be hashed for every row when it is written.
             name = f"'{event}'::ENUM ('{event}')"
-            new.add_parsed(event, name, f"{table} WHERE kind = {int(kind)}")
+            new.add_parsed(event, name, f"{table} WHERE kind = {int(Kind[event.upper()])}")
         firsts = dict(zip(places, accumulate((rows[n] for n in places), initial=0), strict=False))
         unclear: dict[int, list[int]] = {}
         for number, row in self._fetch(
@@ -112,7 +112,8 @@ class LineReader:
 
     def _counts(self, table: str) -> list[tuple[int, int | None, date | None, int]]:
         """The number of rows by number of the file in its group, kind, and day of an event."""
-        is_event = f"kind IN ({int(Kind.REGISTERED)}, {int(Kind.APP_LOADED)})"
+        kinds = ", ".join(str(int(Kind[event.upper()])) for event in self._format.kinds)
+        is_event = f"kind IN ({kinds})"
         return self._fetch(
             f"SELECT file, kind, CASE WHEN {is_event} THEN CAST(time AS DATE) END, "
             f"count(*) FROM {table} GROUP BY ALL"

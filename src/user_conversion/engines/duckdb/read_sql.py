@@ -15,7 +15,15 @@ from user_conversion.inputs.lines import LineFile
 from user_conversion.places.duckdb_text import literal, path_literal
 from user_conversion.rules import events
 from user_conversion.rules.conditions import Condition, Conditions
-from user_conversion.rules.log_format import APP_LOADED, REGISTERED, LogFormat
+from user_conversion.rules.log_format import (
+    ANONYMOUS_ID,
+    APP_LOADED,
+    IDENTIFIED,
+    KINDS,
+    REGISTERED,
+    USER_ID,
+    LogFormat,
+)
 from user_conversion.rules.paths import Element, FieldPath, folder_values, is_of_folder
 from user_conversion.rules.timestamp_forms import TimestampForm
 
@@ -40,6 +48,7 @@ class Kind(IntEnum):
     APP_LOADED = 2
     ANONYMOUS = 3
     EXCLUDED = 4
+    IDENTIFIED = 5
 
     @property
     def counted_as(self) -> str:
@@ -74,9 +83,12 @@ def read_sql(
             if known
             else fields.text("event")
         ),
-        time=fields.time(),
-        id_text=f"CAST({fields.text('initiator_id')} AS VARCHAR)",
-        initiator_id=_initiator_id(log_format, forms),
+        time=fields.time(known),
+        id_text=fields.id_text(known),
+        initiator_id=_id("id_text", log_format, forms),
+        user_id_text=fields.text(USER_ID),
+        user_id=_id("user_id_text", log_format, forms),
+        is_identified=fields.is_kind(IDENTIFIED, known),
         device_type=fields.text("device_type"),
         attributes=", ".join(
             f"{text} AS {column}" for text, column in zip(texts, attributes, strict=True)
@@ -91,7 +103,8 @@ def read_sql(
         is_excluded=fields.is_excluded(),
         unnamed=str(log_format.unnamed),
         anonymous=str(log_format.anonymous),
-        has_no_id=f"coalesce(id_text, '') IN ({', '.join(map(literal, events.NO_ID))})",
+        has_no_id=_has_no_id("id_text"),
+        has_no_user_id=_has_no_id("user_id_text"),
         latest=latest.replace(tzinfo=None).isoformat(" "),
     )
 
@@ -101,17 +114,21 @@ def _template(name: str) -> Template:
     return Template(file.read_text("utf-8"))
 
 
-def _initiator_id(log_format: LogFormat, forms: Forms) -> str:
+def _has_no_id(text: str) -> str:
+    return f"coalesce({text}, '') IN ({', '.join(map(literal, events.NO_ID))})"
+
+
+def _id(text: str, log_format: LogFormat, forms: Forms) -> str:
     if log_format.ids == "text":
-        return f"CASE WHEN NOT regexp_full_match(id_text, {literal(UNCLEAR_ID)}) THEN id_text END"
+        return f"CASE WHEN NOT regexp_full_match({text}, {literal(UNCLEAR_ID)}) THEN {text} END"
     # DuckDB casts 3.5, true and 0x10 to integers, so only texts of plain digits are taken.
-    number = "TRY_CAST(id_text AS BIGINT)"
+    number = f"TRY_CAST({text} AS BIGINT)"
     if forms.number_ids:
         # DuckDB writes JSON numbers in one way: only integers have no point and no exponent.
         return (
-            f"CASE WHEN NOT contains(id_text, '.') AND NOT contains(id_text, 'e') THEN {number} END"
+            f"CASE WHEN NOT contains({text}, '.') AND NOT contains({text}, 'e') THEN {number} END"
         )
-    return f"CASE WHEN {number}::VARCHAR = id_text THEN {number} END"
+    return f"CASE WHEN {number}::VARCHAR = {text} THEN {number} END"
 
 
 class _Fields:
@@ -159,17 +176,25 @@ class _Fields:
 
     def text(self, name: str) -> str:
         """A field as text: the first of its paths that is not null."""
-        texts = [self._at(path) for path in self._format.fields[name]]
+        texts = [self._at(path) for path in self._format.fields.get(name, ())]
         if not texts:
             return "NULL::VARCHAR"
         return texts[0] if len(texts) == 1 else f"coalesce({', '.join(texts)})"
 
+    def id_text(self, known: str | None) -> str:
+        """The id of the event as text; of an identified event the anonymous one."""
+        text = f"CAST({self.text('initiator_id')} AS VARCHAR)"
+        if self._format.kinds == KINDS:
+            return text
+        anonymous_id = self.text(ANONYMOUS_ID)
+        return f"CASE WHEN {self.is_kind(IDENTIFIED, known)} THEN {anonymous_id} ELSE {text} END"
+
     def is_kind(self, kind: str, known: str | None) -> str:
         """Whether a record is an event of a kind; `known` is the kind of all records, if given."""
-        names = ", ".join(map(literal, self._format.events[kind]))
-        is_named = (
-            str(known == kind) if known else f"coalesce({self.text('event')} IN ({names}), false)"
-        )
+        names = ", ".join(map(literal, self._format.events.get(kind, ())))
+        is_named = f"coalesce({self.text('event')} IN ({names}), false)" if names else "false"
+        if known:
+            is_named = str(known == kind)
         return " AND ".join([is_named, *self._holding(self._format.where.get(kind, {}))])
 
     def is_excluded(self) -> str:
@@ -180,11 +205,17 @@ class _Fields:
         for path, texts in conditions.items():
             yield f"({Condition.of(texts).sql(self._at(path), literal)})"
 
-    def time(self) -> str:
-        """The instant in UTC, as a timestamp without a zone."""
+    def time(self, known: str | None) -> str:
+        """The instant in UTC, as a timestamp without a zone. An identified event may have none."""
         text = self.text("timestamp")
         if self._forms.timestamp:
             return text
+        if self._format.kinds == KINDS:
+            return self._time(text)
+        is_without = f"{text} IS NULL AND {self.is_kind(IDENTIFIED, known)}"
+        return f"CASE WHEN {is_without} THEN TIMESTAMP '1970-01-01' ELSE {self._time(text)} END"
+
+    def _time(self, text: str) -> str:
         if self._format.timestamp:
             form = TimestampForm.of(self._format.timestamp)
             parts = ", ".join(map(literal, (form.pattern, form.replacement)))

@@ -31,7 +31,7 @@ from user_conversion.places.footers import require_columns
 from user_conversion.rules.counts import LineCount
 from user_conversion.rules.datasets import REJECTED_EVENTS, Columns, Dataset
 from user_conversion.rules.errors import EngineError, UserConversionError
-from user_conversion.rules.log_format import KINDS, LogFormat
+from user_conversion.rules.log_format import LogFormat
 from user_conversion.rules.paths import folder_values
 from user_conversion.rules.rejected import Reason
 
@@ -141,7 +141,7 @@ class SparkEngine(Engine):
 
     def _name_new_tables(self, log_format: LogFormat, name: str) -> None:
         new = NewTables(self, log_format, name)
-        for kind in KINDS:
+        for kind in log_format.kinds:
             new.add_parsed(kind, "verdict", f"{name}_lines WHERE verdict = '{kind}'")
         new.add(
             REJECTED_EVENTS,

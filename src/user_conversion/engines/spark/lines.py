@@ -18,7 +18,15 @@ from user_conversion.rules import events
 from user_conversion.rules.conditions import Condition, Conditions, Texts
 from user_conversion.rules.counts import Skipped
 from user_conversion.rules.events import EARLIEST, MICROSECOND
-from user_conversion.rules.log_format import APP_LOADED, KINDS, REGISTERED, LogFormat
+from user_conversion.rules.log_format import (
+    ANONYMOUS_ID,
+    APP_LOADED,
+    IDENTIFIED,
+    KINDS,
+    REGISTERED,
+    USER_ID,
+    LogFormat,
+)
 from user_conversion.rules.rejected import CUT_MARK, RAW_LIMIT, Reason
 from user_conversion.rules.timestamp_forms import TimestampForm
 
@@ -53,13 +61,8 @@ def read_records(record: Record, log_format: LogFormat, latest: datetime) -> Dat
         replacement = form.replacement.replace("\\", "$")
         text = F.regexp_replace("timestamp_text", form.pattern, replacement)
         rows = rows.withColumn("timestamp_text", text)
-    rows = rows.withColumns(
-        {
-            "kind": _kind(log_format),
-            "instant": _instant(log_format),
-            "initiator_id": _initiator_id(record, log_format),
-        }
-    )
+    rows = rows.withColumns({"kind": _kind(log_format), "instant": _instant(log_format)})
+    rows = _with_ids(rows, record, log_format)
     rows = rows.withColumn("epoch_number", _epoch_number())
     rows = rows.withColumn("time", F.coalesce("instant", _epoch_instant(log_format)))
     rows = rows.withColumn("verdict", _verdict(record, log_format, latest))
@@ -74,7 +77,7 @@ def _field(record: Record, log_format: LogFormat, name: str) -> Column:
 
 def _kind(log_format: LogFormat) -> Column:
     """The kind of event that the file or the record names, NULL for another event."""
-    named = (F.when(F.col("name").isin(*log_format.events[kind]), kind) for kind in KINDS)
+    named = (F.when(F.col("name").isin(*names), kind) for kind, names in log_format.events.items())
     return F.coalesce("file_kind", *named)
 
 
@@ -137,26 +140,55 @@ def _epoch_instant(log_format: LogFormat) -> Column:
     return instant
 
 
-def _initiator_id(record: Record, log_format: LogFormat) -> Column:
+def _with_ids(rows: DataFrame, record: Record, log_format: LogFormat) -> DataFrame:
+    """The rows with initiator_id and user_id, which is NULL but for identified events."""
+    ids = {"initiator_id": _id(record, log_format, "initiator_id", "id_text")}
+    if log_format.kinds == KINDS:
+        return rows.withColumns(ids | {"user_id": F.lit(None).cast("string")})
+    columns = {"anonymous_id_text": ANONYMOUS_ID, "user_id_text": USER_ID}
+    rows = rows.withColumns({c: _field(record, log_format, name) for c, name in columns.items()})
+    anonymous_id, user_id = (_id(record, log_format, name, c) for c, name in columns.items())
+    is_identified = F.coalesce(F.col("kind") == IDENTIFIED, F.lit(False))
+    ids["initiator_id"] = F.when(is_identified, anonymous_id).otherwise(ids["initiator_id"])
+    has_no_time = is_identified & F.col("timestamp_text").isNull()
+    return rows.withColumns(
+        ids
+        | {
+            "user_id": F.when(is_identified, user_id),
+            "instant": F.when(has_no_time, F.timestamp_micros(F.lit(0))).otherwise(
+                F.col("instant")
+            ),
+        }
+    )
+
+
+def _id(record: Record, log_format: LogFormat, name: str, column: str) -> Column:
     """The id of the type that the log format says, NULL if it has another."""
-    text = F.col("id_text")
+    text = F.col(column)
     if log_format.ids == "integer":
-        number = F.expr("try_cast(id_text AS BIGINT)")
+        number = F.expr(f"try_cast({column} AS BIGINT)")
         # The cast reads 3.5 as 3. Most ids need no regular expression to exclude that.
         return F.when(number.cast("string") == text, number).when(text.rlike(INTEGER), number)
     is_valid = (
         F.when(record.at(path).isNotNull(), record.is_text_or_integer(path))
-        for path in log_format.fields["initiator_id"]
+        for path in log_format.fields[name]
     )
     return F.when(F.coalesce(*is_valid) & ~text.rlike(ROUNDED_ID), text)
 
 
 def _verdict(record: Record, log_format: LogFormat, latest: datetime) -> Column:
     """A kind, or the first of the other verdicts that applies, in the order of `Reason`."""
-    kind, id_text, micros = F.col("kind"), F.col("id_text"), F.unix_micros("time")
+    kind, micros = F.col("kind"), F.unix_micros("time")
     is_blank = F.col("value").rlike(BLANK)
     has_no_name = kind.isNull() & (F.coalesce("name", F.lit("")) == "")
-    has_no_id = id_text.isNull() | id_text.isin(*events.NO_ID)
+    has_no_id = _is_no_id("id_text")
+    # An identified event may lack an id, or have one of the wrong type for the user.
+    says_nothing = is_identified = has_wrong_user = F.lit(False)
+    if log_format.kinds != KINDS:
+        is_identified = F.coalesce(kind == IDENTIFIED, F.lit(False))
+        says_nothing = is_identified & (_is_no_id("anonymous_id_text") | _is_no_id("user_id_text"))
+        has_wrong_user = is_identified & F.col("user_id").isNull()
+    is_without_time = F.col("timestamp_text").isNull() & ~is_identified
     unnamed = Skipped.OTHER if log_format.unnamed else Reason.MISSING_EVENT
     anonymous = Skipped.ANONYMOUS if log_format.anonymous else Reason.MISSING_INITIATOR_ID
     read = F.concat_ws("", *(_field(record, log_format, name) for name in log_format.fields))
@@ -167,13 +199,18 @@ def _verdict(record: Record, log_format: LogFormat, latest: datetime) -> Column:
         .when(has_no_name, unnamed)
         .when(kind.isNull() | ~_is_where(record, log_format), Skipped.OTHER)
         .when(reduce(or_, _holding(record, log_format.exclude), F.lit(False)), Skipped.EXCLUDED)
-        .when(F.col("timestamp_text").isNull(), Reason.MISSING_TIMESTAMP)
+        .when(says_nothing, Skipped.OTHER)
+        .when(is_without_time, Reason.MISSING_TIMESTAMP)
         .when(micros.isNull(), Reason.INVALID_TIMESTAMP)
         .when(~micros.between(0, (latest - EARLIEST) // MICROSECOND), Reason.TIMESTAMP_OUT_OF_RANGE)
-        .when(has_no_id, anonymous)
-        .when(F.col("initiator_id").isNull(), Reason.INVALID_INITIATOR_ID)
+        .when(has_no_id & ~is_identified, anonymous)
+        .when(F.col("initiator_id").isNull() | has_wrong_user, Reason.INVALID_INITIATOR_ID)
         .otherwise(kind)
     )
+
+
+def _is_no_id(column: str) -> Column:
+    return F.col(column).isNull() | F.col(column).isin(*events.NO_ID)
 
 
 def _kept(record: Record, log_format: LogFormat) -> list[Column]:
@@ -183,8 +220,9 @@ def _kept(record: Record, log_format: LogFormat) -> list[Column]:
     fields = {f"attribute_{n}": name for n, name in enumerate(log_format.attributes)}
     kept = {
         # Spark refuses to write ancient instants, which rejected lines may have.
-        "time": F.when(verdict.isin(*KINDS), F.col("time")),
-        "initiator_id": F.when(verdict.isin(*KINDS), F.col("initiator_id")),
+        "time": F.when(verdict.isin(*log_format.kinds), F.col("time")),
+        "initiator_id": F.when(verdict.isin(*log_format.kinds), F.col("initiator_id")),
+        "user_id": F.when(verdict == IDENTIFIED, F.col("user_id")),
         "device_type": F.when(verdict == APP_LOADED, _field(record, log_format, "device_type")),
         **{
             column: F.when(verdict == REGISTERED, _field(record, log_format, name))

@@ -9,15 +9,14 @@ from user_conversion.answer.finality import Daily
 from user_conversion.engines import Engine
 from user_conversion.inputs.ledger import Ledger
 from user_conversion.jobs.context import Context
+from user_conversion.jobs.conversion_rate.identities import Identities
 from user_conversion.jobs.conversion_rate.state import State
 from user_conversion.jobs.events_split.job import SplitResult
 from user_conversion.rules.datasets import Dataset, event_datasets
 from user_conversion.rules.log_format import DEVICE_TYPE, KINDS
 from user_conversion.rules.weeks import (
     CALENDAR_COLUMNS,
-    DAY,
     calendar_rows,
-    start_of_day,
     time_zone,
 )
 
@@ -31,9 +30,15 @@ class AddedEvents:
     """
 
     def __init__(
-        self, run: Context, ledger: Ledger, split: SplitResult | None, state: State | None
+        self,
+        run: Context,
+        ledger: Ledger,
+        split: SplitResult | None,
+        state: State | None,
+        identities: Identities,
     ) -> None:
         self._run, self._engine, self._ledger, self._state = run, run.engine, ledger, state
+        self._identities = identities
         self._datasets = event_datasets(ledger.attributes, ledger.id_type)
         self.zone = time_zone(run.settings.timezone)
         self.after_as_of = self._name_added(split)
@@ -45,7 +50,7 @@ class AddedEvents:
         """Name the added events up to `--as-of`; return the number of later ones."""
         registrations, loads = self._datasets
         attributes = packed(self._engine, self._ledger.attributes)
-        as_of, after, where = self._run.settings.as_of, 0, ""
+        until, after, where = self._run.until, 0, ""
         for dataset, name, columns in (
             (
                 registrations,
@@ -55,13 +60,13 @@ class AddedEvents:
             (loads, "added_loads", DEVICE_TYPE),
         ):
             events = self._events_to_add(dataset, split)
-            if as_of:
-                instant = f"TIMESTAMP '{start_of_day(as_of + DAY, self.zone):%Y-%m-%d %H:%M:%S}'"
-                where = f"WHERE time < {instant}"
-                later = f"SELECT count(*) AS n FROM {events} WHERE time >= {instant}"
+            if until:
+                where = f"WHERE time < {until}"
+                later = f"SELECT count(*) AS n FROM {events} WHERE time >= {until}"
                 after += int(self._engine.rows(later)[0]["n"])
+            of_users = self._identities.of_users(dataset, events)
             self._engine.create_view(
-                name, f"SELECT time, initiator_id, {columns} FROM {events} {where}"
+                name, f"SELECT time, initiator_id, {columns} FROM ({of_users}) {where}"
             )
         return after
 

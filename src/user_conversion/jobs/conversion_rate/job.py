@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+from msgspec.structs import replace
+
 from user_conversion.answer.accuracy import Accuracy, accuracy
 from user_conversion.answer.change import change
 from user_conversion.answer.cohorts import FirstLoads, cohort_triangle
@@ -16,6 +18,7 @@ from user_conversion.answer.weeks import WeekResult, week_results
 from user_conversion.inputs.ledger import Ledger
 from user_conversion.jobs.context import Context, Rows
 from user_conversion.jobs.conversion_rate.added_events import AddedEvents
+from user_conversion.jobs.conversion_rate.identities import Identities
 from user_conversion.jobs.conversion_rate.merge import Merge
 from user_conversion.jobs.conversion_rate.metric_tables import MetricTables
 from user_conversion.jobs.conversion_rate.state import last_state
@@ -44,11 +47,12 @@ def compute_conversion(run: Context, split: SplitResult | None = None) -> Conver
     if not ledger and not run.publication.partitions_of(datasets.user_registration()):
         raise DatasetError(f"No events in '{run.publication.output}' yet: run events-split first.")
     require_field(run.settings.by, (*kept.attributes, DEVICE_TYPE))
-    state = last_state(run, split)
-    added = AddedEvents(run, kept, split, state)
-    merge = Merge(run, kept, state, added)
+    identities = Identities(run, kept)
+    state = identities.state(last_state(run, split))
+    added = AddedEvents(run, kept, split, state, identities)
+    merge = Merge(run, kept, state, added, identities)
     merge.stage()
-    return _answer(run, kept, added, merge)
+    return replace(_answer(run, kept, added, merge), identities=identities.counts)
 
 
 def _answer(run: Context, ledger: Ledger, added: AddedEvents, merge: Merge) -> ConversionResult:

@@ -16,6 +16,7 @@ import msgspec
 from user_conversion.inputs.ledger import Ledger
 from user_conversion.jobs.context import Context, Rows
 from user_conversion.jobs.conversion_rate.added_events import AddedEvents, packed
+from user_conversion.jobs.conversion_rate.identities import Identities
 from user_conversion.jobs.conversion_rate.state import (
     Basis,
     Figures,
@@ -37,10 +38,15 @@ class Merge:
     """Merges events into the state, and stages the datasets of the metric."""
 
     def __init__(
-        self, run: Context, ledger: Ledger, state: State | None, added: AddedEvents
+        self,
+        run: Context,
+        ledger: Ledger,
+        state: State | None,
+        added: AddedEvents,
+        identities: Identities,
     ) -> None:
         self._run, self._engine, self._ledger = run, run.engine, ledger
-        self._state, self._added = state, added
+        self._state, self._added, self._identities = state, added, identities
         self._users, self._summary, self._counts = state_datasets(ledger)
         self._merge()
 
@@ -85,7 +91,8 @@ class Merge:
             days = list(_days(before, self._run.rows("days_to_read")))
             self._run.publication.require_rows(loads, self._ledger.rows, days)
         files = self._run.publication.files_in(before[day] for day in days)
-        engine.read_parquet("history", loads.columns, files)
+        engine.read_parquet("logged_history", loads.columns, files)
+        engine.create_view("history", self._identities.of_users(loads, "logged_history"))
         if files:
             engine.materialize("loads_again", self._run.sql("loads_again"))
         else:

@@ -103,17 +103,18 @@ def check_events(
     log_format: LogFormat,
     sample: Callable[[], Records],
 ) -> tuple[str, ...]:
-    """Say if one of the two kinds of events is absent, and what to try by a sample of records.
+    """Say if a kind of events is absent, and what to try by a sample of records.
 
-    Raises `InputError` if both are, or if it was there `before` in the published events.
+    Raises `InputError` if both registrations and loads are, or if it was there `before` in the
+    published events.
     """
-    absent = [kind for kind in KINDS if not getattr(counts, kind)]
+    absent = [kind for kind in log_format.kinds if not getattr(counts, kind)]
     if not absent or counts.lines == counts.blank:
         return ()
     from user_conversion.inputs.inspection import advice
 
     what = f"None of {counts.lines - counts.blank:,} lines is of the kind {' or '.join(absent)}"
-    if absent == list(KINDS) or any(getattr(before, kind) for kind in absent):
+    if {*KINDS} <= {*absent} or any(getattr(before, kind) for kind in absent):
         raise InputError(f"{what}; nothing was published. {advice(sample(), log_format)}")
     return (f"{what}. {advice(sample(), log_format)}",)
 
@@ -121,10 +122,9 @@ def check_events(
 def check_rows(datasets: Sequence[Dataset], ledger: Ledger) -> None:
     """Raise `EngineError` unless the ledger has as many rows of each dataset as lines.
 
-    The datasets are those of registrations, loads and rejected lines, in this order.
+    The datasets are those of the kinds of events and of rejected lines, in this order.
     """
-    counts = ledger.counts
-    counted_lines = (counts.registered, counts.app_loaded, counts.rejected)
+    counted_lines = [getattr(ledger.counts, name) for name in (*ledger.kinds, "rejected")]
     for dataset, counted in zip(datasets, counted_lines, strict=True):
         written = sum(ledger.rows[dataset.name].values())
         if written != counted:

@@ -17,8 +17,9 @@ from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset
 
 
 def datasets_of(ledger: Ledger) -> tuple[Dataset, ...]:
-    """The datasets that this job writes: registrations, loads, rejected lines."""
-    return (*datasets.event_datasets(ledger.attributes, ledger.id_type), REJECTED_EVENTS)
+    """The datasets that this job writes: events of each kind, rejected lines."""
+    by_day = datasets.event_datasets(ledger.attributes, ledger.id_type, ledger.kinds)
+    return (*by_day, REJECTED_EVENTS)
 
 
 def stage_events(

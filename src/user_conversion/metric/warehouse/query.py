@@ -56,6 +56,10 @@ def warehouse_query(
             "The query reads timestamps without a zone as UTC, the log format as "
             f"{log_format.timestamp or log_format.timezone}: make a view with times in UTC."
         )
+    if log_format.kinds != KINDS:
+        raise SettingsError(
+            "The query does not follow [identity]: make a view with the ids of users, or use run."
+        )
     days = Since.on(since) if since else None
     sources = Sources(dialect(dialect_name), log_format, by, days)
     tables_of = named_tables(log_format, tables)

@@ -191,7 +191,9 @@ def parameters(record: RunRecord) -> Table:
 def _log_format(found: RecordedLogFormat) -> str:
     """The name of a log format, and what the events are called where their names differ."""
     events = found.events.items()
-    renamed = (f"{kind} is {' or '.join(names)}" for kind, names in events if names != (kind,))
+    renamed = (
+        f"{kind} is {' or '.join(names)}" for kind, names in events if names not in ((), (kind,))
+    )
     return ", ".join([found.name, *renamed])
 
 

@@ -1,0 +1,14 @@
+SELECT
+  COUNT(*) AS "ids"
+FROM (
+  SELECT
+    "t1"."initiator_id",
+    "t1"."user_id"
+  FROM "links" AS "t1"
+  SEMI JOIN (
+    SELECT
+      "t2"."initiator_id" AS "user_id"
+    FROM "links" AS "t2"
+  ) AS "t4"
+    ON "t1"."user_id" = "t4"."user_id"
+) AS "t5"
