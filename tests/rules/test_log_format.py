@@ -247,7 +247,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ("[events]\nregistered = []", "add --registered NAME."),
         (
             '[events]\nregistered = "app_loaded"',
-            "'app_loaded' cannot be the event of both registered and",
+            "'app_loaded' cannot be the event of both",
         ),
         ('[input]\ntimezone = "Europe/Berlni"', "did you mean Europe/Berlin"),
         ('[fields]\nevent = "folder:kind"', "fields.event is of each record, not of a folder."),
