@@ -44,6 +44,17 @@ def test_another_definition_restates_nothing_and_is_named(tmp_path: Path, output
     assert done.json()["restated"] == []
 
 
+def test_another_log_format_restates_nothing(tmp_path: Path, output: Path) -> None:
+    """What was another event is a load now."""
+    lines = [registered("2020-11-03T12:00:00Z", 1), app_loaded("2020-11-30T12:00:00Z", 2)]
+    opened = {"event": "opened", "timestamp": "2020-11-10T12:00:00Z", "initiator_id": 1}
+    log = write_log(tmp_path / "log.json", [*lines, json.dumps(opened)])
+    assert DUCKDB.run(output, log).complete.total_converted == 0
+    answer = DUCKDB.run(output, log, app_loaded=("app_loaded", "opened"))
+    assert answer.complete.total_converted == 1
+    assert answer.restated == ()
+
+
 def test_loads_of_users_who_never_registered(tmp_path: Path, output: Path) -> None:
     """In one file the ids are 101, in the other 101.0, as pandas writes them."""
     lines = [registered("2020-11-03T12:00:00Z", str(user)) for user in range(20)]

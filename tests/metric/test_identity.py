@@ -141,7 +141,7 @@ def test_people_see_the_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     page = (tmp_path / "data-output" / "report.html").read_text()
     for shown in (done.out, page):
         assert "1 id became several users: the first one is used." in shown
-        assert "2 ids lead in a circle: they are used as they were logged." in shown
+        assert "2 ids led in a circle: used as logged." in shown
         assert "1 id became the same id, which has no effect." in shown
 
 

@@ -16,13 +16,7 @@ from user_conversion.places.place import Place
 from user_conversion.places.row_counts import Rows
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.errors import DatasetError
-from user_conversion.rules.log_format import (
-    LogFormat,
-    RecordedLogFormat,
-    attributes_of,
-    id_type,
-    kinds_of,
-)
+from user_conversion.rules.log_format import LogFormat, RecordedLogFormat, attributes_of, id_type
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -77,11 +71,6 @@ class Ledger(Document, frozen=True, tag=4):
     def id_type(self) -> str:
         """The type of the column initiator_id."""
         return id_type(self.log_format.ids)
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds of events, in order."""
-        return kinds_of(self.log_format.events)
 
     def was_read_as(self, log_format: LogFormat) -> bool:
         """Whether the events were read with this log format, whatever it is called."""

@@ -81,7 +81,7 @@ def run_jobs(
             split, split_job = _split(context)
             done = replace(done, split=split_job)
         if CONVERSION in jobs:
-            done = replace(done, rate=_convert(context, split, previous.rate))
+            done = replace(done, rate=_convert(context, split, previous))
         notes = (*(split.notes if split else ()), *_changed_options(previous, done))
         record = _record(command, context, done, notes)
         publication.write_json(RUN_RECORD, record)
@@ -128,18 +128,24 @@ def _split(context: Context) -> tuple[SplitResult, SplitJob]:
     )
 
 
-def _convert(
-    context: Context, split: SplitResult | None, before: ConversionJob | None
-) -> ConversionJob:
-    begun = time.perf_counter()
+def _convert(context: Context, split: SplitResult | None, previous: Jobs) -> ConversionJob:
+    begun, before = time.perf_counter(), previous.rate
     with watched("Computing the conversion"):
         result, settings = compute_conversion(context, split), context.settings
     parameters = ConversionParameters(
         *(settings.definition, settings.timezone, settings.as_of, settings.by, settings.week_start)
     )
-    # With another date or definition other figures are expected.
-    if before and not _differences(
-        before.parameters, parameters, "definition", "timezone", "as_of", "week_start"
+    # With another date, definition or log format other figures are expected.
+    is_read_again = (
+        split
+        and previous.split
+        and previous.split.parameters.log_format != settings.events.recorded
+    )
+    if before and not (
+        is_read_again
+        or _differences(
+            before.parameters, parameters, "definition", "timezone", "as_of", "week_start"
+        )
     ):
         result = replace(result, restated=restated(before.result.weeks, result.weeks))
     return ConversionJob(**_how_it_ran(context, begun), parameters=parameters, result=result)

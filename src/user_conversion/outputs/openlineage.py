@@ -13,7 +13,7 @@ from user_conversion.outputs.tables import json_text
 from user_conversion.rules import datasets
 from user_conversion.rules.addresses import is_address, split_address
 from user_conversion.rules.datasets import Dataset
-from user_conversion.rules.log_format import attributes_of, id_type, kinds_of
+from user_conversion.rules.log_format import attributes_of, id_type
 
 SPEC = "https://openlineage.io/spec"
 
@@ -59,10 +59,10 @@ def _outputs(record: RunRecord) -> Iterator[tuple[Dataset, int]]:
     if not (split := record.jobs.split):
         return
     result, how = record.conversion, split.parameters.log_format
-    columns, kinds = (attributes_of(how.fields), id_type(how.ids)), kinds_of(how.events)
+    columns = attributes_of(how.fields), id_type(how.ids)
     if counts := result.events:
-        for kind, dataset in zip(kinds, datasets.event_datasets(*columns, kinds), strict=True):
-            yield dataset, getattr(counts, kind)
+        by_day = datasets.event_datasets(*columns, how.kinds)
+        yield from zip(by_day, (getattr(counts, kind) for kind in how.kinds), strict=True)
         yield datasets.REJECTED_EVENTS, counts.rejected
     yield datasets.user_conversion(*columns), result.total_registered
     yield datasets.WEEKLY_SUMMARY, len(result.weeks)

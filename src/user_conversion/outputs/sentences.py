@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from user_conversion.answer.figures import Figures
 from user_conversion.answer.finality import MISSING_DAYS, UNFINISHED, Gaps
-from user_conversion.answer.results import ConversionResult
+from user_conversion.answer.results import ConversionResult, Identities
 from user_conversion.answer.segments import Segmentation
 from user_conversion.answer.statistics import SMALL_SAMPLE, describe
 from user_conversion.answer.weeks import WeekResult
@@ -81,16 +81,14 @@ def restated(result: ConversionResult) -> Iterator[str]:
 
 def identities(result: ConversionResult) -> Iterator[str]:
     """Which ids did not become one user."""
-    counts = result.identities
-    if counts and counts.ids_of_several_users:
-        ids = words.number_of(counts.ids_of_several_users, "id")
-        yield f"{ids} became several users: the first one is used."
-    if counts and counts.ids_in_circles:
-        ids = words.number_of(counts.ids_in_circles, "id leads", "ids lead")
-        yield f"{ids} in a circle: they are used as they were logged."
-    if counts and counts.ids_of_themselves:
-        ids = words.number_of(counts.ids_of_themselves, "id")
-        yield f"{ids} became the same id, which has no effect."
+    counts = result.identities or Identities()
+    for number, what in (
+        (counts.ids_of_several_users, "became several users: the first one is used"),
+        (counts.ids_in_circles, "led in a circle: used as logged"),
+        (counts.ids_of_themselves, "became the same id, which has no effect"),
+    ):
+        if number:
+            yield f"{words.number_of(number, 'id')} {what}."
 
 
 def loads_of_others(result: ConversionResult) -> str:

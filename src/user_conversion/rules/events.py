@@ -28,6 +28,8 @@ from user_conversion.rules.timestamp_forms import TimestampForm
 from user_conversion.rules.weeks import time_zone
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+# The time of an identified event that has none.
+NO_TIME = "1970-01-01T00:00:00Z"
 MICROSECOND = timedelta(microseconds=1)
 CLOCK_TOLERANCE = timedelta(days=1)
 
@@ -92,15 +94,15 @@ def read_line(
     if any(_holding(record, log_format, EXCLUDE)):
         return Skipped.EXCLUDED
     read_id: Callable[[Any], int | str] = _integer_id if log_format.ids == "integer" else _text_id
+    value = first_at(record, log_format.fields["timestamp"])
     if kind == IDENTIFIED:
         ids = [first_at(record, log_format.fields[name]) for name in (ANONYMOUS_ID, USER_ID)]
         if any(each is None or each in NO_ID for each in ids):
             return Skipped.OTHER
-        value = first_at(record, log_format.fields["timestamp"])
-        time = EARLIEST if value is None else _read_time(value, log_format, latest)
-        anonymous_id, user_id = (read_id(each) for each in ids)
-        return Event(kind, time, anonymous_id, {"user_id": user_id})
-    time = _read_time(first_at(record, log_format.fields["timestamp"]), log_format, latest)
+        value = NO_TIME if value is None else value
+    time = _read_time(value, log_format, latest)
+    if kind == IDENTIFIED:
+        return Event(kind, time, read_id(ids[0]), {"user_id": read_id(ids[1])})
     initiator_id = first_at(record, log_format.fields["initiator_id"])
     if initiator_id is None or initiator_id in NO_ID:
         if log_format.anonymous:

@@ -124,6 +124,11 @@ class RecordedLogFormat(msgspec.Struct, frozen=True):
     input: Input
     exclude: dict[str, tuple[str, ...]] = {}
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of events, in order."""
+        return _kinds(self.events)
+
 
 @dataclass(frozen=True)
 class LogFormat:
@@ -175,7 +180,7 @@ class LogFormat:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of events, in order."""
-        return kinds_of(self.events)
+        return _kinds(self.events)
 
     @property
     def kind_by_name(self) -> dict[str, str]:
@@ -230,8 +235,7 @@ def _recorded(conditions: Conditions) -> dict[str, tuple[str, ...]]:
     return {path_text(path): recorded(conditions[path]) for path in conditions}
 
 
-def kinds_of(events: Collection[str]) -> tuple[str, ...]:
-    """The kinds of events of a log format, in order; `events` are its own in any order."""
+def _kinds(events: Collection[str]) -> tuple[str, ...]:
     return (*KINDS, IDENTIFIED) if IDENTIFIED in events else KINDS
 
 

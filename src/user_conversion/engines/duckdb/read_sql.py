@@ -84,9 +84,11 @@ def read_sql(
             else fields.text("event")
         ),
         time=fields.time(known),
-        id_text=fields.id_text(known),
+        id_text=fields.of_identified(
+            ANONYMOUS_ID, known, f"CAST({fields.text('initiator_id')} AS VARCHAR)"
+        ),
         initiator_id=_id("id_text", log_format, forms),
-        user_id_text=fields.text(USER_ID),
+        user_id_text=fields.of_identified(USER_ID, known, "NULL"),
         user_id=_id("user_id_text", log_format, forms),
         is_identified=fields.is_kind(IDENTIFIED, known),
         device_type=fields.text("device_type"),
@@ -176,25 +178,24 @@ class _Fields:
 
     def text(self, name: str) -> str:
         """A field as text: the first of its paths that is not null."""
-        texts = [self._at(path) for path in self._format.fields.get(name, ())]
+        texts = [self._at(path) for path in self._format.fields[name]]
         if not texts:
             return "NULL::VARCHAR"
         return texts[0] if len(texts) == 1 else f"coalesce({', '.join(texts)})"
 
-    def id_text(self, known: str | None) -> str:
-        """The id of the event as text; of an identified event the anonymous one."""
-        text = f"CAST({self.text('initiator_id')} AS VARCHAR)"
+    def of_identified(self, name: str, known: str | None, other: str) -> str:
+        """A field of identified events as text, another expression for other events."""
         if self._format.kinds == KINDS:
-            return text
-        anonymous_id = self.text(ANONYMOUS_ID)
-        return f"CASE WHEN {self.is_kind(IDENTIFIED, known)} THEN {anonymous_id} ELSE {text} END"
+            return other
+        is_identified = self.is_kind(IDENTIFIED, known)
+        return f"CASE WHEN {is_identified} THEN {self.text(name)} ELSE {other} END"
 
     def is_kind(self, kind: str, known: str | None) -> str:
         """Whether a record is an event of a kind; `known` is the kind of all records, if given."""
-        names = ", ".join(map(literal, self._format.events.get(kind, ())))
-        is_named = f"coalesce({self.text('event')} IN ({names}), false)" if names else "false"
-        if known:
-            is_named = str(known == kind)
+        names = ", ".join(map(literal, self._format.events.get(kind, ()))) or "NULL"
+        is_named = (
+            str(known == kind) if known else f"coalesce({self.text('event')} IN ({names}), false)"
+        )
         return " AND ".join([is_named, *self._holding(self._format.where.get(kind, {}))])
 
     def is_excluded(self) -> str:
@@ -210,12 +211,9 @@ class _Fields:
         text = self.text("timestamp")
         if self._forms.timestamp:
             return text
-        if self._format.kinds == KINDS:
-            return self._time(text)
-        is_without = f"{text} IS NULL AND {self.is_kind(IDENTIFIED, known)}"
-        return f"CASE WHEN {is_without} THEN TIMESTAMP '1970-01-01' ELSE {self._time(text)} END"
-
-    def _time(self, text: str) -> str:
+        if self._format.kinds != KINDS:
+            is_identified = self.is_kind(IDENTIFIED, known)
+            text = f"coalesce({text}, CASE WHEN {is_identified} THEN '{events.NO_TIME}' END)"
         if self._format.timestamp:
             form = TimestampForm.of(self._format.timestamp)
             parts = ", ".join(map(literal, (form.pattern, form.replacement)))

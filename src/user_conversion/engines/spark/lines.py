@@ -38,6 +38,8 @@ INTEGER, TIMESTAMP, EPOCH_NUMBER, ROUNDED_ID = (
         *(events.EPOCH_NUMBER, events.ROUNDED_ID),
     )
 )
+# The ids of an event, and their texts: the second one is of identified events.
+IDS, TEXTS = ("initiator_id", "user_id"), ("id_text", "user_id_text")
 OFFSET = 2  # its group in TIMESTAMP
 # Bytes that are not UTF-8 are decoded to replacement characters.
 DECODED = "decode(CAST(value AS BINARY), 'UTF-8')"
@@ -61,8 +63,10 @@ def read_records(record: Record, log_format: LogFormat, latest: datetime) -> Dat
         replacement = form.replacement.replace("\\", "$")
         text = F.regexp_replace("timestamp_text", form.pattern, replacement)
         rows = rows.withColumn("timestamp_text", text)
-    rows = rows.withColumns({"kind": _kind(log_format), "instant": _instant(log_format)})
-    rows = _with_ids(rows, record, log_format)
+    rows = rows.withColumn("kind", _kind(log_format))
+    if log_format.kinds != KINDS:
+        rows = rows.withColumns(_texts_of_identified(record, log_format))
+    rows = rows.withColumns({"instant": _instant(log_format), **_ids(record, log_format)})
     rows = rows.withColumn("epoch_number", _epoch_number())
     rows = rows.withColumn("time", F.coalesce("instant", _epoch_instant(log_format)))
     rows = rows.withColumn("verdict", _verdict(record, log_format, latest))
@@ -140,26 +144,29 @@ def _epoch_instant(log_format: LogFormat) -> Column:
     return instant
 
 
-def _with_ids(rows: DataFrame, record: Record, log_format: LogFormat) -> DataFrame:
-    """The rows with initiator_id and user_id, which is NULL but for identified events."""
-    ids = {"initiator_id": _id(record, log_format, "initiator_id", "id_text")}
+def _texts_of_identified(record: Record, log_format: LogFormat) -> dict[str, Column]:
+    """The texts of the time and the two ids of identified events; other events have one id."""
+    is_it, time, id_text = F.col("kind") == IDENTIFIED, F.col("timestamp_text"), F.col("id_text")
+    anonymous_id, user_id = (_field(record, log_format, name) for name in (ANONYMOUS_ID, USER_ID))
+    return {
+        "timestamp_text": F.coalesce(time, F.when(is_it, events.NO_TIME)),
+        "id_text": F.when(is_it, anonymous_id).otherwise(id_text),
+        "user_id_text": F.when(is_it, user_id).otherwise(id_text),
+    }
+
+
+def _used(columns: tuple[str, str], log_format: LogFormat) -> tuple[str, ...]:
+    return columns[:1] if log_format.kinds == KINDS else columns
+
+
+def _ids(record: Record, log_format: LogFormat) -> dict[str, Column]:
+    """The id, and the one that it became."""
+    id_ = _id(record, log_format, "initiator_id", "id_text")
     if log_format.kinds == KINDS:
-        return rows.withColumns(ids | {"user_id": F.lit(None).cast("string")})
-    columns = {"anonymous_id_text": ANONYMOUS_ID, "user_id_text": USER_ID}
-    rows = rows.withColumns({c: _field(record, log_format, name) for c, name in columns.items()})
-    anonymous_id, user_id = (_id(record, log_format, name, c) for c, name in columns.items())
-    is_identified = F.coalesce(F.col("kind") == IDENTIFIED, F.lit(False))
-    ids["initiator_id"] = F.when(is_identified, anonymous_id).otherwise(ids["initiator_id"])
-    has_no_time = is_identified & F.col("timestamp_text").isNull()
-    return rows.withColumns(
-        ids
-        | {
-            "user_id": F.when(is_identified, user_id),
-            "instant": F.when(has_no_time, F.timestamp_micros(F.lit(0))).otherwise(
-                F.col("instant")
-            ),
-        }
-    )
+        return {"initiator_id": id_}
+    is_it, wanted = F.col("kind") == IDENTIFIED, ((ANONYMOUS_ID, TEXTS[0]), (USER_ID, TEXTS[1]))
+    found = (F.when(is_it, _id(record, log_format, *each)).otherwise(id_) for each in wanted)
+    return dict(zip(IDS, found, strict=True))
 
 
 def _id(record: Record, log_format: LogFormat, name: str, column: str) -> Column:
@@ -181,14 +188,9 @@ def _verdict(record: Record, log_format: LogFormat, latest: datetime) -> Column:
     kind, micros = F.col("kind"), F.unix_micros("time")
     is_blank = F.col("value").rlike(BLANK)
     has_no_name = kind.isNull() & (F.coalesce("name", F.lit("")) == "")
-    has_no_id = _is_no_id("id_text")
-    # An identified event may lack an id, or have one of the wrong type for the user.
-    says_nothing = is_identified = has_wrong_user = F.lit(False)
-    if log_format.kinds != KINDS:
-        is_identified = F.coalesce(kind == IDENTIFIED, F.lit(False))
-        says_nothing = is_identified & (_is_no_id("anonymous_id_text") | _is_no_id("user_id_text"))
-        has_wrong_user = is_identified & F.col("user_id").isNull()
-    is_without_time = F.col("timestamp_text").isNull() & ~is_identified
+    texts = map(F.col, _used(TEXTS, log_format))
+    has_no_id = reduce(or_, (text.isNull() | text.isin(*events.NO_ID) for text in texts))
+    is_invalid = reduce(or_, (F.col(name).isNull() for name in _used(IDS, log_format)))
     unnamed = Skipped.OTHER if log_format.unnamed else Reason.MISSING_EVENT
     anonymous = Skipped.ANONYMOUS if log_format.anonymous else Reason.MISSING_INITIATOR_ID
     read = F.concat_ws("", *(_field(record, log_format, name) for name in log_format.fields))
@@ -199,18 +201,14 @@ def _verdict(record: Record, log_format: LogFormat, latest: datetime) -> Column:
         .when(has_no_name, unnamed)
         .when(kind.isNull() | ~_is_where(record, log_format), Skipped.OTHER)
         .when(reduce(or_, _holding(record, log_format.exclude), F.lit(False)), Skipped.EXCLUDED)
-        .when(says_nothing, Skipped.OTHER)
-        .when(is_without_time, Reason.MISSING_TIMESTAMP)
+        .when((kind == IDENTIFIED) & has_no_id, Skipped.OTHER)
+        .when(F.col("timestamp_text").isNull(), Reason.MISSING_TIMESTAMP)
         .when(micros.isNull(), Reason.INVALID_TIMESTAMP)
         .when(~micros.between(0, (latest - EARLIEST) // MICROSECOND), Reason.TIMESTAMP_OUT_OF_RANGE)
-        .when(has_no_id & ~is_identified, anonymous)
-        .when(F.col("initiator_id").isNull() | has_wrong_user, Reason.INVALID_INITIATOR_ID)
+        .when(has_no_id, anonymous)
+        .when(is_invalid, Reason.INVALID_INITIATOR_ID)
         .otherwise(kind)
     )
-
-
-def _is_no_id(column: str) -> Column:
-    return F.col(column).isNull() | F.col(column).isin(*events.NO_ID)
 
 
 def _kept(record: Record, log_format: LogFormat) -> list[Column]:
@@ -221,8 +219,10 @@ def _kept(record: Record, log_format: LogFormat) -> list[Column]:
     kept = {
         # Spark refuses to write ancient instants, which rejected lines may have.
         "time": F.when(verdict.isin(*log_format.kinds), F.col("time")),
-        "initiator_id": F.when(verdict.isin(*log_format.kinds), F.col("initiator_id")),
-        "user_id": F.when(verdict == IDENTIFIED, F.col("user_id")),
+        **{
+            name: F.when(verdict.isin(*log_format.kinds), F.col(name))
+            for name in _used(IDS, log_format)
+        },
         "device_type": F.when(verdict == APP_LOADED, _field(record, log_format, "device_type")),
         **{
             column: F.when(verdict == REGISTERED, _field(record, log_format, name))

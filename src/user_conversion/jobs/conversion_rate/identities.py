@@ -23,7 +23,7 @@ class Identities:
         self._run, self._engine, self._ledger = run, run.engine, ledger
         self._dataset = user_identity(ledger.id_type)
         self.counts: Counts | None = None
-        if ledger.kinds != KINDS:
+        if ledger.log_format.kinds != KINDS:
             run.publication.require_rows(self._dataset, ledger.rows)
             circles = self._follow("identities", run.publication.files_of(self._dataset))
             (found,) = run.rows("identity_counts")

@@ -124,7 +124,9 @@ def check_rows(datasets: Sequence[Dataset], ledger: Ledger) -> None:
 
     The datasets are those of the kinds of events and of rejected lines, in this order.
     """
-    counted_lines = [getattr(ledger.counts, name) for name in (*ledger.kinds, "rejected")]
+    counted_lines = [
+        getattr(ledger.counts, name) for name in (*ledger.log_format.kinds, "rejected")
+    ]
     for dataset, counted in zip(datasets, counted_lines, strict=True):
         written = sum(ledger.rows[dataset.name].values())
         if written != counted:

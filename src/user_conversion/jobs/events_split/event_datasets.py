@@ -18,7 +18,7 @@ from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset
 
 def datasets_of(ledger: Ledger) -> tuple[Dataset, ...]:
     """The datasets that this job writes: events of each kind, rejected lines."""
-    by_day = datasets.event_datasets(ledger.attributes, ledger.id_type, ledger.kinds)
+    by_day = datasets.event_datasets(ledger.attributes, ledger.id_type, ledger.log_format.kinds)
     return (*by_day, REJECTED_EVENTS)
 
 

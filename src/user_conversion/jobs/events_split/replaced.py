@@ -83,7 +83,7 @@ def read_kept_days(run: Context, replaced: Replaced, ledger: Ledger) -> None:
         tables.read(prepare_again(found, run.settings.events, compressions, scratch))
     tables.publish()
     days = ", ".join(f"DATE '{day}'" for day in sorted(replaced.days))
-    for dataset in event_datasets(ledger.attributes, ledger.id_type, ledger.kinds):
+    for dataset in event_datasets(ledger.attributes, ledger.id_type, ledger.log_format.kinds):
         run.engine.create_view(
             f"kept_{dataset.name}",
             f"SELECT * FROM again_{dataset.name} WHERE CAST(time AS DATE) IN ({days})",
