@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ from support import oracle
 from support.command import command
 from support.datasets import ID, TEXT, row_counts
 from support.engines import DUCKDB, EngineUnderTest, engines
-from support.logs import scratch_folder, write_log
+from support.logs import write_log
 from support.oracle import APP_LOADED, REGISTERED, Event
 from support.strategies import RUN_STARTED, definitions, zones
 
@@ -400,7 +401,7 @@ def test_identities_in_any_order_end_like_a_rebuild_and_the_oracle(
             Event(APP_LOADED, datetime(2020, 11, 3, tzinfo=UTC), ids[0]),
             Identified(datetime(2020, 11, 4, tzinfo=UTC), ids[1], ids[0]),
         ]
-        with scratch_folder() as name:
+        with TemporaryDirectory() as name:
             folder = Path(name)
             output, rebuilt, inputs = (folder / each for each in ("output", "rebuilt", "logs"))
             for night in range(data.draw(st.integers(2, 4))):

@@ -46,9 +46,10 @@ class EventTables:
         return self._run.engine.read_events(files, self._run.settings.events, latest, name)
 
     def publish(self) -> None:
-        """Make the tables `NAME_user_registration`, `NAME_app_loaded`, `NAME_rejected_events`."""
+        """Make the tables of events and rejected lines, such as `NAME_app_loaded`."""
         log_format = self._run.settings.events
-        events = event_datasets(log_format.attributes, log_format.id_type)
+        kinds = log_format.kinds
+        events = event_datasets(log_format.attributes, log_format.id_type, kinds)
         for dataset in (*events, REJECTED_EVENTS):
             parts = (f"{self._name}_{n}_{dataset.name}" for n in range(1, self._parts + 1))
             union = " UNION ALL ".join(f"SELECT * FROM {part}" for part in parts)
