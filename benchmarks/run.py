@@ -1,7 +1,7 @@
 """Time our job beside its peers, as whole processes, several times in turn.
 
-    python benchmarks/run.py [--events N ...] [--shuffled N ...] [--runs N] [--only NAME ...]
-                             [--write | --check]
+    python benchmarks/run.py [--events N ...] [--shuffled N ...] [--nights N ...] [--inputs N ...]
+                             [--stores N ...] [--runs N] [--only NAME ...] [--write | --check]
 
 Every contender reads the same log and must give the same weekly figures. Logs are made once and
 kept in .bench/. `--write` puts the tables into docs/benchmarks.md, `--check` compares the smallest
@@ -18,11 +18,13 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from statistics import median
 
@@ -314,6 +316,50 @@ def rows_of_inputs(log: Log, runs: int) -> list[tuple[str, ...]]:
     return parts.rows()
 
 
+def rows_of_stores(log: Log, runs: int) -> list[tuple[str, ...]]:
+    """A log in 100 files of a folder, and as objects of a store on this machine."""
+    sys.path.append(str(HERE.parent / "tests"))
+    from support.stores import seaweedfs
+
+    from user_conversion.places.stores.store import Store
+
+    folder, output = split(log), CACHE / "output"
+    parts = Parts()
+    with tempfile.TemporaryDirectory() as name, seaweedfs(Path(name)) as server:
+        os.environ |= server.environment
+        store = Store(f"{server.address}/logs")
+        for path in folder.iterdir():
+            store.put(path.name, path)
+        from_store = [*OURS, "--input", store.address, "--output"]
+        for run in range(runs):
+            bucket = f"{server.address}/{run}"
+            shutil.rmtree(output, ignore_errors=True)
+            parts.time(FULL, *OURS, "--input", str(folder), "--output", str(output))
+            shutil.rmtree(output)
+            parts.time("run from a store", *from_store, str(output))
+            parts.time("run from a store with nothing new", *from_store, str(output))
+            parts.time("run from bucket to bucket", *from_store, bucket)
+            parts.time("run from bucket to bucket with nothing new", *from_store, bucket)
+            next_day(log, CACHE / "day.json")
+            store.put("day.json", CACHE / "day.json")
+            parts.time("run from bucket to bucket with one new object", *from_store, bucket)
+            store.delete(["day.json"])
+    shutil.rmtree(output)
+    return parts.rows()
+
+
+def split(log: Log) -> Path:
+    """A folder with the log in 100 files."""
+    folder = log.path.with_suffix("")
+    if not folder.exists():
+        folder.mkdir()
+        with log.path.open("rb") as lines:
+            for number in range(100):
+                some = islice(lines, -(-log.events // 100))
+                (folder / f"{number:02}.json").write_bytes(b"".join(some))
+    return folder
+
+
 def next_day(log: Log, path: Path) -> None:
     """Write the last day of a log again, as the next day."""
     last_day(log.path, log.events // 730, path)
@@ -409,6 +455,7 @@ def main() -> None:
     parser.add_argument("--shuffled", type=int, nargs="*", default=[10_000_000])
     parser.add_argument("--nights", type=int, nargs="*", default=[330_000, 10_000_000, 50_000_000])
     parser.add_argument("--inputs", type=int, nargs="*", default=[330_000, 10_000_000])
+    parser.add_argument("--stores", type=int, nargs="*", default=[10_000_000])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", nargs="+", default=[], help="parts of contenders' names")
     parser.add_argument("--write", action="store_true")
@@ -417,6 +464,7 @@ def main() -> None:
     if options.check:
         small = sizes[:1]
         options.events, options.shuffled, options.nights, options.inputs = small, [], small, small
+        options.stores = []
         options.only = [FLOOR, OURS_NAME, SCRIPT]
     contenders = [
         contender
@@ -437,6 +485,7 @@ def main() -> None:
     for title, all_events, rows_of_all in (
         ("Nights over", options.nights, rows_of_nights),
         ("Inputs and jobs,", options.inputs, rows_of_inputs),
+        ("Stores,", options.stores, rows_of_stores),
     ):
         for log in map(Log, all_events):
             log.make()

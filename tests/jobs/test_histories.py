@@ -394,6 +394,7 @@ class StoreHistory(History):
             with Lease(self.store, "next", lambda: 1e12):
                 pass
             shutil.rmtree(self.output)
+            self.output.mkdir()
             for name, content in self.lake.contents(f"{self.name}/out/").items():
                 path = self.output / name.removeprefix(f"{self.name}/out/")
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -423,17 +424,18 @@ class StoreHistory(History):
 
 
 def without_times(document: Any) -> Any:
-    """A document without when and how long its runs were."""
+    """A document without when and how long its runs were; lists in any order."""
     if isinstance(document, dict):
-        kept = document.keys() - {"seconds", "read_at", "batches"}
-        return {name: without_times(document[name]) for name in kept}
+        dropped = ("seconds", "read_at", "batches")
+        return {name: without_times(document[name]) for name in document if name not in dropped}
     if isinstance(document, list):
-        return [without_times(each) for each in document]
+        return sorted((without_times(each) for each in document), key=repr)
     return document
 
 
 def shown(result: Any) -> Any:
-    return result.as_json()
+    """The answer, without what was otherwise in the one before: a rebuild had none."""
+    return result.as_json() | {"restated": []}
 
 
 def raw_lines(output: Path) -> list[tuple[str, str]]:
