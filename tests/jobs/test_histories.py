@@ -74,6 +74,12 @@ def events_in(content: bytes) -> list[dict[str, Any]]:
     return [event for event in found if isinstance(event, dict)]
 
 
+def kinds(deliveries: Sequence[Delivery]) -> set[str]:
+    """The kinds of events; a run after which one is there no more refuses."""
+    events = (event for each in deliveries for event in events_in(each.content))
+    return {event["event"] for event in events} - {"other"}
+
+
 class RefusedError(Exception):
     """A run may refuse here."""
 
@@ -323,9 +329,11 @@ class History:
         if self.delivered and options.get("field") != self.format:
             there = {*files.values()}
             gone = [e for e in self.delivered if e.content not in there and e.path not in files]
-            return delivered([], files), bool(gone)
+            found = delivered([], files)
+            return found, bool(gone) or not kinds(self.delivered) <= kinds(found)
         try:
-            return delivered(self.delivered, files), False
+            found = delivered(self.delivered, files)
+            return found, not kinds(self.delivered) <= kinds(found)
         except RefusedError:
             return self.delivered, True
 

@@ -68,7 +68,8 @@ def find_files(
             f"{left_out} are not read, nor is the output.{next(skipped, '')}"
         )
     return Found(
-        sorted(search.files.values(), key=lambda each: each.name.split("/")),
+        # As by the parts of their names, which would take more memory.
+        sorted(search.files.values(), key=lambda each: each.name.replace("/", "\0")),
         sorted(search.skipped.values(), key=lambda each: each.path),
         search.named,
     )
@@ -88,7 +89,7 @@ def spooled(stream_folder: Path) -> InputFile:
     with path.open("wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
     status = path.stat()
-    return InputFile(path.resolve(), status.st_size, status.st_mtime_ns, STANDARD_INPUT)
+    return InputFile(str(path.resolve()), status.st_size, status.st_mtime_ns, STANDARD_INPUT)
 
 
 class _Search:
@@ -119,7 +120,7 @@ class _Search:
 
     def add_objects(self, files: Sequence[InputFile], is_one: bool) -> None:
         """Add the objects that an input names: one, or all below an address."""
-        self.files |= {file.name: file for file in files}
+        self.files.update((file.name, file) for file in files)
         if is_one:
             self.named |= {file.path for file in files}
 
@@ -161,7 +162,7 @@ class _Search:
         if path in self._seen:
             return
         if stat.S_ISREG(status.st_mode):
-            file = InputFile(Path(path), status.st_size, status.st_mtime_ns, path)
+            file = InputFile(path, status.st_size, status.st_mtime_ns, path)
             self.files.setdefault(path, file)
         else:
             self._skip(path, "not a regular file")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import xxhash
+
 from user_conversion.rules.addresses import is_address
 from user_conversion.rules.errors import InputError
 
@@ -18,15 +20,15 @@ STANDARD_INPUT = "-"
 LAKES = {"_delta_log": "Delta Lake", ".hoodie": "Hudi"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class InputFile:
     """A file of raw events as it was when the run began; `name` is what people call it.
 
-    If it is an object in a store, `name` is its address, `tag` changes with its content, and `path`
-    is where it is fetched to.
+    It is at the path `where`. If it is an object in a store, `name` is its address, `tag` changes
+    with its content, and `where` is the folder that it is fetched to.
     """
 
-    path: Path = field(compare=False)
+    where: str = field(compare=False)
     size: int
     modified_ns: int
     name: str
@@ -45,7 +47,14 @@ class InputFile:
                 f"'{path}' is not a regular file; write the events to one first, or pipe them "
                 "into --input -."
             )
-        return cls(path, status.st_size, status.st_mtime_ns, str(path))
+        return cls(str(path), status.st_size, status.st_mtime_ns, str(path))
+
+    @property
+    def path(self) -> Path:
+        """Where it is on this machine, an object when it is fetched."""
+        if not self.is_object:
+            return Path(self.where)
+        return Path(self.where, xxhash.xxh3_128_hexdigest(f"{self.name} {self.tag}".encode()))
 
     @property
     def is_object(self) -> bool:

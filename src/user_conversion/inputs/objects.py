@@ -12,8 +12,6 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import xxhash
-
 from user_conversion.inputs.input_file import (
     LAKES,
     InputFile,
@@ -63,12 +61,13 @@ class Objects:
         listed = self._store(bucket).list(fixed)
         below = f"{name}/" if name else ""
         if fixed != name and not any(each.name.startswith(below) for each in listed):
-            found = list(_matches(name.split("/"), listed))
-            if not found:
+            listed = [each for each, _ in _matches(name.split("/"), listed)]
+            if not listed:
                 raise InputError(f"Nothing matches '{address}'.")
+            found = _matches(name.split("/"), listed)
         else:
-            found = [(each, each.name.removeprefix(below).split("/")) for each in listed]
-        if not found:
+            found = ((each, each.name.removeprefix(below).split("/")) for each in listed)
+        if not listed:
             single = self._store(bucket).find(name) if name else None
             if single is None:
                 raise InputError(f"'{address}' does not exist.")
@@ -76,17 +75,18 @@ class Objects:
                 return [], True
             return [self._file(bucket, single)], True
         apart = tuple(f"{each.rstrip('/')}/" for each in apart_from)
-        return list(self._chosen(bucket, found, apart, exclude)), False
+        has_empty = any(not each.size for each in listed)
+        parents = _parents(each.name for each in listed) if has_empty else set()
+        return list(self._chosen(bucket, found, parents, apart, exclude)), False
 
     def _chosen(
         self,
         bucket: str,
-        found: Sequence[tuple[StoredObject, Sequence[str]]],
+        found: Iterable[tuple[StoredObject, Sequence[str]]],
+        parents: Collection[str],
         apart_from: tuple[str, ...],
         exclude: Sequence[str],
     ) -> Iterator[InputFile]:
-        has_empty = any(not each.size for each, _ in found)
-        parents = _parents(each.name for each, _ in found) if has_empty else set()
         for each, below in found:
             file = self._file(bucket, each)
             if _is_left_out(file.name, below, exclude):
@@ -184,14 +184,11 @@ class Objects:
         """A file with the path that it has when it was fetched, if it is an object."""
         if not file.is_object:
             return file
-        return replace(file, path=self._path(file.name, file.tag))
+        return replace(file, where=str(self._folder))
 
     def _file(self, bucket: str, stored: StoredObject) -> InputFile:
-        name = f"{bucket}/{stored.name}"
-        return InputFile(self._path(name, stored.tag), stored.size, 0, name, stored.tag)
-
-    def _path(self, name: str, tag: str) -> Path:
-        return Path(f"{self._folder}/{xxhash.xxh3_128_hexdigest(f'{name} {tag}'.encode())}")
+        where, name = str(self._folder), f"{bucket}/{stored.name}"
+        return InputFile(where, stored.size, 0, name, stored.tag)
 
     def _store(self, bucket: str) -> Store:
         if bucket not in self._stores:

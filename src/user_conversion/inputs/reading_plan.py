@@ -54,7 +54,7 @@ class KnownFile(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def file(self) -> InputFile:
         """The file as it was seen last."""
-        return InputFile(Path(self.path), self.size, self.modified_ns, self.path, self.tag)
+        return InputFile(self.path, self.size, self.modified_ns, self.path, self.tag)
 
     @property
     def next_byte(self) -> int:

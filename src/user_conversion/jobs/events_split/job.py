@@ -133,9 +133,12 @@ class _Plan:
 
     @property
     def gone(self) -> list[KnownFile]:
-        """The known files that were not found, when all were compared."""
+        """The known files of which neither the path nor the content was found, after comparing."""
         if self.rebuild and self.published:
-            return _not_given(self.files.to_read, self.published.files)
+            names = {file.name for file in self.changed}
+            contents = {each.fingerprint.content for each in self.files.to_read}
+            known = (each for each in self.published.files if each.content.size)
+            return [e for e in known if e.path not in names and e.content not in contents]
         return self.files.gone
 
 
@@ -213,17 +216,6 @@ def _published_ledger(run: Context) -> Ledger | None:
         if run.settings.full_refresh:
             return None
         raise
-
-
-def _not_given(to_read: Sequence[FileToRead], known: Sequence[KnownFile]) -> list[KnownFile]:
-    """The known files of which neither the path nor the content is among those to read."""
-    paths = {each.file.name for each in to_read}
-    contents = {each.fingerprint.content for each in to_read}
-    return [
-        each
-        for each in known
-        if each.content.size and each.path not in paths and each.content not in contents
-    ]
 
 
 def _relocated(plan: _Plan) -> Ledger:
