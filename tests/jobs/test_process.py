@@ -259,8 +259,14 @@ def test_what_takes_long_leaves_a_line_on_a_terminal(log: Path, output: Path) ->
         match[1] for line in stay if (match := re.fullmatch(r"([A-Z][a-z ]+): \d+\.\d s", line))
     ]
     assert phases == [
-        *("Looking for new lines", "Converting files", "Reading unusual lines one by one"),
-        *("Reading events", "Writing days", "Computing the conversion", "Publishing"),
+        *("Looking for files", "Looking for new lines", "Converting files"),
+        *(
+            "Reading unusual lines one by one",
+            "Reading events",
+            "Writing days",
+            "Computing the conversion",
+            "Publishing",
+        ),
     ]
     assert on_a_terminal([*words, "--full-refresh", "--quiet"]) == ""
 

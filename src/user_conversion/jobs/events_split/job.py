@@ -143,7 +143,7 @@ class _Plan:
 
 
 def _plan(run: Context) -> _Plan:
-    with watched("Looking for new lines"):
+    with watched("Looking for files"):
         found, published = _find(run), _published_ledger(run)
         log_format, why = run.settings.events, "new files"
         if published is None:
