@@ -85,7 +85,9 @@ def second_job_reads_parquet(patch: Patch) -> None:
     added = conversion_rate.AddedEvents
     patch.setattr(conversion_rate, "last_state", lambda *_: None)
     patch.setattr(
-        conversion_rate, "AddedEvents", lambda run, kept, *_: added(run, kept, None, None)
+        conversion_rate,
+        "AddedEvents",
+        lambda run, kept, split, state, *more: added(run, kept, None, None, *more),
     )
 
 
