@@ -104,32 +104,38 @@ _Key = tuple[Content, str | None]
 class ReadingPlan:
     """Compares files with those that were read before, some at a time, each once.
 
-    `to_read` are new so far, `skipped` have the content of another one. When all are decided,
-    `present` are the known files that are still there, where they are now; `gone` are not.
+    `to_read` are new so far, `skipped` have the content of another one, `present` are the known
+    files that were found, where they are now. When all are decided, `gone` were not.
     """
 
     def __init__(self, log_format: LogFormat, known: Sequence[KnownFile] = ()) -> None:
         self._format = log_format
-        self._known = _Known(known)
+        self._left = dict(enumerate(known))
+        self._files = {each.file: number for number, each in self._left.items()}
+        self._contents = {(each.content, each.event): n for n, each in self._left.items()}
+        self._beginnings: dict[tuple[int, str], list[int]] = {}
+        for number, each in self._left.items():
+            if each.can_grow and each.content.size:
+                length = min(each.content.size, BEGINNING)
+                self._beginnings.setdefault((length, each.content.beginning), []).append(number)
+        self._lengths = {length for length, _ in self._beginnings}
+        self._paths = {each.path for each in known}
         self._found: dict[_Key, InputFile] = {}
         self._undecided: list[FileToRead] = []
         self.to_read: list[FileToRead] = []
         self.skipped: list[SkippedFile] = []
-
-    @property
-    def present(self) -> list[KnownFile]:
-        """The known files that were found."""
-        return self._known.present
+        self.present: list[KnownFile] = []
 
     @property
     def gone(self) -> list[KnownFile]:
         """The known files that were not found."""
-        return self._known.gone
+        is_file = (each for each in self._left.values() if each.path != STANDARD_INPUT)
+        return [each for each in is_file if each.content.size]
 
     def changed(self, files: Iterable[InputFile]) -> list[InputFile]:
         """Those of all files that are not as they were when they were seen last."""
         # What did not change stays what it was, even if another file has its content, too.
-        return [file for file in files if not self._known.is_unchanged(file)]
+        return [file for file in files if not self._take(self._files.get(file), file)]
 
     def compare(self, files: Iterable[InputFile]) -> list[FileToRead]:
         """Those of changed files that are new whatever the others are.
@@ -139,71 +145,35 @@ class ReadingPlan:
         new: list[FileToRead] = []
         for file in files:
             event = self._format.kind_of_file(Path(file.name))
-            print_ = fingerprint(file.path, file.size, self._known.places_in(file))
+            print_ = fingerprint(file.path, file.size, self._places_in(file))
             key = print_.content, event
-            if self._known.is_known(key, file):
+            if self._take(self._contents.get(key), file):
                 continue
             if key in self._found and print_.content.size:
                 reason = f"same content as '{self._found[key].name}'"
                 self.skipped.append(SkippedFile(file.name, reason))
                 continue
             self._found[key] = file
-            each = FileToRead(file, print_, event)
-            (self._undecided if self._known.may_have(each) else new).append(each)
+            # The longer form of a known file, or its replacement, if that is not found elsewhere.
+            is_undecided = print_.marks or file.name in self._paths
+            (self._undecided if is_undecided else new).append(FileToRead(file, print_, event))
         self.to_read += new
         return new
 
     def decide(self) -> list[FileToRead]:
         """Those that are new and may have grown or replace others, after all were compared."""
-        grown = [self._known.continued(each) for each in self._undecided]
-        new = [self._known.replaced(each) for each in grown]
+        grown = [self._continued(each) for each in self._undecided]
+        new = [self._replaced(each) for each in grown]
         self.to_read += new
         return new
 
-
-class _Known:
-    """The files that were read before; each is found once, as one thing."""
-
-    def __init__(self, known: Sequence[KnownFile]) -> None:
-        self._left = dict(enumerate(known))
-        self._files = {each.file: number for number, each in self._left.items()}
-        self._contents = {(each.content, each.event): n for n, each in self._left.items()}
-        self._beginnings: dict[tuple[int, str], list[int]] = {}
-        for number, each in self._left.items():
-            if each.can_grow and each.content.size:
-                length = min(each.content.size, BEGINNING)
-                self._beginnings.setdefault((length, each.content.beginning), []).append(number)
-        self._paths = {each.path for each in known}
-        self._lengths = {length for length, _ in self._beginnings}
-        self.present: list[KnownFile] = []
-
-    @property
-    def gone(self) -> list[KnownFile]:
-        """What was not found."""
-        is_file = (each for each in self._left.values() if each.path != STANDARD_INPUT)
-        return [each for each in is_file if each.content.size]
-
-    def _take(self, number: int, file: InputFile) -> None:
-        if known := self._left.pop(number, None):
+    def _take(self, number: int | None, file: InputFile) -> bool:
+        """Whether a file is a known one, which is found once."""
+        if number is not None and (known := self._left.pop(number, None)):
             self.present.append(known.at(file))
+        return number is not None
 
-    def is_unchanged(self, file: InputFile) -> bool:
-        """Whether a file is as it was when it was seen last."""
-        number = self._files.get(file)
-        if number is None:
-            return False
-        self._take(number, file)
-        return True
-
-    def is_known(self, key: _Key, file: InputFile) -> bool:
-        """Whether a content was read before, in another file or not compressed."""
-        number = self._contents.get(key)
-        if number is None:
-            return False
-        self._take(number, file)
-        return True
-
-    def places_in(self, file: InputFile) -> set[int]:
+    def _places_in(self, file: InputFile) -> set[int]:
         """The places in a file's content where a known content that it begins with would end."""
         if not self._lengths:
             return set()
@@ -213,11 +183,7 @@ class _Known:
         ends = [(each.content.size, each.next_byte) for n in numbers if (each := self._left.get(n))]
         return {place for size, next_byte in ends for place in (size, size + 1, next_byte)}
 
-    def may_have(self, new: FileToRead) -> bool:
-        """Whether a file could be the longer form of a known one, or replace it."""
-        return bool(new.fingerprint.marks) or new.file.name in self._paths
-
-    def continued(self, new: FileToRead) -> FileToRead:
+    def _continued(self, new: FileToRead) -> FileToRead:
         """A file as the longer form of a known one, if that is nowhere else."""
         candidates = [
             number
@@ -229,7 +195,7 @@ class _Known:
         number = max(candidates, key=lambda n: self._left[n].content.size)
         return FileToRead(new.file, new.fingerprint, new.event, known=self._left.pop(number))
 
-    def replaced(self, new: FileToRead) -> FileToRead:
+    def _replaced(self, new: FileToRead) -> FileToRead:
         """A file as the replacement of the known one at its path, if that is nowhere else."""
         if new.known:
             return new
