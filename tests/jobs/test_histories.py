@@ -432,9 +432,9 @@ class StoreHistory(History):
 
 
 def without_times(document: Any) -> Any:
-    """A document without when and how long its runs were; lists in any order."""
+    """A document without when, how long and where to its runs were; lists in any order."""
     if isinstance(document, dict):
-        dropped = ("seconds", "read_at", "batches")
+        dropped = ("seconds", "read_at", "batches", "output")
         return {name: without_times(document[name]) for name in document if name not in dropped}
     if isinstance(document, list):
         return sorted((without_times(each) for each in document), key=repr)
