@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import duckdb
 import pytest
-from support.stores import Lake
+from support.command import assert_refused, command
+from support.logs import WORKED_EXAMPLE
+from support.stores import KEY, SECRET, Lake
 
+from user_conversion.engines.base import EngineOptions
+from user_conversion.engines.duckdb.engine import DuckDBEngine
 from user_conversion.engines.spark.files import Objects as SparkObjects
+from user_conversion.engines.spark.java import variables
 from user_conversion.inputs.lines import LineFile
 from user_conversion.inputs.objects import Objects
+from user_conversion.jobs import context
 from user_conversion.places.footers import row_counts
 from user_conversion.places.stores.lease import Lease
 from user_conversion.places.stores.output import OutputStore
 from user_conversion.places.stores.remote import Remote
 from user_conversion.places.stores.store import Store
+from user_conversion.rules.counts import LineCount
 from user_conversion.rules.errors import StoreError
 
 WRITTEN = ".staging/run-scratch/written"
@@ -134,6 +142,9 @@ def test_addresses_for_hadoop(monkeypatch: pytest.MonkeyPatch, address: str, kno
         ("1.gz", "none", False),
         ("1.BZ2", "none", False),
         ("_1.json", "none", False),
+        ("1.parquet", "parquet", True),
+        ("1.gz", "parquet", True),
+        ("_1.parquet", "parquet", False),
     ],
 )
 def test_spark_reads_objects_where_they_are_if_it_reads_them_as_they_are(
@@ -165,3 +176,42 @@ def test_an_object_that_changed_is_noticed(lake: Lake, tmp_path: Path) -> None:
     Store(lake.at("logs")).delete(["2.json"])
     with pytest.raises(StoreError, match=r"logs/2\.json' changed while it was read"):
         objects.require_unchanged(files)
+
+
+def test_an_object_that_changes_while_a_cluster_reads_it_ends_the_run(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(DuckDBEngine):
+        """In place of Spark: meanwhile an object is delivered again."""
+
+        def read_events(self, *arguments: Any) -> list[LineCount]:
+            found = super().read_events(*arguments)
+            lake.put("logs/1.json", "\n".join(WORKED_EXAMPLE[:2]).encode())
+            return found
+
+    monkeypatch.setattr(context, "open_engine", lambda _, options, scratch: Slow(options, scratch))
+    lake.put("logs/1.json", "\n".join(WORKED_EXAMPLE).encode())
+    where = ("--input", lake.at("logs/"), "--output", lake.at("out"))
+    done = command("run", *where, "--engine", "spark", "--master", "spark://127.0.0.1:1")
+    assert_refused(done, "/logs/1.json' changed while it was read; run again.")
+    assert [each.name for each in Store(lake.at("out")).list()] == [".staging/state.json"]
+
+
+def test_java_has_the_keys_in_its_environment_only(
+    lake: Lake, remote: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    credentials = f"aws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n"
+    (tmp_path / "credentials").write_text(f"[default]\n{credentials}")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("JAVA_HOME", "/java")
+    given = variables(EngineOptions(master="spark://one", remote=remote), tmp_path)
+    assert given["AWS_ACCESS_KEY_ID"] == KEY
+    assert given["AWS_SECRET_ACCESS_KEY"] == SECRET
+    words = given["SPARK_SUBMIT_OPTS"]
+    assert f"-Dspark.hadoop.fs.s3a.endpoint={lake.proxy.endpoint}" in words
+    assert "planted" not in words
+    elsewhere = variables(EngineOptions(), tmp_path)
+    assert not [name for name in elsewhere if name.startswith("AWS_")]
+    assert "fs.s3a" not in elsewhere["SPARK_SUBMIT_OPTS"]

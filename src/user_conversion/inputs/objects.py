@@ -36,13 +36,16 @@ PART = 16 << 20
 SHARE_OF_DISK = 1 / 2
 # Batches are not larger, so that the first is soon here.
 BATCH = 1 << 29
+# A cluster has much to do at once.
+BATCH_OF_CLUSTER = 1 << 36
 
 
 class Objects:
     """Objects as files below a folder: each has its path there before it is fetched."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, on_cluster: bool = False) -> None:
         self._folder = folder
+        self._on_cluster = on_cluster
         self._ahead = ThreadPoolExecutor(1)
         self._stores: dict[str, Store] = {}
 
@@ -106,7 +109,8 @@ class Objects:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         bound = int(SHARE_OF_DISK * shutil.disk_usage(self._folder).free)
-        batches = _batches(files, min(BATCH, bound // 2))
+        most = BATCH_OF_CLUSTER if self._on_cluster else BATCH
+        batches = _batches(files, min(most, bound // 2))
         for file in chain.from_iterable(batches):
             if file.is_object and file.size > bound:
                 raise InputError(

@@ -98,14 +98,13 @@ def _add(
 
 def _counted(file: LineFile, new: FileToRead, origin: int) -> LineFile:
     """The lines of a file with their number, which is counted if the file is converted."""
+    is_itself = file.path.resolve() == new.file.path.resolve()
+    address = new.file.name if is_itself and new.file.is_object else None
     if file.compression == PARQUET:
         lines = row_count(file.path, file.source)
     else:
-        is_itself = file.path.resolve() == new.file.path
         lines = new.lines if is_itself else count_lines([file])[0]
-        if is_itself and new.file.is_object:
-            file = replace(file, address=new.file.name)
-    return replace(file, lines=lines, origin=origin)
+    return replace(file, lines=lines, origin=origin, address=address)
 
 
 def _known(new: FileToRead, can_grow: bool) -> KnownFile:

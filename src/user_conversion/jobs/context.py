@@ -47,7 +47,7 @@ class Context:
     @cached_property
     def objects(self) -> Objects:
         """The logs that are objects in stores."""
-        return Objects(self.scratch / "objects")
+        return Objects(self.scratch / "objects", on_cluster=self.publication.remote is not None)
 
     @property
     def until(self) -> str | None:

@@ -125,7 +125,9 @@ class SparkEngine(Engine):
         ]
         self.create_table(f"{name}_sources", columns, rows)
         texts = [link for link, file in found.items() if file.compression != PARQUET]
-        records: list[Record] = list(tables(self._spark, found, log_format, folder))
+        records: list[Record] = list(
+            tables(self._spark.read, self._files, found, log_format, folder)
+        )
         if texts:
             reader = self._spark.read.option("lineSep", "\n")
             lines = self._files.lines(reader, texts, folder)

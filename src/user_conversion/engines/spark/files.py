@@ -13,7 +13,6 @@ from urllib.parse import unquote
 from user_conversion.inputs.compression import GZIP, NONE, PARQUET
 from user_conversion.inputs.input_file import InputFile, is_hidden
 from user_conversion.inputs.lines import LineFile, count_lines
-from user_conversion.rules.errors import EngineError
 
 if TYPE_CHECKING:
     from user_conversion.places.stores.remote import Remote
@@ -62,6 +61,12 @@ class SharedFiles:
         texts = (reader.text(escaped(self.uri(path))) for path in folders if path.exists())
         return reduce(lambda some, more: some.union(more), texts)
 
+    def rows(self, reader: Any, names: Sequence[str], folder: Path) -> Any:
+        """The rows of the Parquet files that have names, with the column `file`."""
+        folder = folder / PARQUET
+        links = (escaped(self.uri(folder / f"file={name}")) for name in names)
+        return reader.option("basePath", self.uri(folder)).parquet(*links)
+
     def move(self, written: Path, folder: Path) -> None:
         """Take over what Spark wrote, under names that do not change with each run."""
         folder.mkdir(parents=True)
@@ -90,8 +95,6 @@ class Objects(SharedFiles):
         """See `SharedFiles.name`. What Spark cannot read where it is becomes an object here."""
         places, to_put = {}, {}
         for place, file in enumerate(files):
-            if file.compression == PARQUET:
-                raise EngineError(PARQUET)  # so that it is made lines
             if not file.size:
                 continue
             if file.address and _is_readable(file.address, file.compression):
@@ -108,6 +111,11 @@ class Objects(SharedFiles):
         text = reader.text([escaped(unquote(name)) for name in names])
         return text.selectExpr("value", "_metadata.file_path AS file")
 
+    def rows(self, reader: Any, names: Sequence[str], folder: Path) -> Any:
+        """See `SharedFiles.rows`."""
+        rows = reader.parquet(*(escaped(unquote(name)) for name in names))
+        return rows.drop("file").selectExpr("*", "_metadata.file_path AS file")
+
     def move(self, written: Path, folder: Path) -> None:
         """See `SharedFiles.move`."""
         self._remote.take_over(written, folder)
@@ -116,10 +124,12 @@ class Objects(SharedFiles):
 def _is_readable(address: str, compression: str) -> bool:
     """Whether Spark reads an object, and as what it is."""
     name = address.rpartition("/")[2]
-    is_named_so = (
-        name.endswith(".gz") if compression == "gzip" else not name.lower().endswith(COMPRESSED)
-    )
-    return is_named_so and not is_hidden(name)
+    is_named_so = {
+        NONE: not name.lower().endswith(COMPRESSED),
+        GZIP: name.endswith(".gz"),
+        PARQUET: True,
+    }
+    return is_named_so[compression] and not is_hidden(name)
 
 
 def _encoded(address: str) -> str:

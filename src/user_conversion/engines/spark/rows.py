@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, DataFrameReader
 from pyspark.sql import functions as F  # noqa: N812 - PySpark's own convention
 
-from user_conversion.engines.spark.files import SharedFiles, escaped
+from user_conversion.engines.spark.files import SharedFiles
 from user_conversion.engines.spark.record import Record
 from user_conversion.inputs.compression import PARQUET
 from user_conversion.inputs.kinds.parquet import columns_of
@@ -39,22 +39,25 @@ class Row(Record):
 
 
 def tables(
-    session: SparkSession, files: Mapping[str, LineFile], log_format: LogFormat, folder: Path
+    reader: DataFrameReader,
+    where: SharedFiles,
+    files: Mapping[str, LineFile],
+    log_format: LogFormat,
+    folder: Path,
 ) -> Iterator[Row]:
-    """The records in the Parquet files among those linked in a folder, by name.
+    """The records in the Parquet files among those that were named for a folder.
 
     Those with the same columns are read together. Raises `EngineError` if they have to be made
     lines.
     """
-    folder, groups = folder / PARQUET, defaultdict(list)
+    groups = defaultdict(list)
     for name, file in files.items():
         if file.compression == PARQUET:
             kinds = _kinds(columns_of(file.path, file.source), log_format)
             values = {"file_kind": file.event} | folder_values(file.source, log_format.paths)
-            link = escaped(SharedFiles().uri(folder / f"file={name}"))
-            groups[tuple(kinds.items()), tuple(values.items())].append(link)
-    for (columns, others), links in groups.items():
-        rows = session.read.option("basePath", SharedFiles().uri(folder)).parquet(*links)
+            groups[tuple(kinds.items()), tuple(values.items())].append(name)
+    for (columns, others), names in groups.items():
+        rows = where.rows(reader, names, folder)
         texts = [_text(key, kind).alias(PREFIX + key) for key, kind in columns]
         found = [F.lit(value).cast("string").alias(name) for name, value in (NO_LINE, *others)]
         yield Row(rows.select("file", *found, *texts), log_format.paths)
