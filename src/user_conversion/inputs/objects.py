@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from itertools import chain, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,8 +34,9 @@ PART = 16 << 20
 # Objects that are here at the same time take at most this share of the free disk: those of a batch
 # that is read, and of the next one.
 SHARE_OF_DISK = 1 / 2
-# Batches are not larger, so that the first is soon here.
+# Small batches are soon here; of large deliveries they are larger, since each is a table.
 BATCH = 1 << 29
+MOST_BATCHES = 256
 # A cluster has much to do at once.
 BATCH_OF_CLUSTER = 1 << 36
 
@@ -100,7 +101,7 @@ class Objects:
             if not file.name.startswith(apart_from):
                 yield file
 
-    def batches(self, files: Iterable[InputFile]) -> Iterator[tuple[list[InputFile], bool]]:
+    def batches(self, files: Collection[InputFile]) -> Iterator[tuple[list[InputFile], bool]]:
         """Files in order, some at a time with their objects here, and whether they are the last.
 
         What is here is removed when more is asked for, which is fetched meanwhile if there is room.
@@ -109,9 +110,10 @@ class Objects:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         bound = int(SHARE_OF_DISK * shutil.disk_usage(self._folder).free)
-        most = BATCH_OF_CLUSTER if self._on_cluster else BATCH
+        smallest = BATCH_OF_CLUSTER if self._on_cluster else BATCH
+        most = max(smallest, _size(files) // MOST_BATCHES)
         batches = _batches(files, min(most, bound // 2))
-        for file in chain.from_iterable(batches):
+        for file in files:
             if file.is_object and file.size > bound:
                 raise InputError(
                     f"'{file.name}' has {file.size / MB:,.0f} MB, and objects may take "
