@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any
 
 import pytest
@@ -231,6 +234,29 @@ def test_objects_come_in_batches_within_a_bound_of_the_disk(
         assert row_counts(tmp_path / "one", name) == row_counts(tmp_path / "many", name), name
     lake.put("logs/large.json", 4 * ALL)
     assert_refused(command("run", "--output", tmp_path / "many", *options), f"'{large}' has 0 MB")
+
+
+def test_a_run_that_was_killed_between_batches_leaves_nothing(
+    lake: Lake, tmp_path: Path, run: Run
+) -> None:
+    for number, line in enumerate(LINES):
+        lake.put(f"logs/{number}.json", line)
+    script = (
+        "from user_conversion.inputs import objects; objects.BATCH = 1\n"
+        "from user_conversion.__main__ import main; main()"
+    )
+    words = ["run", "--input", lake.at("logs"), "--output", str(tmp_path / "out")]
+    for at in (2, 4, 7):
+        lake.proxy.restart()
+        with subprocess.Popen([sys.executable, "-c", script, *words], stderr=DEVNULL) as process:
+            lake.proxy.disturb = lambda _, request, at=at, process=process: (
+                process.kill() or "reset" if request.is_range and gets(lake) == at else None
+            )
+            assert process.wait(60) < 0
+        lake.proxy.restart()
+        assert list((tmp_path / "out").rglob("objects/*"))
+    assert figures(run(lake.at("logs"))) == (7, 3, 1)
+    assert not list((tmp_path / "out").rglob("objects"))
 
 
 def test_a_million_objects_are_listed_in_seconds(
