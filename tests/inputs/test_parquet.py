@@ -71,10 +71,10 @@ def read(
 ) -> Callable[..., int]:
     """Reads files as tables and as lines, compares, and says of how many lines were made."""
 
-    def compare(*selected: str, **options: Any) -> int:
+    def compare(*selected: str, folder: str = "logs", **options: Any) -> int:
         for number, columns in enumerate(selected):
-            path = tmp_path / "logs" / f"{number}.parquet"
-            path.parent.mkdir(exist_ok=True)
+            path = tmp_path / "logs" / folder / f"{number}.parquet"
+            path.parent.mkdir(exist_ok=True, parents=True)
             duckdb.sql(f"SELECT {columns} {EVENTS}").write_parquet(str(path))
         engine.split(tmp_path / "table", tmp_path / "logs", **options)
         lines_were_made = len(converted)
@@ -112,6 +112,11 @@ def test_a_path_leads_into_a_column(
     columns = f"event, time AS timestamp, {user} AS user, channel"
     fields = {"initiator_id": "user.id"}
     assert read(columns, field=fields, log_format={"ids": "integer"}) == (engine.name == "spark")
+
+
+def test_a_field_is_the_value_of_a_folder(read: Callable[..., int]) -> None:
+    fields = {"channel": "folder:country"}
+    assert read(COLUMNS["usual"], folder="country=de", field=fields) == 0
 
 
 def test_local_times_have_no_zone(read: Callable[..., int]) -> None:
