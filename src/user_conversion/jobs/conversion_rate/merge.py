@@ -91,8 +91,10 @@ class Merge:
             days = list(_days(before, self._run.rows("days_to_read")))
             self._run.publication.require_rows(loads, self._ledger.rows, days)
         files = self._run.publication.files_in(before[day] for day in days)
-        engine.read_parquet("logged_history", loads.columns, files)
-        engine.create_view("history", self._identities.of_users(loads, "logged_history"))
+        logged = "logged_history" if self._identities.counts else "history"
+        engine.read_parquet(logged, loads.columns, files)
+        if self._identities.counts:
+            engine.create_view("history", self._identities.of_users(loads, logged))
         if files:
             engine.materialize("loads_again", self._run.sql("loads_again"))
         else:
