@@ -15,7 +15,13 @@ from support.datasets import read_dataset
 from support.engines import EngineUnderTest
 from support.logs import WORKED_EXAMPLE, registered, write_log
 
-from user_conversion.engines import ENGINES, Engine, EngineDescription, EngineOptions
+from user_conversion.engines import (
+    ENGINES,
+    Engine,
+    EngineDescription,
+    EngineOptions,
+    open_engine,
+)
 from user_conversion.engines.duckdb.session import duckdb_errors
 from user_conversion.rules.datasets import Columns, Dataset
 
@@ -123,3 +129,26 @@ def test_a_name_of_files_can_be_given_again(engine: EngineUnderTest, tmp_path: P
         for files, rows in (([], 0), ([tmp_path / "a.parquet"], 2), ([], 0)):
             opened.read_parquet("numbers", {"n": "bigint"}, files)
             assert len(opened.rows("SELECT n FROM numbers")) == rows
+
+
+@pytest.mark.parametrize("ids", ["bigint", "string"])
+def test_rows_of_a_partition_are_in_the_order_of_their_ids(
+    engine: EngineUnderTest, ids: str, tmp_path: Path
+) -> None:
+    """Of many partitions at once, and of one that is larger than a row group."""
+    dataset = Dataset("users", {"id": ids, "time": "timestamp"}, "week", "time", "id")
+    kind = "VARCHAR(9)" if ids == "string" else "BIGINT"
+    # Each number once, in no order.
+    query = (
+        f"SELECT CAST(n * 7919 % 409609 AS {kind}) AS id, TIMESTAMP '2020-11-02 00:00:00' AS time, "
+        "CASE WHEN n % 2 = 0 THEN '2020-45' ELSE concat('2021-', CAST(n % 41 + 10 AS VARCHAR(9))) "
+        "END AS week FROM (SELECT a.n * 640 + b.n AS n FROM numbers AS a CROSS JOIN numbers AS b)"
+    )
+    with open_engine(engine.name, EngineOptions(), tmp_path / "scratch") as opened:
+        opened.create_table("numbers", {"n": "bigint"}, [(n,) for n in range(640)])
+        opened.write(query, dataset, tmp_path / "written")
+    files = sorted((tmp_path / "written").glob("week=*/*.parquet"))
+    found = {file: pq.read_table(file, partitioning=None)["id"].to_pylist() for file in files}
+    assert len({file.parent for file in files}) == 42
+    assert sum(map(len, found.values())) == 409_600
+    assert not [file for file, rows in found.items() if rows != sorted(rows)]

@@ -109,22 +109,39 @@ class DuckDBEngine(Engine):
             self._execute(f"COPY (SELECT {columns} FROM ({sql})) TO {target} ({PARQUET})")
             return
         options = f"{PARQUET}, PARTITION_BY ({dataset.partition}), FILENAME_PATTERN 'part-{{i}}'"
-        order = f" ORDER BY {dataset.order}" if dataset.order else ""
-        for portion in self._portions(sql, dataset.partition, dataset.instant):
-            self._execute(
-                f"COPY (SELECT {columns}, {dataset.partition} FROM ({sql}) WHERE {portion}{order}) "
-                f"TO {literal(str(folder))} ({options}, OVERWRITE_OR_IGNORE)"
-            )
+        for partitions, portion in self._portions(sql, dataset.partition, dataset.instant):
+            rows = f"SELECT {columns}, {dataset.partition} FROM ({sql}) WHERE {portion}"
+            if dataset.order:
+                self._write_in_order(rows, dataset, partitions, folder)
+            else:
+                self._execute(
+                    f"COPY ({rows}) TO {literal(str(folder))} ({options}, OVERWRITE_OR_IGNORE)"
+                )
 
-    def _portions(self, sql: str, partition: str, instant: str | None) -> Iterator[str]:
-        """WHERE conditions that split the rows into batches of whole partitions.
+    def _write_in_order(
+        self, sql: str, dataset: Dataset, partitions: Sequence[str], folder: Path
+    ) -> None:
+        """Write each partition by itself: a COPY of several keeps no order."""
+        name = dataset.partition
+        self._execute(f"CREATE TABLE in_order AS {sql} ORDER BY {name}, {dataset.order}")
+        for value in partitions:
+            target = folder / f"{name}={value}" / "part-0.parquet"
+            target.parent.mkdir(exist_ok=True)
+            rows = f"SELECT * EXCLUDE ({name}) FROM in_order WHERE {name} = {literal(value)}"
+            self._execute(f"COPY ({rows}) TO {literal(str(target))} ({PARQUET})")
+        self._execute("DROP TABLE in_order")
+
+    def _portions(
+        self, sql: str, partition: str, instant: str | None
+    ) -> Iterator[tuple[list[str], str]]:
+        """WHERE conditions that split the rows into batches of whole partitions, and these.
 
         Each batch is small enough for DuckDB to buffer. The conditions also bound the instants,
         so that DuckDB skips the rest of the table.
         """
         bounds = f", min({instant}), max({instant})" if instant else ", 0, 0"
         counts = self._execute(
-            f"SELECT {partition}, count(*) {bounds} FROM ({sql}) GROUP BY 1 ORDER BY 1"
+            f"SELECT {partition}::VARCHAR, count(*) {bounds} FROM ({sql}) GROUP BY 1 ORDER BY 1"
         ).fetchall()
         while counts:
             taken = [counts.pop(0)]
@@ -134,7 +151,7 @@ class DuckDBEngine(Engine):
             if instant:
                 first, last = min(each[2] for each in taken), max(each[3] for each in taken)
                 portion += f" AND {instant} BETWEEN '{first}' AND '{last}'"
-            yield portion
+            yield [each[0] for each in taken], portion
 
     def struct(self, values: Mapping[str, str]) -> str:
         """See `Engine.struct`."""
