@@ -14,6 +14,9 @@ from user_conversion.rules.addresses import is_address
 from user_conversion.rules.errors import DatasetError, SettingsError
 from user_conversion.rules.job_names import CONVERSION
 
+# Where open files are that may be regular ones.
+STREAMS = ("/dev/fd/", "/dev/std", "/proc/")
+
 
 def last_record(output: Place) -> RunRecord:
     """The record of an output. Raises `DatasetError` without a readable one."""
@@ -68,5 +71,5 @@ def write(record: RunRecord, format: str, target: str | Path = "") -> None:  # n
 
 def _is_stream(path: Path) -> bool:
     """Whether a path is a device, a pipe or an open stream, which must not be replaced."""
-    in_dev = path.absolute().parts[1:2] in (("dev",), ("proc",))
-    return in_dev or (path.exists() and not path.is_file())
+    is_open = str(path.absolute()).startswith(STREAMS)
+    return is_open or (path.exists() and not path.is_file())
