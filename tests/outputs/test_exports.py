@@ -15,7 +15,7 @@ from uuid import UUID
 import duckdb
 import msgspec
 import pytest
-from support.command import command
+from support.command import command, command_line
 from support.logs import WORKED_EXAMPLE, app_loaded, registered
 from support.outputs import page_on, rendered, run
 from support.repository import SAMPLE
@@ -141,6 +141,17 @@ def test_failed_write_leaves_the_former_file_and_no_other(
     with pytest.raises(OutputError, match="No space left"):
         write(last_record(Folder(output)), "csv", folder / "weeks.csv")
     assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("weeks.csv", "former")]
+
+
+def test_an_open_stream_is_not_replaced(output: Path, tmp_path: Path) -> None:
+    """Not even if it is a regular file, to which a shell has redirected it."""
+    run(output, WORKED_EXAMPLE)
+    file = tmp_path / "weeks.csv"
+    options = ["report", "--output", output, "--format", "csv", "--file", "/dev/stdout"]
+    with file.open("w") as stream:
+        print("before", file=stream, flush=True)
+        subprocess.run(command_line(*options), stdout=stream, check=True)
+    assert file.read_text().startswith("before\nregistration_week,")
 
 
 @pytest.mark.parametrize("format_", outputs.WRITERS)

@@ -67,7 +67,7 @@ def report(
     config: Config = PROJECT_FILE,
 ) -> None:
     """The last conversion as one self-contained HTML file; or csv, json, md."""
-    from user_conversion.jobs.report import last_record, open_page, write, write_page
+    from user_conversion.jobs.report import is_stream, last_record, open_page, write, write_page
     from user_conversion.places.place import place_at
 
     where = place_at(place(output))
@@ -78,7 +78,7 @@ def report(
     else:
         target = place(file) if file else ""
         write(record, format, target)
-    if target:
+    if target and not is_stream(target):
         print(printable(target))
     if open:
         open_page(target)

@@ -62,14 +62,15 @@ def write(record: RunRecord, format: str, target: str | Path = "") -> None:  # n
         place_at(folder).write(name, text.encode())
     else:
         with output_errors(path, "--file"):
-            if _is_stream(path):
+            if is_stream(path):
                 with path.open("a", encoding="utf-8") as stream:
                     stream.write(text)
             else:
                 replace_file(path, text.encode())
 
 
-def _is_stream(path: Path) -> bool:
+def is_stream(path: str | Path) -> bool:
     """Whether a path is a device, a pipe or an open stream, which must not be replaced."""
+    path = Path(path)
     is_open = str(path.absolute()).startswith(STREAMS)
     return is_open or (path.exists() and not path.is_file())
