@@ -294,7 +294,7 @@ def reference(name: str) -> list[Any]:
     [
         pytest.param(
             *(engine, way),
-            marks=() if engine == "duckdb" else getattr(pytest.mark, engine),
+            marks=() if engine == "duckdb" else (getattr(pytest.mark, engine), pytest.mark.long),
             id=f"{engine}, {way.__name__}",
         )
         for engine in ENGINES

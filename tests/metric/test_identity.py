@@ -186,6 +186,7 @@ def test_a_line_that_identifies_has_the_same_verdict_on_every_engine(
 KINDS = (REGISTERED, APP_LOADED)
 
 
+@pytest.mark.parametrize("engine", engines(pytest.mark.long), indirect=True)
 @pytest.mark.parametrize("kind", ["csv", "ndjson.gz", "parquet"])
 def test_a_table_says_which_id_became_which_user(
     engine: EngineUnderTest, tmp_path: Path, kind: str
@@ -272,6 +273,7 @@ def merges(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return found
 
 
+@pytest.mark.parametrize("engine", engines(pytest.mark.long), indirect=True)
 def test_a_night_is_merged_unless_it_identifies_what_was_published(
     engine: EngineUnderTest, tmp_path: Path, merges: list[bool]
 ) -> None:

@@ -142,6 +142,7 @@ def test_only_weeks_in_which_a_row_changed_are_written(nights: Nights, merges: l
     assert merges == [False, True]
 
 
+@pytest.mark.parametrize("engine", engines(pytest.mark.long), indirect=True)
 def test_history_is_read_only_from_the_days_since_a_late_registration(
     engine: EngineUnderTest, tmp_path: Path, merges: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:

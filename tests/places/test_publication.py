@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support.command import assert_refused, command, command_line, process
 from support.datasets import assert_no_litter, read_dataset, users
-from support.engines import EngineUnderTest
+from support.engines import EngineUnderTest, engines
 from support.logs import TIME, app_loaded, line, registered, write_log
 from support.outputs import rendered
 from support.publishing import (
@@ -197,6 +197,7 @@ def test_failure_in_the_second_job_leaves_everything_as_it_was(
     assert_no_litter(output)
 
 
+@pytest.mark.parametrize("engine", engines(pytest.mark.long), indirect=True)
 def test_second_job_reads_what_the_first_one_staged(
     engine: EngineUnderTest, tmp_path: Path, output: Path
 ) -> None:
@@ -382,6 +383,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
+@pytest.mark.parametrize("engine", engines(pytest.mark.long), indirect=True)
 @pytest.mark.parametrize("free", [0, 20_000, 400_000])
 def test_a_full_disk(engine: EngineUnderTest, tmp_path: Path, small_disk: Path, free: int) -> None:
     output = small_disk / "output"

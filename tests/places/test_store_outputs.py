@@ -455,6 +455,7 @@ def test_the_output_is_never_an_input(lake: Lake) -> None:
 
 
 @pytest.mark.spark
+@pytest.mark.long
 @pytest.mark.usefixtures("spark_session")
 def test_spark_goes_from_bucket_to_bucket_in_batches(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
