@@ -17,9 +17,9 @@ from support import oracle
 from support.engines import DUCKDB
 from support.logs import app_loaded, registered, write_log
 
-from user_conversion.answer.accuracy import Accuracy, accuracy
 from user_conversion.answer.beta_binomial import BetaBinomial, Share, next_share
-from user_conversion.answer.forecast import Curve, Forecast, early_forecast, forecast
+from user_conversion.answer.forecast import Curve, Forecast, forecast
+from user_conversion.answer.forecasts import Accuracy, accuracy
 from user_conversion.answer.weeks import WeekResult
 
 # How the conversions of a week spread over the days of the week after, Monday to Sunday.
@@ -76,13 +76,13 @@ def test_weeks_that_are_all_alike() -> None:
 
 def test_a_forecast_is_never_below_what_has_come() -> None:
     """The running day is not observed, but its conversions are there."""
-    found = forecast(curve(1000, 30, 20, 60), 8, WEEKS)
+    week = curve(1000, 30, 20, 60)
+    found = forecast(week, 8, WEEKS, least=110)
     assert found
     assert found.interval[0] >= 11
     assert found.conversion_rate >= 11
     # A forecast that is tested on the past must not know them.
-    week, early = curve(1000, 30, 20, 60), forecast(curve(1000, 30, 20), 8, WEEKS)
-    assert early_forecast(week, 8, WEEKS) == early
+    assert forecast(week, 8, WEEKS) == forecast(curve(1000, 30, 20), 8, WEEKS)
 
 
 def test_nobody_ever_converted() -> None:
@@ -110,9 +110,7 @@ def test_accuracy_has_a_row_for_each_day_on_which_forecasts_are_possible() -> No
 def test_accuracy_by_hand() -> None:
     """Four weeks of 7 %, a fifth of 7 % and a sixth of 20 % that all comes on the last day."""
     weeks = [*[curve(1000, 70)] * 5, curve(1000, 70, 0, 0, 0, 0, 0, 130)]
-    fifth, sixth = (
-        early_forecast(week, 12, weeks[:n]) for n, week in ((4, weeks[4]), (5, weeks[5]))
-    )
+    fifth, sixth = (forecast(weeks[n], 12, weeks[:n]) for n in (4, 5))
     assert fifth and sixth
     assert fifth.interval[0] <= 7 <= fifth.interval[1] < sixth.interval[1] + 1 < 20
     *_, last = accuracy(weeks)
@@ -199,7 +197,7 @@ def test_intervals_cover_what_comes(users: int, correlation: float) -> None:
         *before, week = (synthetic(random, users, 0.07, correlation) for _ in range(13))
         rate = 100 * week.converted_by[-1] / users
         for day in range(6, 13):
-            found = early_forecast(week, day, before)
+            found = forecast(week, day, before)
             assert found
             low, high = found.interval
             within.append(low - 0.005 <= rate <= high + 0.005)
@@ -238,7 +236,8 @@ def test_forecasts_from_a_log(tmp_path: Path, name: oracle.Definition, zone: str
     complete = [curves[each.registration_week] for each in result.weeks if each.complete]
     # 5 to 11 April, observed through Wednesday of the week after.
     assert week.registration_week == "2021-14"
-    assert week.forecast == forecast(curves["2021-14"], 9, complete)
+    unfinished = curves["2021-14"]
+    assert week.forecast == forecast(unfinished, 9, complete, unfinished.converted_by[-1])
     assert week.forecast
     assert last.forecast is None
     assert result.past_forecasts == accuracy(complete)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from user_conversion.answer.beta_binomial import BetaBinomial, next_share
 from user_conversion.answer.figures import Count, Interval, Percent
 from user_conversion.answer.forecast import FEWEST_WEEKS, MOST_WEEKS
-from user_conversion.answer.statistics import SIGNIFICANCE_LEVEL, is_small_sample, percent
+from user_conversion.answer.statistics import SIGNIFICANCE_LEVEL, SMALL_SAMPLE, percent
 
 ROSE, FELL, SEGMENTS, AS_USUAL = "rate_rose", "rate_fell", "segments_changed", "as_usual"
 TOO_FEW_WEEKS = "too_few_weeks"
@@ -90,7 +90,7 @@ def change(complete_weeks: Sequence[str], by: str, rows: Iterable[Mapping[str, A
     found = [
         _compare(by, value, [figures[week] for week in latest if week in figures])
         for value, figures in segments.items()
-        if not is_small_sample(figures.get(latest[-1], (0, 0))[0])
+        if figures.get(latest[-1], (0, 0))[0] >= SMALL_SAMPLE
     ]
     compared = sorted(filter(None, found), key=_largest_first)
     overall = _compare(None, None, [everybody[week] for week in latest])

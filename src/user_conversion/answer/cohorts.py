@@ -8,7 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from user_conversion.answer.figures import Count, Figures
+from user_conversion.answer.figures import Count
+from user_conversion.answer.statistics import percent
 from user_conversion.rules.weeks import DAY, first_day_of
 
 
@@ -17,7 +18,7 @@ class Cohort(Struct, frozen=True):
 
     `offsets[n]` counts the users whose first load was n weeks later; None if that week had not
     ended by the last observed day. `never` counts the users without a load. Raises `ValueError`
-    for a label that is not a week's, and for more users than registered.
+    for a label that is not a week's.
     """
 
     registration_week: str
@@ -27,8 +28,6 @@ class Cohort(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         first_day_of(self.registration_week)
-        if sum(filter(None, self.offsets)) + self.never > self.total_registered:
-            raise ValueError("more users than registered")
 
 
 def cohort_triangle(
@@ -57,7 +56,7 @@ class FirstLoadDay(Struct, frozen=True):
     """One of the days of 24 hours after the registration, the first being day 0.
 
     `observed` users registered early enough to be observed through it; `loaded` of them first
-    loaded the app on it, `loaded_by_then` on it or before. Raises `ValueError` for other counts.
+    loaded the app on it, `loaded_by_then` on it or before.
     """
 
     day: Count
@@ -65,19 +64,15 @@ class FirstLoadDay(Struct, frozen=True):
     loaded: Count
     loaded_by_then: Count
 
-    def __post_init__(self) -> None:
-        if not self.loaded <= self.loaded_by_then <= self.observed:
-            raise ValueError("more users than observed")
+    @property
+    def share(self) -> float | None:
+        """First loads on the day, in percent of the users observed through it."""
+        return percent(self.loaded, self.observed)
 
     @property
-    def figures(self) -> Figures:
-        """First loads on the day, of the users observed through it."""
-        return Figures.of(self.observed, self.loaded)
-
-    @property
-    def figures_by_then(self) -> Figures:
-        """First loads until the end of the day, of the users observed through it."""
-        return Figures.of(self.observed, self.loaded_by_then)
+    def share_by_then(self) -> float | None:
+        """First loads until the end of the day, likewise."""
+        return percent(self.loaded_by_then, self.observed)
 
 
 class FirstLoads(Struct, frozen=True):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from msgspec import Meta, Struct
 
-from user_conversion.answer.statistics import is_small_sample, percent, wilson_interval
+from user_conversion.answer.statistics import SMALL_SAMPLE, percent, wilson_interval
 
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Percent = Annotated[float, Meta(ge=0, le=100)]
@@ -46,7 +46,7 @@ class Figures(Struct, frozen=True):
     @property
     def is_small(self) -> bool:
         """Whether the rate is of so few users that it needs a warning."""
-        return is_small_sample(self.total_registered)
+        return self.total_registered < SMALL_SAMPLE
 
 
 class Group(Figures, frozen=True, kw_only=True):
@@ -57,5 +57,5 @@ class Group(Figures, frozen=True, kw_only=True):
     @classmethod
     def of(cls, registered: int, converted: int, **more: Any) -> Self:
         """See `Figures.of`."""
-        small = is_small_sample(registered)
+        small = registered < SMALL_SAMPLE
         return super().of(registered, converted, small_sample=small, **more)

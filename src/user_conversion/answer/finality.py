@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, tzinfo
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -53,16 +53,9 @@ def is_late(observed_through: date | None, max_age: int, today: date) -> bool:
 
 def runs(days: Iterable[date]) -> Iterator[tuple[date, date]]:
     """The first and last day of each run of consecutive days; the days are in order."""
-    first: date | None = None
-    last = date.min
-    for day in days:
-        if first and day - last > DAY:
-            yield first, last
-        if not first or day - last > DAY:
-            first = day
-        last = day
-    if first:
-        yield first, last
+    for _, numbered in groupby(enumerate(days), key=lambda each: each[1].toordinal() - each[0]):
+        run = [day for _, day in numbered]
+        yield run[0], run[-1]
 
 
 def missing_days(
@@ -156,20 +149,18 @@ class Finality:
 
     def has_missing_days(self, registration_week: str) -> bool:
         """Whether a gap touches a week's window, as far as it was observed."""
-        first, last = (
-            first_day_of(registration_week),
-            self._window.last_day(registration_week, self._zone),
-        )
+        first = first_day_of(registration_week)
+        after = self._window.last_day(registration_week, self._zone) + DAY
         # Users can only register in the week itself, so later days without registrations do not
         # change the figures.
-        return self._touches(self._any_loads, first, last) or self._touches(
-            self._registered, first, first + WEEK - DAY
+        return self._touches(self._any_loads, first, after) or self._touches(
+            self._registered, first, first + WEEK
         )
 
-    def _touches(self, gaps: Sequence[tuple[datetime, datetime]], first: date, last: date) -> bool:
+    def _touches(self, gaps: Sequence[tuple[datetime, datetime]], first: date, after: date) -> bool:
         if not gaps:
             return False
-        start, end = start_of_day(first, self._zone), start_of_day(last + DAY, self._zone)
+        start, end = start_of_day(first, self._zone), start_of_day(after, self._zone)
         return any(begins < end and ends > start for begins, ends in gaps)
 
 

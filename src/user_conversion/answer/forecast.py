@@ -49,20 +49,13 @@ class Forecast(Struct, frozen=True):
     interval: Interval
 
 
-def forecast(week: Curve, day: int, complete: Sequence[Curve]) -> Forecast | None:
+def forecast(week: Curve, day: int, complete: Sequence[Curve], least: int = 0) -> Forecast | None:
     """The rate of a week that was observed to the end of a day of its window.
 
-    `complete` are complete weeks before it, in order. Conversions after that day are not used,
-    but those of a week that is not over are the least that it will have. None if the week cannot
-    be judged: users can still register, or there are fewer than four complete weeks.
+    `complete` are complete weeks before it, in order. Conversions after that day are not used; at
+    `least` so many users will convert. None if the week cannot be judged: users can still register,
+    or there are fewer than four complete weeks.
     """
-    return early_forecast(week, day, complete, least=week.converted_by[-1])
-
-
-def early_forecast(
-    week: Curve, day: int, complete: Sequence[Curve], least: int = 0
-) -> Forecast | None:
-    """As `forecast`, without looking at later conversions; at `least` so many are certain."""
     last_day = len(week.converted_by) - 1
     if len(complete) < FEWEST_WEEKS or not LAST_DAY_TO_REGISTER <= day < last_day:
         return None

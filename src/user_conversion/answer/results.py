@@ -12,15 +12,14 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from user_conversion.answer.accuracy import Accuracy
 from user_conversion.answer.change import Change
 from user_conversion.answer.cohorts import Cohort, FirstLoads
 from user_conversion.answer.figures import Count, Figures
 from user_conversion.answer.finality import Daily, Gaps
-from user_conversion.answer.restated import Restated
+from user_conversion.answer.forecasts import Accuracy
 from user_conversion.answer.segments import Segment, Segmentation
 from user_conversion.answer.statistics import IndependenceTest
-from user_conversion.answer.weeks import WeekResult
+from user_conversion.answer.weeks import Restated, WeekResult
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.definitions import DEFINITIONS, Definition
 from user_conversion.rules.log_format import CHANNEL

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from user_conversion.answer.figures import Count, Group
+from msgspec import Struct
+
+from user_conversion.answer.figures import Count, Figures, Group
 from user_conversion.answer.finality import Finality, Incomplete
 from user_conversion.answer.forecast import Forecast
 from user_conversion.rules.weeks import WEEK, first_day_of
@@ -61,3 +63,22 @@ def week_results(
         )
         weeks.append(week)
     return tuple(weeks)
+
+
+class Restated(Struct, frozen=True):
+    """A week that was called complete, with its figures `before` and `after`."""
+
+    registration_week: str
+    before: Figures
+    after: Figures
+
+
+def restated(before: Iterable[WeekResult], after: Iterable[WeekResult]) -> tuple[Restated, ...]:
+    """The weeks that were complete and have other figures now; a week that is gone has none."""
+    now = {week.registration_week: Figures.pooled([week]) for week in after}
+    found = []
+    for week in before:
+        was, is_now = Figures.pooled([week]), now.get(week.registration_week, Figures.of(0, 0))
+        if week.complete and was != is_now:
+            found.append(Restated(week.registration_week, was, is_now))
+    return tuple(found)

@@ -21,7 +21,7 @@ from user_conversion.answer.record import (
     SplitJob,
     SplitParameters,
 )
-from user_conversion.answer.restated import restated
+from user_conversion.answer.weeks import restated
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.conversion_rate.job import compute_conversion
 from user_conversion.jobs.events_split.job import SplitResult, split_events

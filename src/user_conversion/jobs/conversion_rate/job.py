@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from msgspec.structs import replace
 
-from user_conversion.answer.accuracy import Accuracy, accuracy
 from user_conversion.answer.change import change
 from user_conversion.answer.cohorts import FirstLoads, cohort_triangle
 from user_conversion.answer.figures import Figures
 from user_conversion.answer.finality import Finality, Gaps, last_observed_day
-from user_conversion.answer.forecasts import can_be_judged, curves, with_forecasts
+from user_conversion.answer.forecasts import with_forecasts
 from user_conversion.answer.results import ConversionResult, Quality
 from user_conversion.answer.segments import Segmentation, segmentation
-from user_conversion.answer.weeks import WeekResult, week_results
+from user_conversion.answer.weeks import week_results
 from user_conversion.inputs.ledger import Ledger
-from user_conversion.jobs.context import Context, Rows
+from user_conversion.jobs.context import Context
 from user_conversion.jobs.conversion_rate.added_events import AddedEvents
 from user_conversion.jobs.conversion_rate.identities import Identities
 from user_conversion.jobs.conversion_rate.merge import Merge
@@ -32,8 +29,6 @@ from user_conversion.rules.log_format import (
     LogFormat,
     require_field,
 )
-
-Weeks = tuple[WeekResult, ...]
 
 
 def compute_conversion(run: Context, split: SplitResult | None = None) -> ConversionResult:
@@ -70,7 +65,9 @@ def _answer(run: Context, ledger: Ledger, added: AddedEvents, merge: Merge) -> C
         finality,
         added.earliest and added.earliest.astimezone(zone).date(),
     )
-    weeks, past_forecasts = _forecasts(run, figures["conversion_days"], weeks, observed, finality)
+    weeks, past_forecasts = with_forecasts(
+        weeks, figures["conversion_days"], settings.counted_as, observed, finality
+    )
     registrations = sum(events.get(REGISTERED, 0) for events in added.daily.values())
     complete = [week.registration_week for week in weeks if week.complete]
     by_channel = tables.segment_rows(CHANNEL, complete)
@@ -107,15 +104,3 @@ def _answer(run: Context, ledger: Ledger, added: AddedEvents, merge: Merge) -> C
         past_forecasts=past_forecasts,
         daily=added.daily,
     )
-
-
-def _forecasts(
-    run: Context, days: Rows, weeks: Weeks, observed: date | None, finality: Finality
-) -> tuple[Weeks, tuple[Accuracy, ...]]:
-    """The weeks with their forecasts, and how accurate earlier ones were."""
-    window = run.settings.counted_as
-    if observed is None or not can_be_judged(weeks, window):
-        return weeks, ()
-    found = curves(weeks, days, window)
-    complete = [curve for week, curve in zip(weeks, found, strict=True) if week.complete]
-    return with_forecasts(weeks, found, observed, finality), accuracy(complete)

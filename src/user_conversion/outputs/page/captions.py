@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from user_conversion.answer.accuracy import Accuracy
 from user_conversion.answer.cohorts import FirstLoads
 from user_conversion.answer.finality import Gaps
+from user_conversion.answer.forecasts import Accuracy
 from user_conversion.answer.results import ConversionResult
 from user_conversion.answer.statistics import percent
 from user_conversion.answer.weeks import WeekResult
@@ -86,7 +86,7 @@ def first_loads(loads: FirstLoads) -> str:
     return (
         f"Of {words.number_of(until.observed, 'user')} observed for at least "
         f"{words.number_of(until.day + 1, 'day')}, "
-        f"{words.rate(until.figures_by_then.conversion_rate)} loaded the app within that time."
+        f"{words.rate(until.share_by_then)} loaded the app within that time."
     )
 
 

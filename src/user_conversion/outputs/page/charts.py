@@ -105,7 +105,7 @@ def segments(rows: Sequence[Segment], all_users: Figures) -> Markup:
 
 def first_loads(days: Sequence[FirstLoadDay]) -> Markup:
     """The share of users who first loaded the app, by days since they registered."""
-    shares = [each.figures.conversion_rate or 0.0 for each in days]
+    shares = [each.share or 0.0 for each in days]
     highest = scales.room(max(shares))
     title = "Share of users by full days since they registered"
     bars = [Bar(place, share, "first-loads") for place, share in enumerate(shares)]

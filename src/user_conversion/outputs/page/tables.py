@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from user_conversion.answer.accuracy import Accuracy
 from user_conversion.answer.cohorts import FirstLoads
 from user_conversion.answer.figures import Figures
+from user_conversion.answer.forecasts import Accuracy
 from user_conversion.answer.record import RunRecord
 from user_conversion.answer.results import Quality
 from user_conversion.answer.segments import Segmentation
@@ -107,8 +107,8 @@ def first_loads(loads: FirstLoads) -> Table:
             (
                 words.count(each.observed),
                 words.count(each.loaded),
-                words.rate(each.figures.conversion_rate),
-                words.rate(each.figures_by_then.conversion_rate),
+                words.rate(each.share),
+                words.rate(each.share_by_then),
             ),
         )
         for each in loads.days

@@ -34,8 +34,8 @@ def segment(each: Segment) -> str:
 def first_load(each: FirstLoadDay) -> str:
     """A day after the registration."""
     label = "within 24 hours" if each.day == 0 else f"{words.number_of(each.day, 'day')} after"
-    rate = words.rate(each.figures.conversion_rate)
-    return _lines(f"First load {label}", rate, words.users(each.figures))
+    users = f"{each.loaded:,} of {each.observed:,} users"
+    return _lines(f"First load {label}", words.rate(each.share), users)
 
 
 def period(each: Period) -> str:
