@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +43,9 @@ def decoded(content: bytes, type_: type[AnyDocument]) -> AnyDocument:
 def write_document(path: Path, document: Any) -> None:
     """Write a document for `read_document`, and for people."""
     builtins = msgspec.to_builtins(document, str_keys=True)
-    text = json.dumps(builtins, indent=2, ensure_ascii=False) + "\n"
-    # The surrogates in file names that are not UTF-8 become escapes. msgspec's own JSON has none.
-    path.write_bytes(text.encode("utf-8", "backslashreplace"))
+    text = json.dumps(builtins, ensure_ascii=False)
+    # The surrogates in file names that are not UTF-8 become escapes, which msgspec does not format.
+    content = text.encode("utf-8", "backslashreplace")
+    with suppress(msgspec.DecodeError):
+        content = msgspec.json.format(content, indent=2)
+    path.write_bytes(content + b"\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,19 +140,19 @@ class DuckDBEngine(Engine):
         Each batch is small enough for DuckDB to buffer. The conditions also bound the instants,
         so that DuckDB skips the rest of the table.
         """
-        bounds = f", min({instant}), max({instant})" if instant else ", 0, 0"
+        bounds = f"min({instant}), max({instant})" if instant else "NULL, NULL"
         counts = self._execute(
-            f"SELECT {partition}::VARCHAR, count(*) {bounds} FROM ({sql}) GROUP BY 1 ORDER BY 1"
+            f"SELECT {partition}, count(*), {bounds} FROM ({sql}) GROUP BY 1 ORDER BY 1"
         ).fetchall()
-        while counts:
-            taken = [counts.pop(0)]
-            while counts and sum(each[1] for each in [*taken, counts[0]]) <= ROWS_WRITTEN_AT_ONCE:
-                taken.append(counts.pop(0))
-            portion = f"{partition} BETWEEN '{taken[0][0]}' AND '{taken[-1][0]}'"
+        written = accumulate((rows for _, rows, _, _ in counts), initial=0)
+        batches = groupby(counts, lambda _: next(written) // ROWS_WRITTEN_AT_ONCE)
+        for batch in (list(group) for _, group in batches):
+            partitions = [str(value) for value, *_ in batch]
+            portion = f"{partition} BETWEEN '{partitions[0]}' AND '{partitions[-1]}'"
             if instant:
-                first, last = min(each[2] for each in taken), max(each[3] for each in taken)
+                first, last = min(each[2] for each in batch), max(each[3] for each in batch)
                 portion += f" AND {instant} BETWEEN '{first}' AND '{last}'"
-            yield [each[0] for each in taken], portion
+            yield partitions, portion
 
     def struct(self, values: Mapping[str, str]) -> str:
         """See `Engine.struct`."""
