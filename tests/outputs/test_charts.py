@@ -39,10 +39,10 @@ def test_days_of_a_long_range_are_grouped_by_week() -> None:
     del daily[date(2020, 1, 8)]
     periods = fold_days(daily, Gaps(no_events=(date(2020, 1, 8),)))
     assert [period.first for period in periods[:2]] == [date(2019, 12, 30), date(2020, 1, 6)]
-    assert (periods[0].registered, periods[0].app_loaded) == (5, 10)
-    assert (periods[1].registered, periods[1].app_loaded) == (6, 12)
-    assert periods[1].registered_gaps == periods[1].app_loaded_gaps == (date(2020, 1, 8),)
-    assert sum(period.registered for period in periods) == 99
+    assert periods[0].events == {"registered": 5, "app_loaded": 10}
+    assert periods[1].events == {"registered": 6, "app_loaded": 12}
+    assert periods[1].missing == {kind: [date(2020, 1, 8)] for kind in periods[1].events}
+    assert sum(period.events["registered"] for period in periods) == 99
 
 
 def week(label: str, registered: int, converted: int, complete: bool = True) -> WeekResult:
@@ -56,6 +56,12 @@ def week(label: str, registered: int, converted: int, complete: bool = True) -> 
         logs_begin=False,
         seen_before=0,
     )
+
+
+def period(first: date, days: int, events: tuple[int, int], *missing: tuple[date, ...]) -> Period:
+    kinds = ("registered", "app_loaded")
+    counts, gaps = zip(kinds, events, strict=True), zip(kinds, missing or ((), ()), strict=True)
+    return Period(first, first + timedelta(days=days - 1), dict(counts), dict(gaps))
 
 
 def segment(name: str, registered: int, converted: int) -> Segment:
@@ -182,9 +188,9 @@ def test_first_loads_chart_shows_the_share_of_each_day() -> None:
 def test_daily_chart_hatches_missing_days() -> None:
     first, second, third = (date(2020, 1, day) for day in (1, 2, 3))
     days = [
-        Period(first, 1, 50, 20, (), ()),
-        Period(second, 1, 0, 10, (second,), ()),
-        Period(third, 1, 0, 0, (third,), (third,)),
+        period(first, 1, (50, 20)),
+        period(second, 1, (0, 10), (second,), ()),
+        period(third, 1, (0, 0), (third,), (third,)),
     ]
     chart = Drawing(charts.daily(days))
     assert chart.texts == [
@@ -209,11 +215,11 @@ def test_daily_chart_hatches_missing_days() -> None:
 
 
 def test_daily_chart_of_a_long_range_is_by_week() -> None:
-    weeks = [Period(date(2020, 1, 6 + 7 * n), 7, 5, 3, (), ()) for n in range(2)]
+    weeks = [period(date(2020, 1, 6 + 7 * n), 7, (5, 3)) for n in range(2)]
     chart = Drawing(charts.daily(weeks))
     assert "Registrations a week" in chart.texts
     assert "Loads of the app a week" in chart.texts
-    assert chart.tips[1] == "13 Jan 2020 to 19 Jan 2020 · 5 registrations · 3 loads"
+    assert chart.tips[1] == "13 to 19 Jan 2020 · 5 registrations · 3 loads"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from support.mutations import MISSING, WRONG, mutated, places
 from support.repository import SAMPLE
 
 from user_conversion.jobs.report import last_record
-from user_conversion.outputs import WRITERS, changes, render
+from user_conversion.outputs import WRITERS, render, sentences
 from user_conversion.places.place import Folder
 from user_conversion.rules.errors import DatasetError
 
@@ -43,7 +43,7 @@ def test_a_mutated_record_ends_in_an_answer_or_a_sentence(published: Path, tmp_p
             record = last_record(Folder(tmp_path))
             for name in WRITERS:
                 render(record, name).encode("utf-8")
-            changes.sentence(record.conversion)
+            sentences.newest_week(record.conversion)
         except DatasetError as error:
             assert "\n" not in str(error)
             assert "run.json" in str(error) or "No conversion" in str(error)

@@ -34,15 +34,14 @@ def check(
     """Has the rate changed, are the logs late? Reads the last run; exit status 3 if so."""
     from user_conversion.answer.finality import is_late
     from user_conversion.jobs.report import last_record
-    from user_conversion.outputs import changes, terminal
-    from user_conversion.outputs.tables import json_text
+    from user_conversion.outputs import tables, terminal
     from user_conversion.places.place import place_at
 
     result = last_record(place_at(place(output))).conversion
     today = datetime.now(time_zone(result.timezone)).date()
     late = max_age is not None and is_late(result.observed_through, max_age, today)
     if format == "json":
-        print(json_text(changes.as_json(result, late)), end="")
+        print(tables.check_as_json(result, late), end="")
     else:
         terminal.show_change(terminal.console(), result, late)
     return Status.FOUND if result.change.changed or late else Status.DONE

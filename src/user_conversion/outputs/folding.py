@@ -5,9 +5,9 @@ Users are added up; rates are never averaged. Charts and tables show the same ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 
 from user_conversion.answer.cohorts import Cohort
 from user_conversion.answer.finality import Daily, Gaps
@@ -30,12 +30,11 @@ class Cell:
 
     users: int
     registered: int
-    level: int = 0
 
     @property
-    def share(self) -> float | None:
-        """Percent with two decimals."""
-        return percent(self.users, self.registered)
+    def share(self) -> float:
+        """Percent with two decimals; 0 without registered users."""
+        return percent(self.users, self.registered) or 0.0
 
 
 @dataclass(frozen=True)
@@ -43,10 +42,25 @@ class CohortRow:
     """One cohort, or several pooled; a cell is None if its week has not ended."""
 
     label: str
-    monday: date | None
+    first_day: date | None
     registered: int
     cells: tuple[Cell | None, ...]
     not_yet: int
+
+    @classmethod
+    def of(
+        cls, label: str, cohorts: Sequence[Cohort], offsets: int, first_day: date | None = None
+    ) -> CohortRow:
+        """Cohorts pooled; each offset has the cohorts for which its week has ended."""
+        cells: list[Cell | None] = []
+        for offset in range(offsets):
+            ended = [each for each in cohorts if each.offsets[offset] is not None]
+            users = sum(each.offsets[offset] or 0 for each in ended)
+            registered = sum(each.total_registered for each in ended)
+            cells.append(Cell(users, registered) if ended else None)
+        registered = sum(each.total_registered for each in cohorts)
+        never = sum(each.never for each in cohorts)
+        return cls(label, first_day, registered, tuple(cells), never)
 
 
 @dataclass(frozen=True)
@@ -54,21 +68,14 @@ class CohortGrid:
     """The cohort triangle by week offset; `more` counts first loads in later weeks."""
 
     offsets: int
-    rows: tuple[CohortRow, ...]
+    rows: Sequence[CohortRow]
     all_weeks: CohortRow
     more: int
 
-
-@dataclass(frozen=True)
-class Period:
-    """A UTC day, or seven from a Monday, with its events; gaps are missing days."""
-
-    first: date
-    length: int
-    registered: int
-    app_loaded: int
-    registered_gaps: tuple[date, ...]
-    app_loaded_gaps: tuple[date, ...]
+    def level(self, cell: Cell) -> int:
+        """0 for a share of 0, else 1 to `HEAT_LEVELS` in equal steps up to the highest share."""
+        highest = max(each.share for row in self.rows for each in row.cells if each)
+        return -int(-cell.share * HEAT_LEVELS // highest) if cell.share else 0
 
 
 def fold_cohorts(
@@ -76,80 +83,51 @@ def fold_cohorts(
 ) -> CohortGrid:
     """The cohorts from the latest on, the earlier ones pooled, and all of them pooled."""
     offsets = min(max((len(each.offsets) for each in cohorts), default=0), most_offsets)
-    earlier, latest = list(cohorts[:-most]), list(cohorts[-most:])
-    rows = [_cohort_row(each.registration_week, [each], offsets) for each in latest]
-    rows = [replace(row, monday=first_day_of(row.label)) for row in rows]
-    if earlier:
+    rows = [
+        CohortRow.of(each.registration_week, [each], offsets, first_day_of(each.registration_week))
+        for each in reversed(cohorts[-most:])
+    ]
+    if earlier := cohorts[:-most]:
         label = words.number_of(len(earlier), "earlier week")
-        rows.insert(0, _cohort_row(label, earlier, offsets))
-    shares = [cell.share or 0 for row in rows for cell in row.cells if cell]
-    highest = max(shares, default=0)
-    return CohortGrid(
-        offsets,
-        tuple(_coloured(row, highest) for row in reversed(rows)),
-        _cohort_row("All weeks", cohorts, offsets),
-        sum(sum(filter(None, each.offsets[offsets:])) for each in cohorts),
-    )
+        rows.append(CohortRow.of(label, earlier, offsets))
+    more = sum(sum(filter(None, each.offsets[offsets:])) for each in cohorts)
+    return CohortGrid(offsets, rows, CohortRow.of("All weeks", cohorts, offsets), more)
 
 
-def _cohort_row(label: str, cohorts: Sequence[Cohort], offsets: int) -> CohortRow:
-    """Cohorts pooled; each offset has the cohorts for which its week has ended."""
-    cells: list[Cell | None] = []
-    for offset in range(offsets):
-        known = [(each.offsets[offset], each.total_registered) for each in cohorts]
-        known = [pair for pair in known if pair[0] is not None]
-        users = sum(each or 0 for each, _ in known)
-        cells.append(Cell(users, sum(registered for _, registered in known)) if known else None)
-    registered = sum(each.total_registered for each in cohorts)
-    return CohortRow(label, None, registered, tuple(cells), sum(each.never for each in cohorts))
+@dataclass(frozen=True)
+class Period:
+    """Some UTC days with the number of events of each kind, and the days that miss some."""
 
+    first: date
+    last: date
+    events: Mapping[str, int]
+    missing: Mapping[str, Sequence[date]]
 
-def _coloured(row: CohortRow, highest: float) -> CohortRow:
-    cells = (cell and replace(cell, level=_level(cell.share or 0, highest)) for cell in row.cells)
-    return replace(row, cells=tuple(cells))
-
-
-def _level(share: float, highest: float) -> int:
-    """0 for a share of 0, else 1 to `HEAT_LEVELS` in equal steps up to the highest share."""
-    return -int(-share * HEAT_LEVELS // highest) if share else 0
+    @property
+    def is_day(self) -> bool:
+        """Whether it is one day."""
+        return self.first == self.last
 
 
 def fold_days(daily: Daily, gaps: Gaps, most: int = MOST_DAYS) -> list[Period]:
     """Every UTC day from the first with events to the last with events or missing.
 
-    Seven at a time where they are many.
+    Calendar weeks if there are many days.
     """
     if not daily:
         return []
-    missing = {
+    missing: dict[str, Collection[date]] = {
         REGISTERED: {*gaps.no_events, *gaps.no_registered},
         APP_LOADED: {*gaps.no_events, *gaps.no_app_loaded},
     }
     first, last = min(daily), max({*daily}.union(*missing.values()))
-    length = 1 if (last - first).days < most else 7
-    start = first if length == 1 else first - first.weekday() * DAY
+    length = 1
+    if (last - first).days >= most:
+        first, length = first - first.weekday() * DAY, 7
     periods = []
-    while start <= last:
-        days = [start + timedelta(days=n) for n in range(length)]
-        days = [day for day in days if first <= day <= last]
-        periods.append(_period(days, start, length, daily, missing))
-        start += timedelta(days=length)
+    for start in range(0, (last - first).days + 1, length):
+        days = [first + (start + n) * DAY for n in range(length)]
+        events = {kind: sum(daily.get(day, {}).get(kind, 0) for day in days) for kind in missing}
+        without = {kind: [day for day in days if day in missing[kind]] for kind in missing}
+        periods.append(Period(days[0], days[-1], events, without))
     return periods
-
-
-def _period(
-    days: Sequence[date], start: date, length: int, daily: Daily, missing: Mapping[str, set[date]]
-) -> Period:
-    counts = {
-        event: [daily.get(day, {}).get(event, 0) for day in days]
-        for event in (REGISTERED, APP_LOADED)
-    }
-    gaps = {event: tuple(day for day in days if day in missing[event]) for event in counts}
-    return Period(
-        start,
-        length,
-        sum(counts[REGISTERED]),
-        sum(counts[APP_LOADED]),
-        gaps[REGISTERED],
-        gaps[APP_LOADED],
-    )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from user_conversion.answer.figures import Figures
 from user_conversion.answer.finality import MISSING_DAYS, UNFINISHED, Gaps
+from user_conversion.answer.forecast import FEWEST_WEEKS
 from user_conversion.answer.results import ConversionResult, Identities
 from user_conversion.answer.segments import Segmentation
 from user_conversion.answer.statistics import SMALL_SAMPLE, describe
@@ -152,6 +153,35 @@ def gap_sentences(gaps: Gaps) -> Iterator[str]:
     ):
         if days:
             yield f"No {what} on {words.days(days)}."
+
+
+def newest_week(result: ConversionResult) -> str:
+    """Whether the newest complete week differs, in one sentence for a chat."""
+    found = result.change
+    if not found.segments:
+        weeks = words.number_of(FEWEST_WEEKS, "complete week")
+        return f"Nothing to compare yet: a week is compared with at least {weeks} before it."
+    everybody, *segments = found.segments
+    rate = words.rate(everybody.conversion_rate)
+    text = f"Week {found.registration_week}: {rate} of new users {result.counted_as.clause}"
+    verdict = "as usual"
+    if everybody.changed:
+        verdict = "more than usual" if everybody.rose else "fewer than usual"
+    text += f", {verdict} ({words.percent_interval(everybody.usual)})"
+    changed = [
+        f"{words.segment(each, 40)} {words.rate(each.conversion_rate)} "
+        f"(usually {words.percent_interval(each.usual)})"
+        for each in segments
+        if each.changed
+    ]
+    text += f"; changed: {', '.join(changed)}." if changed else "."
+    return words.ordinary_spaces(text)
+
+
+def late(result: ConversionResult) -> str:
+    """That the logs are late, in one sentence."""
+    seen = result.observed_through
+    return f"The logs are late: the last whole day is {seen}." if seen else "There are no events."
 
 
 def comparison(compared: Segmentation) -> str:

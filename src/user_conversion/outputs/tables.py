@@ -13,6 +13,7 @@ import msgspec
 
 from user_conversion.answer.record import RunRecord
 from user_conversion.answer.results import ConversionResult
+from user_conversion.outputs import sentences
 
 # The columns of a table of weeks, and their types.
 WEEK_COLUMNS = {
@@ -40,6 +41,19 @@ def as_json(record: RunRecord) -> str:
 def json_text(document: Any) -> str:
     """A JSON document in ASCII, because texts from the logs could change a terminal."""
     return json.dumps(msgspec.to_builtins(document, str_keys=True), indent=2) + "\n"
+
+
+def check_as_json(result: ConversionResult, late: bool) -> str:
+    """The JSON object of `check --format json`."""
+    told = [sentences.newest_week(result), *([sentences.late(result)] if late else ())]
+    more = "definition", "timezone", "observed_through"
+    document = {
+        **msgspec.structs.asdict(result.change),
+        "late": late,
+        "sentence": " ".join(told),
+        **{name: getattr(result, name) for name in more},
+    }
+    return json_text(document)
 
 
 def as_csv(record: RunRecord) -> str:

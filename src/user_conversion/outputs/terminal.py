@@ -14,7 +14,7 @@ from rich.text import Text
 from user_conversion.answer.figures import Figures
 from user_conversion.answer.results import ConversionResult
 from user_conversion.answer.segments import Segmentation
-from user_conversion.outputs import changes, render, sentences, words
+from user_conversion.outputs import render, sentences, words
 from user_conversion.outputs.columns import Column, fitting_table
 from user_conversion.rules.log_format import DEFAULT
 from user_conversion.rules.printing import printable
@@ -149,9 +149,9 @@ def show_change(out: Console, result: ConversionResult, late: bool) -> None:
             Column("", ["changed" if e.changed else "" for e in compared]),
         ]
         out.print(fitting_table(columns, out.width))
-    _print(out, changes.sentence(result), "bold")
+    _print(out, sentences.newest_week(result), "bold")
     if late:
-        _print(out, changes.late_sentence(result), "bold")
+        _print(out, sentences.late(result), "bold")
 
 
 def show_segments(out: Console, compared: Segmentation) -> None:

@@ -61,11 +61,11 @@ def charted(weeks: Sequence[WeekResult], most: int) -> str:
     return f"The chart shows the latest {most:,} weeks. {left_out}" if left_out else ""
 
 
-def days(gaps: Gaps, length: int) -> str:
+def days(gaps: Gaps, by_day: bool) -> str:
     """The gaps in the chart of events."""
     if not gaps:
         return "No days are missing."
-    where = "Hatched" if length == 1 else "Within the hatched weeks"
+    where = "Hatched" if by_day else "Within the hatched weeks"
     return f"{where}: {' '.join(sentences.gap_sentences(gaps))}"
 
 

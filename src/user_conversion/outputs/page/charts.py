@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from itertools import groupby
 
 from markupsafe import Markup
@@ -17,6 +16,7 @@ from user_conversion.outputs.folding import Period
 from user_conversion.outputs.page import scales, tips
 from user_conversion.outputs.page.shapes import Bar, Estimate, Panel, PanelChart, Row, RowChart
 from user_conversion.outputs.page.templating import TEMPLATES
+from user_conversion.rules.log_format import APP_LOADED, REGISTERED
 from user_conversion.rules.weeks import WEEK
 
 # More points or intervals would overlap.
@@ -119,23 +119,21 @@ def first_loads(days: Sequence[FirstLoadDay]) -> Markup:
 
 def daily(periods: Sequence[Period]) -> Markup:
     """Registrations and loads, one panel each; days without are hatched."""
-    unit = "day" if periods[0].length == 1 else "week"
-    registered = [(period.registered, period.registered_gaps) for period in periods]
-    loaded = [(period.app_loaded, period.app_loaded_gaps) for period in periods]
+    unit = "day" if periods[0].is_day else "week"
     panels = [
-        _events(f"Registrations a {unit}", registered, "registrations"),
-        _events(f"Loads of the app a {unit}", loaded, "loads"),
+        _events(f"Registrations a {unit}", periods, REGISTERED, "registrations"),
+        _events(f"Loads of the app a {unit}", periods, APP_LOADED, "loads"),
     ]
     labels = scales.dates([period.first for period in periods])
     tooltips = [tips.period(period) for period in periods]
     return draw("panels.svg", PanelChart(panels, labels, tooltips))
 
 
-def _events(title: str, periods: Sequence[tuple[int, Sequence[date]]], style: str) -> Panel:
+def _events(title: str, periods: Sequence[Period], kind: str, style: str) -> Panel:
     """One bar per period; periods with a day without events are hatched."""
-    highest = scales.room(max(count for count, _ in periods))
-    gaps = [place for place, (_, gaps) in enumerate(periods) if gaps]
-    bars = [Bar(place, count, style) for place, (count, _) in enumerate(periods)]
+    highest = scales.room(max(period.events[kind] for period in periods))
+    gaps = [place for place, period in enumerate(periods) if period.missing[kind]]
+    bars = [Bar(place, period.events[kind], style) for place, period in enumerate(periods)]
     return Panel(title, 100, highest, scales.counts(highest), hatched=gaps, bars=bars)
 
 

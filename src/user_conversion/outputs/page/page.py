@@ -18,7 +18,7 @@ from markupsafe import Markup
 from user_conversion.answer.record import RunRecord
 from user_conversion.answer.results import ConversionResult
 from user_conversion.answer.segments import Segmentation
-from user_conversion.outputs import changes, folding, sentences, words
+from user_conversion.outputs import folding, sentences, words
 from user_conversion.outputs.folding import MOST_CHARTED
 from user_conversion.outputs.page import captions, charts, tables
 from user_conversion.outputs.page.tables import Table
@@ -46,7 +46,6 @@ def render(record: RunRecord) -> str:
         words=words,
         sentences=sentences,
         captions=captions,
-        changes=changes,
         warnings=[*sentences.warnings(result), *captions.rejected(result)],
         style=Markup(style),
         script=Markup(script),
@@ -113,11 +112,10 @@ def _forecasts(result: ConversionResult) -> Iterator[Section]:
 
 def _days(result: ConversionResult) -> Section:
     periods = folding.fold_days(result.daily, result.gaps)
-    length = periods[0].length if periods else 1
     return Section(
         "days",
         "Registrations and loads",
-        captions.days(result.gaps, length) if periods else "No events found.",
+        captions.days(result.gaps, periods[0].is_day) if periods else "No events found.",
         charts.daily(periods[-MOST_CHARTED:]) if periods else "",
         tables.daily(periods),
         "Days and weeks in this chart are in UTC.",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 from user_conversion.answer.cohorts import FirstLoads
@@ -19,7 +18,7 @@ from user_conversion.outputs import words
 from user_conversion.outputs.folding import Period
 from user_conversion.outputs.page import tips
 from user_conversion.rules.counts import EventCounts
-from user_conversion.rules.log_format import RecordedLogFormat
+from user_conversion.rules.log_format import APP_LOADED, REGISTERED, RecordedLogFormat
 from user_conversion.rules.printing import printable
 
 # Short, so that the table fits beside its chart.
@@ -121,14 +120,13 @@ def daily(periods: Sequence[Period]) -> Table:
     """One row per UTC day, or per week where they are many, the latest first."""
     rows = tuple(
         TableRow(
-            words.day(each.first),
-            (words.count(each.registered), words.count(each.app_loaded)),
-            note=_until(each),
+            words.day_range(each.first, each.last),
+            (words.count(each.events[REGISTERED]), words.count(each.events[APP_LOADED])),
             marks=[mark] if (mark := tips.gaps(each, named=1)) else (),
         )
         for each in reversed(periods)
     )
-    unit = "Day" if not periods or periods[0].length == 1 else "Week"
+    unit = "Day" if not periods or periods[0].is_day else "Week"
     headings = (f"{unit} (UTC)", "Registrations", "Loads of the app")
     return Table(f"Events by UTC {unit.lower()}", headings, rows)
 
@@ -208,9 +206,3 @@ def _option(value: Any) -> str:
 
 def _share(number: int, whole: int) -> tuple[str, str]:
     return words.count(number), words.rate(percent(number, whole))
-
-
-def _until(each: Period) -> str:
-    if each.length == 1:
-        return ""
-    return f"to {words.day(each.first + timedelta(days=each.length - 1))}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 from user_conversion.answer.cohorts import FirstLoadDay
 from user_conversion.answer.figures import Figures
@@ -10,6 +10,7 @@ from user_conversion.answer.segments import Segment
 from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs import words
 from user_conversion.outputs.folding import Period
+from user_conversion.rules.log_format import APP_LOADED, REGISTERED
 from user_conversion.rules.weeks import week_label
 
 BETWEEN_LINES = " · "
@@ -40,30 +41,26 @@ def first_load(each: FirstLoadDay) -> str:
 
 def period(each: Period) -> str:
     """A day or a week of events."""
-    label = words.day(each.first)
-    if each.length > 1:
-        label += f" to {words.day(each.first + timedelta(days=each.length - 1))}"
     return _lines(
-        label,
-        words.number_of(each.registered, "registration"),
-        words.number_of(each.app_loaded, "load"),
+        words.day_range(each.first, each.last),
+        words.number_of(each.events[REGISTERED], "registration"),
+        words.number_of(each.events[APP_LOADED], "load"),
         gaps(each),
     )
 
 
 def gaps(each: Period, named: int = 7) -> str:
     """The kinds of events that are missing in a period; up to `named` days by name."""
-    both = tuple(day for day in each.registered_gaps if day in each.app_loaded_gaps)
-    only = {
-        "registrations": tuple(day for day in each.registered_gaps if day not in both),
-        "loads": tuple(day for day in each.app_loaded_gaps if day not in both),
-        "events": both,
-    }
+    registered, loaded = each.missing[REGISTERED], each.missing[APP_LOADED]
     missing = []
-    for kind, days in only.items():
+    for kind, days in (
+        ("registrations", [day for day in registered if day not in loaded]),
+        ("loads", [day for day in loaded if day not in registered]),
+        ("events", [day for day in registered if day in loaded]),
+    ):
         if days:
             when = words.days(days) if len(days) <= named else words.number_of(len(days), "day")
-            missing.append(f"no {kind}" if each.length == 1 else f"no {kind} on {when}")
+            missing.append(f"no {kind}" if each.is_day else f"no {kind} on {when}")
     return "; ".join(missing)
 
 
