@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
@@ -110,12 +111,11 @@ def _takes_options(
     """Give a function of `Settings` the parameters of their constructor."""
 
     def decorate(function: Callable[[Settings], Returned]) -> Callable[Options, Returned]:
-        @functools.wraps(settings)
+        @functools.wraps(function)
         def called(*args: Options.args, **options: Options.kwargs) -> Returned:
             return function(settings(*args, **options))
 
-        called.__name__, called.__qualname__ = function.__name__, function.__qualname__
-        called.__module__, called.__doc__ = function.__module__, function.__doc__
+        called.__signature__ = inspect.signature(settings)  # type: ignore[attr-defined]
         return called
 
     return decorate

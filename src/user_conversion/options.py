@@ -76,6 +76,7 @@ PlaceOption = Annotated[str, Parameter(converter=lambda _, tokens: place(tokens[
 
 # The folder of the datasets, for every command.
 Output = Annotated[Place, option("Folder or address of the Parquet datasets.", "PLACE")]
+Title = Annotated[str | None, option("Title of the page.", "TEXT")]
 
 
 def place(given: str | Path) -> str:

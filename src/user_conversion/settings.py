@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, get_type_hints
 
@@ -26,6 +26,7 @@ from user_conversion.options import (
     Pairs,
     Places,
     Texts,
+    Title,
     is_of_type,
     option,
     pairs,
@@ -131,7 +132,7 @@ class Settings:
         str | None,
         option("Split by channel, device_type or another registered field.", "FIELD", METRIC),
     ] = None
-    title: Annotated[str | None, option("Title of the page.", "TEXT")] = None
+    title: Title = None
     verbose: Annotated[bool, option("Show the engine's own log on stderr.")] = False
     quiet: Annotated[bool, option("Print only errors on stderr.")] = False
 
@@ -194,24 +195,6 @@ class Settings:
         """The log format in force."""
         paths: dict[str, Texts] = dict(pairs("--field", self.field))
         return log_format(self.log_format, self.registered, self.app_loaded, paths)
-
-
-@cache
-def names(section: str) -> tuple[str, ...]:
-    """The names of the settings in a section of the help."""
-    hints = get_type_hints(Settings, include_extras=True)
-    return tuple(name for name, hint in hints.items() if section in hint.__metadata__[-1].group)
-
-
-def without(section: str) -> Parameter:
-    """How a command takes the settings that are not in a section."""
-    return Parameter(parse=f"^(?!({'|'.join(names(section))})$)")
-
-
-def only(*wanted: str) -> Parameter:
-    """How a command takes some of the settings."""
-    others = get_type_hints(Settings).keys() - {*wanted}
-    return Parameter(parse=f"^(?!({'|'.join(sorted(others))})$)")
 
 
 def check_paths(*paths: Path | str) -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import io
 import os
-import select
 import sys
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import TextIO
 
 
 def prepare() -> None:
-    """Open what is closed, and wait for readers of streams that do not block."""
+    """Open what is closed, and wait for slow readers, whatever another process has set."""
     for number in range(3):
         try:
-            os.fstat(number)
+            os.set_blocking(number, True)
         except OSError:
             # Otherwise the next file that is opened gets this number, and what is printed.
             os.open(os.devnull, os.O_RDWR)
@@ -35,23 +34,9 @@ def complain(text: str) -> None:
         discard(sys.stderr)
 
 
-class _Waiting(io.FileIO):
-    """A stream that does not block, as another process may have set it; we wait for its reader."""
-
-    def write(self, data: Any) -> int:
-        """Write what the stream takes, at least one byte."""
-        while (written := super().write(data)) is None:
-            select.select([], [self], [])
-        return written
-
-
 def _reliable(stream: TextIO | None) -> TextIO:
     if stream is None:
         return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123
     if isinstance(stream, io.TextIOWrapper):
-        if not os.get_blocking(stream.fileno()):
-            raw = io.BufferedWriter(_Waiting(stream.fileno(), "wb", closefd=False))
-            buffering = stream.line_buffering
-            stream = io.TextIOWrapper(raw, stream.encoding, line_buffering=buffering)
         stream.reconfigure(errors="replace")
     return stream

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, redirect_stderr
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_type_hints
 
 from cyclopts import App, CycloptsError, Parameter
 
-from user_conversion.commands import reading, running, writing
+from user_conversion.commands import commands
 from user_conversion.commands.option_values import PROJECT_FILE, give_values
-from user_conversion.commands.shared import DEFAULTS
 from user_conversion.commands.usage import help_page, sentence
 from user_conversion.options import LOGS, METRIC, own
 from user_conversion.rules.errors import SettingsError, Status
 from user_conversion.rules.job_names import CONVERSION
-from user_conversion.settings import only, without
+from user_conversion.settings import Settings
+
+STANDARD_INPUT = "/dev/stdin"
+# The options of a run that `sql` has.
+FOR_SQL = {
+    *("log_format", "registered", "app_loaded", "field"),
+    *("definition", "timezone", "week_start", "by"),
+}
 
 app = App(
     name="user-conversion",
@@ -32,21 +38,33 @@ app = App(
     suppress_keyboard_interrupt=False,
     result_action="return_value",
 )
-app.command(running.run)
-app.command(running.events_split, default_parameter=without(METRIC))
+SECTIONS = {
+    name: hint.__metadata__[-1].group
+    for name, hint in get_type_hints(Settings, include_extras=True).items()
+}
+
+
+def without(names: Iterable[str]) -> Parameter:
+    """How a command takes the settings, but for some."""
+    return Parameter(parse=f"^(?!({'|'.join(names)})$)")
+
+
+app.command(commands.run)
 app.command(
-    running.conversion_rate,
+    commands.events_split,
+    default_parameter=without(name for name in SECTIONS if METRIC in SECTIONS[name]),
+)
+app.command(
+    commands.conversion_rate,
     name="conversion-rate",
     alias=CONVERSION,
-    default_parameter=without(LOGS),
+    default_parameter=without(name for name in SECTIONS if LOGS in SECTIONS[name]),
 )
-app.command(reading.check)
-app.command(reading.report)
-app.command(reading.inspect)
-app.command(writing.sql, default_parameter=only(*writing.FOR_SQL))
-app.command(writing.sample)
-
-STANDARD_INPUT = "/dev/stdin"
+app.command(commands.check)
+app.command(commands.report)
+app.command(commands.inspect)
+app.command(commands.sql, default_parameter=without(sorted(SECTIONS.keys() - FOR_SQL)))
+app.command(commands.sample)
 
 
 @app.command
@@ -69,7 +87,7 @@ def main(words: Sequence[str]) -> Status:
         command, bound, _ = app.parse_args(words)
     except CycloptsError as error:
         raise SettingsError(sentence(error)) from None
-    settings = bound.arguments.get("settings", DEFAULTS)
+    settings = bound.arguments.get("settings", commands.DEFAULTS)
     with (
         Path(os.devnull).open("w") as nowhere,
         redirect_stderr(nowhere) if settings.quiet else nullcontext(),

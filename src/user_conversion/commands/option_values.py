@@ -32,7 +32,7 @@ def give_values(app: App, commands: tuple[str, ...], arguments: ArgumentCollecti
             _append(argument, variable, argument.env_var_split(text))
     config = options.pop("config").tokens
     file = path(config[-1].value) if config else PROJECT_FILE
-    document = _read(file, must_exist=bool(config))
+    document = read_toml(file) if config or file.exists() else {}
     known = {*options, *(document.keys() and _every_option(app))} - {"config"}
     for key, value in document.items():
         if key not in known:
@@ -54,12 +54,6 @@ def _every_option(app: App) -> Iterator[str]:
     root = app.app_stack.current_frame[0]
     for word in root:
         yield from map(name, filter(_has_sources, root[word].assemble_argument_collection()))
-
-
-def _read(file: Path, must_exist: bool) -> dict[str, Any]:
-    if not must_exist and not file.exists():
-        return {}
-    return read_toml(file)
 
 
 def _append(argument: Argument, keyword: str, value: Any) -> None:
