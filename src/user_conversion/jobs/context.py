@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from user_conversion.engines import Engine, engine_description, open_engine
@@ -24,23 +23,23 @@ Rows = list[dict[str, Any]]
 class Context:
     """The settings and the start of a run, what it will publish, and its engine.
 
-    The engine starts when it is first needed and stops when the block ends. `scratch` is a folder
-    for temporary files.
+    The engine starts when it is first needed and stops with the `stack`. `scratch` is a folder for
+    temporary files.
     """
 
     settings: Settings
     started: datetime
     publication: Publication
     scratch: Path
+    stack: ExitStack
     versions: dict[str, str] = field(default_factory=dict)
-    _stack: ExitStack = field(default_factory=ExitStack)
 
     @cached_property
     def engine(self) -> Engine:
         """The engine of the settings. `versions` says afterwards what it consists of."""
         options = replace(self.settings.engine_options, remote=self.publication.remote)
         engine = open_engine(self.settings.engine, options, self.scratch)
-        self._stack.enter_context(engine)
+        self.stack.enter_context(engine)
         self.versions = engine.versions()
         return engine
 
@@ -49,12 +48,17 @@ class Context:
         """The logs that are objects in stores."""
         return Objects(self.scratch / "objects", on_cluster=self.publication.remote is not None)
 
+    @cached_property
+    def zone(self) -> tzinfo:
+        """The zone of the calendar weeks."""
+        return time_zone(self.settings.timezone)
+
     @property
     def until(self) -> str | None:
         """The instant, in SQL, from which on events are not used, if there is one."""
         if not self.settings.as_of:
             return None
-        end = start_of_day(self.settings.as_of + DAY, time_zone(self.settings.timezone))
+        end = start_of_day(self.settings.as_of + DAY, self.zone)
         return f"TIMESTAMP '{end:%Y-%m-%d %H:%M:%S}'"
 
     def sql(self, statement: str) -> str:
@@ -64,14 +68,3 @@ class Context:
     def rows(self, statement: str) -> Rows:
         """The rows of a statement of the metric."""
         return self.engine.rows(self.sql(statement))
-
-    def __enter__(self) -> Context:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, traceback)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Collection, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from user_conversion import __version__
 from user_conversion.answer.record import (
@@ -65,14 +66,10 @@ def run_jobs(
         # `compute_conversion` would find it too, but after the logs were read.
         require_field(settings.by, (*settings.events.attributes, DEVICE_TYPE))
     on_cluster = settings.engine_options.on_cluster
-    output = output_at(
-        settings.place, command, rebuild=settings.full_refresh, on_cluster=on_cluster
-    )
-    with (
-        output,
-        output.publication() as publication,
-        Context(settings, started, publication, output.scratch) as context,
-    ):
+    rebuild = settings.full_refresh
+    output = output_at(settings.place, command, rebuild=rebuild, on_cluster=on_cluster)
+    with output, output.publication() as publication, ExitStack() as stack:
+        context = Context(settings, started, publication, output.scratch, stack)
         previous, split = _previous_jobs(output.place), None
         if CONVERSION in jobs:
             _require_week_start(settings, previous.rate)
@@ -136,17 +133,9 @@ def _convert(context: Context, split: SplitResult | None, previous: Jobs) -> Con
         *(settings.definition, settings.timezone, settings.as_of, settings.by, settings.week_start)
     )
     # With another date, definition or log format other figures are expected.
-    is_read_again = (
-        split
-        and previous.split
-        and previous.split.parameters.log_format != settings.events.recorded
-    )
-    if before and not (
-        is_read_again
-        or _differences(
-            before.parameters, parameters, "definition", "timezone", "as_of", "week_start"
-        )
-    ):
+    was_read = previous.split if split else None
+    read_alike = not was_read or was_read.parameters.log_format == settings.events.recorded
+    if before and read_alike and replace(before.parameters, by=settings.by) == parameters:
         result = replace(result, restated=restated(before.result.weeks, result.weeks))
     return ConversionJob(**_how_it_ran(context, begun), parameters=parameters, result=result)
 
@@ -181,18 +170,10 @@ def _record(command: str, context: Context, jobs: Jobs, notes: tuple[str, ...]) 
 def _changed_options(before: Jobs, now: Jobs) -> Iterator[str]:
     """What was asked for otherwise than for the published output."""
     if before.rate and now.rate:
-        pairs = _differences(before.rate.parameters, now.rate.parameters, "definition", "timezone")
-        for name, (was, is_now) in pairs.items():
-            yield f"The published output had the {name} {was}; now it is {is_now}."
-    if before.split and now.split:
-        was, is_now = (each.parameters.log_format for each in (before.split, now.split))
-        if was != is_now:
-            yield "The published output was read with another log format."
-
-
-def _differences(
-    before: ConversionParameters, now: ConversionParameters, *names: str
-) -> dict[str, tuple[Any, Any]]:
-    """What these options were and are, of those that differ."""
-    pairs = {name: (getattr(before, name), getattr(now, name)) for name in names}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+        was, is_now = asdict(before.rate.parameters), asdict(now.rate.parameters)
+        for name in ("definition", "timezone"):
+            if was[name] != is_now[name]:
+                yield f"The published output had the {name} {was[name]}; now it is {is_now[name]}."
+    read, read_now = before.split, now.split
+    if read and read_now and read.parameters.log_format != read_now.parameters.log_format:
+        yield "The published output was read with another log format."

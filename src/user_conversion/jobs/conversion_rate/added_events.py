@@ -14,11 +14,7 @@ from user_conversion.jobs.conversion_rate.state import State
 from user_conversion.jobs.events_split.job import SplitResult
 from user_conversion.rules.datasets import Dataset, event_datasets
 from user_conversion.rules.log_format import DEVICE_TYPE, KINDS
-from user_conversion.rules.weeks import (
-    CALENDAR_COLUMNS,
-    calendar_rows,
-    time_zone,
-)
+from user_conversion.rules.weeks import CALENDAR_COLUMNS, calendar_rows
 
 
 class AddedEvents:
@@ -40,7 +36,6 @@ class AddedEvents:
         self._run, self._engine, self._ledger, self._state = run, run.engine, ledger, state
         self._identities = identities
         self._datasets = event_datasets(ledger.attributes, ledger.id_type)
-        self.zone = time_zone(run.settings.timezone)
         self.after_as_of = self._name_added(split)
         self.daily = self._daily()
         self.earliest, self.latest = self._bounds()
@@ -52,11 +47,7 @@ class AddedEvents:
         attributes = packed(self._engine, self._ledger.attributes)
         until, after, where = self._run.until, 0, ""
         for dataset, name, columns in (
-            (
-                registrations,
-                "added_registrations",
-                f"{attributes} AS attributes",
-            ),
+            (registrations, "added_registrations", f"{attributes} AS attributes"),
             (loads, "added_loads", DEVICE_TYPE),
         ):
             events = self._events_to_add(dataset, split)
@@ -103,11 +94,9 @@ class AddedEvents:
         return min(found, default=None), max(found, default=None)
 
     def _create_calendar(self) -> None:
-        weeks = (
-            calendar_rows(self.earliest, self.latest, self.zone, self._run.settings.week_start)
-            if self.earliest and self.latest
-            else []
-        )
+        weeks, start = [], self._run.settings.week_start
+        if self.earliest and self.latest:
+            weeks = calendar_rows(self.earliest, self.latest, self._run.zone, start)
         self._engine.create_table("calendar", CALENDAR_COLUMNS, weeks)
 
 

@@ -51,7 +51,7 @@ def compute_conversion(run: Context, split: SplitResult | None = None) -> Conver
 
 
 def _answer(run: Context, ledger: Ledger, added: AddedEvents, merge: Merge) -> ConversionResult:
-    settings, zone = run.settings, added.zone
+    settings, zone = run.settings, run.zone
     observed = last_observed_day(settings.as_of, added.latest, run.started, zone)
     tables = MetricTables(run, ledger, merge, observed)
     figures = tables.figures

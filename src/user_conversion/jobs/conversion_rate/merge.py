@@ -18,9 +18,9 @@ from user_conversion.jobs.context import Context, Rows
 from user_conversion.jobs.conversion_rate.added_events import AddedEvents, packed
 from user_conversion.jobs.conversion_rate.identities import Identities
 from user_conversion.jobs.conversion_rate.state import (
-    Basis,
     Figures,
     State,
+    basis_of,
     events_of,
     state_datasets,
 )
@@ -190,7 +190,7 @@ class Merge:
         publication = self._run.publication
         parts = {d.name: publication.partitions_of(d) for d in state_datasets(self._ledger)}
         state = State(
-            basis=Basis.of(self._run, self._ledger, self._added.earliest, self._added.latest),
+            basis=basis_of(self._run, self._ledger, self._added.earliest, self._added.latest),
             batches=self._ledger.batches,
             events=events_of(self._ledger),
             earliest=self._added.earliest,

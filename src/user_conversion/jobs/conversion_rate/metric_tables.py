@@ -11,7 +11,7 @@ from user_conversion.jobs.conversion_rate.merge import Merge
 from user_conversion.metric.compiled import MOST_VALUES
 from user_conversion.rules.events import EARLIEST
 from user_conversion.rules.log_format import CHANNEL, DEVICE_TYPE
-from user_conversion.rules.weeks import DAY, start_of_day, time_zone
+from user_conversion.rules.weeks import DAY, start_of_day
 
 # Statements whose rows are those of one registration week each.
 BY_WEEK = ("weekly_summary", "load_quality", "cohort_table", "conversion_days", "first_load_days")
@@ -29,8 +29,8 @@ class MetricTables:
     def __init__(self, run: Context, ledger: Ledger, merge: Merge, observed: date | None) -> None:
         self._run, self._attributes, self._merge = run, ledger.attributes, merge
         kept, new = merge.kept_figures(observed)
-        zone, last = time_zone(run.settings.timezone), observed or EARLIEST.date()
-        until = start_of_day(last + DAY, zone).replace(tzinfo=None)
+        last = observed or EARLIEST.date()
+        until = start_of_day(last + DAY, run.zone).replace(tzinfo=None)
         run.engine.create_table("observation", {"until": "timestamp"}, [(until,)])
         merge.name_users(new)
         self.figures = {name: [*kept.get(name, ()), *run.rows(name)] for name in BY_WEEK}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-import msgspec
-
 from user_conversion.inputs.fingerprint import hash_of
 from user_conversion.inputs.ledger import Batch, Ledger
 from user_conversion.jobs.context import Context
@@ -18,55 +16,23 @@ from user_conversion.places.row_counts import Rows
 from user_conversion.rules import datasets
 from user_conversion.rules.datasets import WEEKLY_SUMMARY, Dataset
 from user_conversion.rules.errors import DatasetError
-from user_conversion.rules.weeks import calendar_rows, time_zone
+from user_conversion.rules.weeks import calendar_rows
 
 # Rows by statement.
 Figures = dict[str, StatementRows]
 STATEMENTS = ("earliest_registrations", "registered_users", "merged_users", "added_counts")
 
 
-class Basis(msgspec.Struct, frozen=True, kw_only=True):
-    """What the state depends on beside the events: with another basis it is made anew.
-
-    `statements` is a hash of the SQL, `weeks` one of the bounds of the weeks from the `earliest` to
-    the `latest` event.
-    """
-
-    timezone: str
-    as_of: date | None
-    attributes: tuple[str, ...]
-    id_type: str
-    statements: str
-    weeks: str
-
-    @classmethod
-    def of(
-        cls, run: Context, ledger: Ledger, earliest: datetime | None, latest: datetime | None
-    ) -> Basis:
-        """The basis of a run over events between two instants."""
-        settings, weeks = run.settings, []
-        if earliest and latest:
-            zone = time_zone(settings.timezone)
-            weeks = calendar_rows(earliest, latest, zone, settings.week_start)
-        return cls(
-            timezone=settings.timezone,
-            as_of=settings.as_of,
-            attributes=ledger.attributes,
-            id_type=ledger.id_type,
-            statements=hash_of("".join(metric_sql(DIALECTS[0], s) for s in STATEMENTS).encode()),
-            weeks=hash_of(repr(weeks).encode()),
-        )
-
-
-class State(Document, frozen=True, kw_only=True, tag=1):
+class State(Document, frozen=True, kw_only=True, tag=2):
     """The events that the state holds, under which definition, and its rows.
 
     The events are those of some `batches` of the ledger: `events` from the instant `earliest` to
-    `latest`. `rows` are by dataset and partition. `figures` are the rows of statements by week, as
-    they are when the days to `observed_through` are.
+    `latest`. With another `basis` the state is made anew. `rows` are by dataset and partition.
+    `figures` are the rows of statements by week, as they are when the days to `observed_through`
+    are.
     """
 
-    basis: Basis
+    basis: str
     batches: tuple[Batch, ...]
     events: int
     earliest: datetime | None
@@ -77,6 +43,21 @@ class State(Document, frozen=True, kw_only=True, tag=1):
     figures: Figures
 
 
+def basis_of(
+    run: Context, ledger: Ledger, earliest: datetime | None, latest: datetime | None
+) -> str:
+    """A hash of what the state depends on beside the events, which are between two instants.
+
+    That is options, columns, the SQL of the metric and the bounds of the weeks.
+    """
+    settings, weeks = run.settings, []
+    if earliest and latest:
+        weeks = calendar_rows(earliest, latest, run.zone, settings.week_start)
+    options = settings.timezone, settings.as_of, ledger.attributes, ledger.id_type
+    statements = [metric_sql(DIALECTS[0], name) for name in STATEMENTS]
+    return hash_of(repr((options, statements, weeks)).encode())
+
+
 def state_datasets(ledger: Ledger) -> tuple[Dataset, Dataset, Dataset]:
     """The datasets of the metric: users, the summary, loads of users without a registration."""
     users = datasets.user_conversion(ledger.attributes, ledger.id_type)
@@ -85,7 +66,7 @@ def state_datasets(ledger: Ledger) -> tuple[Dataset, Dataset, Dataset]:
 
 def last_state(run: Context, split: SplitResult | None) -> State | None:
     """The published state if it holds all events but those of this run, else None."""
-    if split is None or split.rebuild or split.replaced:
+    if split is None or split.rebuild or split.replaced or run.settings.as_of:
         return None
     publication, before = run.publication, split.before
     try:
@@ -95,8 +76,7 @@ def last_state(run: Context, split: SplitResult | None) -> State | None:
     except (OSError, ValueError, DatasetError):
         return None
     holds = (
-        state.basis == Basis.of(run, before, state.earliest, state.latest)
-        and state.basis.as_of is None
+        state.basis == basis_of(run, before, state.earliest, state.latest)
         and (state.batches, state.events) == (before.batches, events_of(before))
         and state.rows == found
     )

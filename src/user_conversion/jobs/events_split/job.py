@@ -81,7 +81,7 @@ def split_events(run: Context) -> SplitResult:
     prepared = reading.prepared
     if plan.rebuild:
         require_logs(prepared)
-    ledger, counts, replaced = _relocated(plan), EventCounts(), Replaced()
+    ledger, counts, replaced = _without(plan, prepared), EventCounts(), Replaced()
     notes: tuple[str, ...] = ()
     if prepared.files:
         reading.tables.publish()
@@ -91,7 +91,7 @@ def split_events(run: Context) -> SplitResult:
         counts = sum(by_file, EventCounts())
         read = known_files(prepared, by_file, reading.counted, run.started.isoformat())
         replaced = Replaced.of(prepared.plan, plan.files.present, plan.files.gone)
-        ledger = _with_files(run, ledger, prepared, read)
+        ledger = _with(run, ledger, prepared, read)
         notes = _notes(run, plan, reading, ledger)
         read_kept_days(run, replaced, ledger)
         with watched("Writing days"):
@@ -218,27 +218,24 @@ def _published_ledger(run: Context) -> Ledger | None:
         raise
 
 
-def _relocated(plan: _Plan) -> Ledger:
-    """The ledger with the known files where they are now."""
-    continued = [each.known for each in plan.files.to_read if each.known]
-    replaced = [each.replaces for each in plan.files.to_read if each.replaces]
-    files = (*plan.files.present, *plan.files.gone, *continued, *replaced)
-    return msgspec.structs.replace(plan.ledger, files=() if plan.rebuild else files)
+def _without(plan: _Plan, prepared: Prepared) -> Ledger:
+    """The ledger with the known files where they are now, but for those that are read anew."""
+    if plan.rebuild:
+        return msgspec.structs.replace(plan.ledger, files=())
+    read = {id(new) for new in prepared.plan if prepared.files}
+    stay = (new for new in plan.files.to_read if id(new) not in read)
+    left = [known for new in stay for known in (new.known, new.replaces) if known]
+    files = (*plan.files.present, *plan.files.gone, *left)
+    return msgspec.structs.replace(plan.ledger, files=files)
 
 
-def _with_files(
-    run: Context, ledger: Ledger, prepared: Prepared, read: Sequence[KnownFile]
-) -> Ledger:
+def _with(run: Context, ledger: Ledger, prepared: Prepared, read: Sequence[KnownFile]) -> Ledger:
     """The ledger with the files of this run, together with what was known of those that grew."""
-    files = {id(each): each for each in ledger.files}
-    for new in prepared.plan:
-        for old in (new.known, new.replaces):
-            files.pop(id(old), None)
-    batch = Batch(run.started.isoformat(), run.settings.engine)
     pairs = zip(prepared.plan, read, strict=True)
     joined = [
         unfinished.continued(new, each, prepared.begun.get(place))
         for place, (new, each) in enumerate(pairs)
     ]
     joined.sort(key=lambda each: each.path.split("/"))
-    return ledger.with_files(batch, [*files.values(), *joined])
+    batch = Batch(run.started.isoformat(), run.settings.engine)
+    return ledger.with_files(batch, [*ledger.files, *joined])
