@@ -72,7 +72,7 @@ class ConversionResult(Figures, frozen=True, kw_only=True):
     first_loads: FirstLoads
     gaps: Gaps
     quality: Quality
-    events: EventCounts | None
+    events: EventCounts
     change: Change
     past_forecasts: tuple[Accuracy, ...]
     daily: Daily
@@ -90,7 +90,7 @@ class ConversionResult(Figures, frozen=True, kw_only=True):
             raise ValueError("weeks are not in order")
         if len({len(each.offsets) for each in self.cohorts}) > 1:
             raise ValueError("cohorts have different numbers of offsets")
-        if self.events and not self.events.is_consistent:
+        if not self.events.is_consistent:
             raise ValueError("the counts of events do not add up")
 
     @property

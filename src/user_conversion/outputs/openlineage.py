@@ -60,9 +60,8 @@ def _outputs(record: RunRecord) -> Iterator[tuple[Dataset, int]]:
         return
     result, how = record.conversion, split.parameters.log_format
     columns = attributes_of(how.fields), id_type(how.ids)
-    if counts := result.events:
-        by_day = datasets.event_datasets(*columns, how.kinds)
-        yield from zip(by_day, (getattr(counts, kind) for kind in how.kinds), strict=True)
-        yield datasets.REJECTED_EVENTS, counts.rejected
+    for kind, dataset in zip(how.kinds, datasets.event_datasets(*columns, how.kinds), strict=True):
+        yield dataset, getattr(result.events, kind)
+    yield datasets.REJECTED_EVENTS, result.events.rejected
     yield datasets.user_conversion(*columns), result.total_registered
     yield datasets.WEEKLY_SUMMARY, len(result.weeks)

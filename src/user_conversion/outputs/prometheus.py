@@ -34,7 +34,7 @@ def _metrics(record: RunRecord) -> Iterator[Metric]:
     yield "user_conversion_converted_users", "Of complete weeks.", named, complete.total_converted
     yield "user_conversion_newest_week_rate", "Of the newest complete week.", *_newest(result)
     yield "user_conversion_changed", "1 if check finds a change.", {}, int(result.change.changed)
-    for name, number, _ in words.reconciliation(result.events)[1:] if result.events else ():
+    for name, number, _ in words.reconciliation(result.events)[1:]:
         yield "user_conversion_lines", "Lines read, by outcome.", {"outcome": name}, number
     if day := result.observed_through:
         start = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()

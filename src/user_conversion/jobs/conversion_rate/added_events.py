@@ -20,9 +20,10 @@ from user_conversion.rules.weeks import CALENDAR_COLUMNS, calendar_rows
 class AddedEvents:
     """The views `added_registrations` and `added_loads`, and the calendar of all events.
 
-    `daily` has all events by day; `earliest` and `latest` are the instants of the first and the
-    last one, None without events. `after_as_of` counts the events after `--as-of`, which are left
-    out. `are_none` says that nothing is added.
+    They are added to a `state`; without one, they are all events. `daily` has all events by day;
+    `earliest` and `latest` are the instants of the first and the last one, None without events.
+    `after_as_of` counts the events after `--as-of`, which are left out. `are_none` says that
+    nothing is added.
     """
 
     def __init__(
@@ -33,8 +34,7 @@ class AddedEvents:
         state: State | None,
         identities: Identities,
     ) -> None:
-        self._run, self._engine, self._ledger, self._state = run, run.engine, ledger, state
-        self._identities = identities
+        self.run, self.ledger, self.state, self.identities = run, ledger, state, identities
         self._datasets = event_datasets(ledger.attributes, ledger.id_type)
         self.after_as_of = self._name_added(split)
         self.daily = self._daily()
@@ -44,8 +44,8 @@ class AddedEvents:
     def _name_added(self, split: SplitResult | None) -> int:
         """Name the added events up to `--as-of`; return the number of later ones."""
         registrations, loads = self._datasets
-        attributes = packed(self._engine, self._ledger.attributes)
-        until, after, where = self._run.until, 0, ""
+        attributes = packed(self.run.engine, self.ledger.attributes)
+        until, after, where = self.run.until, 0, ""
         for dataset, name, columns in (
             (registrations, "added_registrations", f"{attributes} AS attributes"),
             (loads, "added_loads", DEVICE_TYPE),
@@ -54,50 +54,50 @@ class AddedEvents:
             if until:
                 where = f"WHERE time < {until}"
                 later = f"SELECT count(*) AS n FROM {events} WHERE time >= {until}"
-                after += int(self._engine.rows(later)[0]["n"])
-            of_users = self._identities.of_users(dataset, events)
-            self._engine.create_view(
+                after += int(self.run.engine.rows(later)[0]["n"])
+            of_users = self.identities.of_users(dataset, events)
+            self.run.engine.create_view(
                 name, f"SELECT time, initiator_id, {columns} FROM ({of_users}) {where}"
             )
         return after
 
     def _events_to_add(self, dataset: Dataset, split: SplitResult | None) -> str:
         """The name of the table of the events of a dataset that the state does not hold."""
-        if split and split.has_read and (split.rebuild or self._state):
+        if split and split.has_read and (split.rebuild or self.state):
             # The engine still has the tables of `Engine.read_events`.
             return f"new_{dataset.name}"
-        publication, table = self._run.publication, f"published_{dataset.name}"
-        if not self._state and self._ledger.rows:
-            publication.require_rows(dataset, self._ledger.rows)
-        files = [] if self._state else publication.files_of(dataset)
-        self._engine.read_parquet(table, dataset.columns, files)
+        publication, table = self.run.publication, f"published_{dataset.name}"
+        if not self.state:
+            publication.require_rows(dataset, self.ledger.rows)
+        files = [] if self.state else publication.files_of(dataset)
+        self.run.engine.read_parquet(table, dataset.columns, files)
         return table
 
     def _daily(self) -> Daily:
         """The events by UTC day: the ledger knows them, but of the whole days only."""
         daily: Daily = {}
-        if self._ledger.rows and not self._run.settings.as_of:
+        if not self.run.settings.as_of:
             for kind, dataset in zip(KINDS, self._datasets, strict=True):
-                for day, events in self._ledger.rows.get(dataset.name, {}).items():
+                for day, events in self.ledger.rows.get(dataset.name, {}).items():
                     daily.setdefault(date.fromisoformat(day), {})[kind] = events
         else:
-            for row in self._run.rows("daily_events"):
+            for row in self.run.rows("daily_events"):
                 daily.setdefault(row["day"], {})[row["event"]] = row["events"]
         return {day: dict(sorted(daily[day].items())) for day in sorted(daily)}
 
     def _bounds(self) -> tuple[datetime | None, datetime | None]:
-        (added,) = self._run.rows("event_bounds")
+        (added,) = self.run.rows("event_bounds")
         found = [at.replace(tzinfo=UTC) for at in added.values() if at]
         self.are_none = not found
-        if self._state and self._state.earliest and self._state.latest:
-            found += self._state.earliest, self._state.latest
+        if self.state and self.state.earliest and self.state.latest:
+            found += self.state.earliest, self.state.latest
         return min(found, default=None), max(found, default=None)
 
     def _create_calendar(self) -> None:
-        weeks, start = [], self._run.settings.week_start
+        weeks, start = [], self.run.settings.week_start
         if self.earliest and self.latest:
-            weeks = calendar_rows(self.earliest, self.latest, self._run.zone, start)
-        self._engine.create_table("calendar", CALENDAR_COLUMNS, weeks)
+            weeks = calendar_rows(self.earliest, self.latest, self.run.zone, start)
+        self.run.engine.create_table("calendar", CALENDAR_COLUMNS, weeks)
 
 
 def packed(engine: Engine, attributes: Sequence[str]) -> str:

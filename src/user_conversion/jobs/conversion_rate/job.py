@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from user_conversion.answer.change import change
 from user_conversion.answer.cohorts import FirstLoads, cohort_triangle
 from user_conversion.answer.figures import Figures
@@ -20,15 +18,8 @@ from user_conversion.jobs.conversion_rate.merge import Merge
 from user_conversion.jobs.conversion_rate.metric_tables import MetricTables
 from user_conversion.jobs.conversion_rate.state import last_state
 from user_conversion.jobs.events_split.job import SplitResult
-from user_conversion.rules import datasets
 from user_conversion.rules.errors import DatasetError
-from user_conversion.rules.log_format import (
-    CHANNEL,
-    DEVICE_TYPE,
-    REGISTERED,
-    LogFormat,
-    require_field,
-)
+from user_conversion.rules.log_format import CHANNEL, DEVICE_TYPE, REGISTERED, require_field
 
 
 def compute_conversion(run: Context, split: SplitResult | None = None) -> ConversionResult:
@@ -38,22 +29,21 @@ def compute_conversion(run: Context, split: SplitResult | None = None) -> Conver
     if there are no event datasets or they have the wrong columns.
     """
     ledger = split.ledger if split else Ledger.load(run.publication.output)
-    kept = ledger or Ledger.new(LogFormat())
-    if not ledger and not run.publication.partitions_of(datasets.user_registration()):
+    if not ledger:
         raise DatasetError(f"No events in '{run.publication.output}' yet: run events-split first.")
-    require_field(run.settings.by, (*kept.attributes, DEVICE_TYPE))
-    identities = Identities(run, kept)
+    require_field(run.settings.by, (*ledger.attributes, DEVICE_TYPE))
+    identities = Identities(run, ledger)
     state = identities.state(last_state(run, split))
-    added = AddedEvents(run, kept, split, state, identities)
-    merge = Merge(run, kept, state, added, identities)
+    added = AddedEvents(run, ledger, split, state, identities)
+    merge = Merge(added)
     merge.stage()
-    return replace(_answer(run, kept, added, merge), identities=identities.counts)
+    return _answer(added, merge)
 
 
-def _answer(run: Context, ledger: Ledger, added: AddedEvents, merge: Merge) -> ConversionResult:
-    settings, zone = run.settings, run.zone
+def _answer(added: AddedEvents, merge: Merge) -> ConversionResult:
+    run, settings, zone = added.run, added.run.settings, added.run.zone
     observed = last_observed_day(settings.as_of, added.latest, run.started, zone)
-    tables = MetricTables(run, ledger, merge, observed)
+    tables = MetricTables(added, merge, observed)
     figures = tables.figures
     merge.stage_state(observed, figures)
     gaps = Gaps.of(added.daily, observed, zone)
@@ -99,8 +89,9 @@ def _answer(run: Context, ledger: Ledger, added: AddedEvents, merge: Merge) -> C
             loads_before_registration=sum(row["loads_before_registration"] for row in loads),
             events_after_as_of=added.after_as_of,
         ),
-        events=ledger.counts if ledger.batches else None,
+        events=added.ledger.counts,
         change=change(complete, CHANNEL, by_channel),
         past_forecasts=past_forecasts,
         daily=added.daily,
+        identities=added.identities.counts,
     )

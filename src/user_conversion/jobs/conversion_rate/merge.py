@@ -13,10 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from user_conversion.inputs.ledger import Ledger
-from user_conversion.jobs.context import Context, Rows
+from user_conversion.jobs.context import Rows
 from user_conversion.jobs.conversion_rate.added_events import AddedEvents, packed
-from user_conversion.jobs.conversion_rate.identities import Identities
 from user_conversion.jobs.conversion_rate.state import (
     Figures,
     State,
@@ -37,17 +35,10 @@ MOST_PARTS = 30
 class Merge:
     """Merges events into the state, and stages the datasets of the metric."""
 
-    def __init__(
-        self,
-        run: Context,
-        ledger: Ledger,
-        state: State | None,
-        added: AddedEvents,
-        identities: Identities,
-    ) -> None:
-        self._run, self._engine, self._ledger = run, run.engine, ledger
-        self._state, self._added, self._identities = state, added, identities
-        self._users, self._summary, self._counts = state_datasets(ledger)
+    def __init__(self, added: AddedEvents) -> None:
+        self._added, self._run, self._engine = added, added.run, added.run.engine
+        self._ledger, self._state = added.ledger, added.state
+        self._users, self._summary, self._counts = state_datasets(added.ledger)
         self._merge()
 
     @property
@@ -91,10 +82,8 @@ class Merge:
             days = list(_days(before, self._run.rows("days_to_read")))
             self._run.publication.require_rows(loads, self._ledger.rows, days)
         files = self._run.publication.files_in(before[day] for day in days)
-        logged = "logged_history" if self._identities.counts else "history"
-        engine.read_parquet(logged, loads.columns, files)
-        if self._identities.counts:
-            engine.create_view("history", self._identities.of_users(loads, logged))
+        engine.read_parquet("logged_history", loads.columns, files)
+        engine.create_view("history", self._added.identities.of_users(loads, "logged_history"))
         if files:
             engine.materialize("loads_again", self._run.sql("loads_again"))
         else:

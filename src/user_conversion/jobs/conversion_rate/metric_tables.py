@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import date
 
-from user_conversion.inputs.ledger import Ledger
-from user_conversion.jobs.context import Context, Rows
+from user_conversion.jobs.context import Rows
+from user_conversion.jobs.conversion_rate.added_events import AddedEvents
 from user_conversion.jobs.conversion_rate.merge import Merge
 from user_conversion.metric.compiled import MOST_VALUES
 from user_conversion.rules.events import EARLIEST
@@ -26,8 +26,9 @@ class MetricTables:
     `figures` are those of all weeks, observed to the end of a local day.
     """
 
-    def __init__(self, run: Context, ledger: Ledger, merge: Merge, observed: date | None) -> None:
-        self._run, self._attributes, self._merge = run, ledger.attributes, merge
+    def __init__(self, added: AddedEvents, merge: Merge, observed: date | None) -> None:
+        self._run = run = added.run
+        self._attributes, self._merge = added.ledger.attributes, merge
         kept, new = merge.kept_figures(observed)
         last = observed or EARLIEST.date()
         until = start_of_day(last + DAY, run.zone).replace(tzinfo=None)

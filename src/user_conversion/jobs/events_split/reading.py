@@ -34,13 +34,9 @@ class EventTables:
         self._name = name
         self._parts = 0
 
-    def read(self, files: Sequence[LineFile]) -> list[LineCount]:
-        """Read more files."""
-        self._parts += 1
-        return self.read_again(files)
-
-    def read_again(self, files: Sequence[LineFile]) -> list[LineCount]:
-        """Read files in place of those that were read last."""
+    def read(self, files: Sequence[LineFile], again: bool = False) -> list[LineCount]:
+        """Read more files; `again` in place of those that were read last."""
+        self._parts += not again
         latest = self._run.started + CLOCK_TOLERANCE
         name = f"{self._name}_{self._parts}"
         return self._run.engine.read_events(files, self._run.settings.events, latest, name)
@@ -135,10 +131,10 @@ class Reading:
                 if all(file.compression == NONE for file in prepared.files):
                     raise
                 prepared = self._prepare(new, decompress=True)
-                counted = self.tables.read_again(prepared.files)
+                counted = self.tables.read(prepared.files, again=True)
         if grown := grown_files(prepared):
             prepared = self._prepare(new, grown)
-            counted = self.tables.read_again(prepared.files)
+            counted = self.tables.read(prepared.files, again=True)
         if self.run.publication.remote:
             where_they_are = {each.origin for each in prepared.files if each.address}
             self.run.objects.require_unchanged(prepared.plan[n].file for n in where_they_are)

@@ -43,15 +43,13 @@ def unfinished(result: ConversionResult) -> str:
 
 def rejected(result: ConversionResult) -> Iterator[str]:
     """How many lines were rejected, if any."""
-    if result.events and result.events.rejected:
+    if result.events.rejected:
         lines = words.number_of(result.events.rejected, "line was", "lines were")
         yield f"{lines} rejected; see data quality."
 
 
 def lines(result: ConversionResult) -> str:
     """How many lines were read."""
-    if not result.events:
-        return "The run has no record of the lines that were read."
     return f"{words.number_of(result.events.lines, 'line')} read; each is counted once."
 
 

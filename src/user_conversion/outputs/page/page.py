@@ -61,10 +61,7 @@ def render(record: RunRecord) -> str:
             _days(result),
             *_forecasts(result),
         ],
-        quality=[
-            *(tables.lines(result.events) if result.events else ()),
-            tables.unused(result.quality),
-        ],
+        quality=[*tables.lines(result.events), tables.unused(result.quality)],
     )
 
 
