@@ -15,7 +15,7 @@ from user_conversion.jobs.run import run_jobs
 from user_conversion.outputs import render, sentences, words
 from user_conversion.outputs.tables import WEEK_COLUMNS, week_rows
 from user_conversion.places.frames import Frame
-from user_conversion.places.published import published_files
+from user_conversion.places.output import published_files
 from user_conversion.rules import datasets
 from user_conversion.rules.log_format import LogFormat, attributes_of, id_type
 from user_conversion.settings import Settings

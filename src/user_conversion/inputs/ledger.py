@@ -11,9 +11,9 @@ import msgspec
 
 from user_conversion.inputs.reading_plan import KnownFile
 from user_conversion.places.documents import Document, decoded
+from user_conversion.places.footers import Rows
 from user_conversion.places.layout import LEDGER
 from user_conversion.places.place import Place
-from user_conversion.places.row_counts import Rows
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.errors import DatasetError
 from user_conversion.rules.log_format import LogFormat, RecordedLogFormat, attributes_of, id_type

@@ -17,19 +17,11 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, tag_field="version"):
 AnyDocument = TypeVar("AnyDocument")
 
 
-def read_document(path: Path, type_: type[AnyDocument]) -> AnyDocument:
-    """The document in a file.
-
-    Raises `OSError` if the file cannot be read, and `ValueError` with the place of the mistake if
-    it is not a document of this type and version.
-    """
-    return decoded(path.read_bytes(), type_)
-
-
 def decoded(content: bytes, type_: type[AnyDocument]) -> AnyDocument:
-    """The document in a file's content. Raises `ValueError` as `read_document`.
+    """The document in a file's content.
 
-    A disk that failed may have left the file empty, cut or filled with zeros.
+    Raises `ValueError` with the place of the mistake if it is not a document of this type and
+    version: a disk that failed may have left the file empty, cut or filled with zeros.
     """
     try:
         document = json.loads(content)
@@ -41,7 +33,7 @@ def decoded(content: bytes, type_: type[AnyDocument]) -> AnyDocument:
 
 
 def write_document(path: Path, document: Any) -> None:
-    """Write a document for `read_document`, and for people."""
+    """Write a document for `decoded`, and for people."""
     builtins = msgspec.to_builtins(document, str_keys=True)
     text = json.dumps(builtins, ensure_ascii=False)
     # The surrogates in file names that are not UTF-8 become escapes, which msgspec does not format.

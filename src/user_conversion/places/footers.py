@@ -7,15 +7,22 @@ as NULL, and needs a job to read many schemas.
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from user_conversion.places.duckdb_text import first_line
+from user_conversion.places.layout import parquet_files
 from user_conversion.rules.datasets import Columns
 from user_conversion.rules.errors import REBUILD, DatasetError
+
+# The number of rows by the name of the dataset and the value of the partition column, which is ""
+# in a dataset without partitions.
+Rows = Mapping[str, Mapping[str, int]]
+# The folders of partitions, likewise.
+Partitions = Mapping[str, Mapping[str, Path]]
 
 TYPES = {"TIMESTAMP WITH TIME ZONE": "timestamp", "VARCHAR": "string"}
 SCHEMAS = """
@@ -50,6 +57,24 @@ def row_counts(files: Sequence[Path]) -> dict[Path, int]:
     if not files:
         return {}
     return {Path(name): rows for name, rows in _footers(ROWS, files, "", duckdb.connect())}
+
+
+def count_rows(partitions: Partitions) -> dict[str, dict[str, int]]:
+    """The rows of datasets, from the files in the folders of their partitions.
+
+    Partitions without files are left out. Raises `DatasetError` if a file cannot be read.
+    """
+    files = {
+        name: {value: parquet_files(folder) for value, folder in folders.items()}
+        for name, folders in partitions.items()
+    }
+    rows = row_counts(
+        [file for by_value in files.values() for part in by_value.values() for file in part]
+    )
+    return {
+        name: {value: sum(rows[file] for file in part) for value, part in by_value.items() if part}
+        for name, by_value in files.items()
+    }
 
 
 def _footers(

@@ -17,7 +17,7 @@ from user_conversion.rules.datasets import Dataset
 from user_conversion.rules.errors import REBUILD, DatasetError, OutputError
 
 if TYPE_CHECKING:
-    from user_conversion.places.row_counts import Partitions, Rows
+    from user_conversion.places.footers import Partitions, Rows
     from user_conversion.places.stores.remote import Remote
 
 
@@ -63,7 +63,7 @@ class Publication:
 
     def count_rows(self, partitions: Partitions) -> dict[str, dict[str, int]]:
         """The rows of datasets; see `row_counts.count_rows`."""
-        from user_conversion.places.row_counts import count_rows
+        from user_conversion.places.footers import count_rows
 
         return count_rows(partitions)
 

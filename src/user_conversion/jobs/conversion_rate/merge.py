@@ -23,8 +23,8 @@ from user_conversion.jobs.conversion_rate.state import (
     state_datasets,
 )
 from user_conversion.metric.compiled import HORIZON
+from user_conversion.places.footers import count_rows
 from user_conversion.places.layout import STATE, folder_of
-from user_conversion.places.row_counts import count_rows
 from user_conversion.rules.datasets import Dataset, app_loaded
 from user_conversion.rules.weeks import DAY, WEEK, first_day_of
 

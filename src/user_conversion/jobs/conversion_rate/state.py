@@ -11,8 +11,8 @@ from user_conversion.jobs.context import Rows as StatementRows
 from user_conversion.jobs.events_split.job import SplitResult
 from user_conversion.metric.compiled import DIALECTS, metric_sql
 from user_conversion.places.documents import Document, decoded
+from user_conversion.places.footers import Rows
 from user_conversion.places.layout import STATE
-from user_conversion.places.row_counts import Rows
 from user_conversion.rules import datasets
 from user_conversion.rules.datasets import WEEKLY_SUMMARY, Dataset
 from user_conversion.rules.errors import DatasetError

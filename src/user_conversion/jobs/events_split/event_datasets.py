@@ -10,8 +10,8 @@ from user_conversion.jobs.context import Context
 from user_conversion.jobs.events_split import unfinished
 from user_conversion.jobs.events_split.checks import check_rows
 from user_conversion.jobs.events_split.replaced import Replaced
+from user_conversion.places.footers import count_rows
 from user_conversion.places.layout import folder_of
-from user_conversion.places.row_counts import count_rows
 from user_conversion.rules import datasets
 from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset
 

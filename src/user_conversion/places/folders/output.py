@@ -20,12 +20,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from user_conversion.places.deferral import signals_deferred
-from user_conversion.places.documents import read_document, write_document
-from user_conversion.places.folders.manifest import Manifest
-from user_conversion.places.folders.roll_forward import require_possible, roll_forward
+from user_conversion.places.documents import decoded, write_document
+from user_conversion.places.folders.roll_forward import Manifest, require_possible, roll_forward
 from user_conversion.places.folders.sync import sync
 from user_conversion.places.place import Folder
+from user_conversion.places.processes import signals_deferred
 from user_conversion.places.progress import watched
 from user_conversion.places.publication import Publication, output_errors
 from user_conversion.rules.errors import OutputError
@@ -100,20 +99,17 @@ class OutputFolder:
             # The run that was killed may not have got to this.
             sync(self.path)
             try:
-                self._finish(read_document(self._manifest, Manifest))
+                self._finish(decoded(self._manifest.read_bytes(), Manifest))
             except (FileNotFoundError, ValueError):
                 # Until a rebuild is committed, the output may be a mix of two runs.
-                if not self._rebuild:
-                    raise self._cannot_finish() from None
-                return
+                if self._rebuild:
+                    return
+                raise OutputError(
+                    f"A publication in '{self.path}' was interrupted and cannot be finished, "
+                    f"because '{self._manifest}' or a file that it names is damaged or of another "
+                    "version; rebuild with events-split --full-refresh."
+                ) from None
         shutil.rmtree(self.staging, ignore_errors=True)
-
-    def _cannot_finish(self) -> OutputError:
-        return OutputError(
-            f"A publication in '{self.path}' was interrupted and cannot be finished, because "
-            f"'{self._manifest}' or a file that it names is damaged or of another version; "
-            "rebuild with events-split --full-refresh."
-        )
 
     @contextmanager
     def publication(self) -> Iterator[Publication]:

@@ -18,8 +18,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from user_conversion.places.deferral import signals_deferred
-from user_conversion.places.processes import is_over, this_process
+from user_conversion.places.processes import is_over, signals_deferred, this_process
 from user_conversion.places.stores.commit import Commit, Content, Files, State
 from user_conversion.places.stores.errors import NO_CONDITIONS, is_final
 from user_conversion.places.stores.parallel import all_of

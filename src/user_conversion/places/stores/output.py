@@ -16,12 +16,11 @@ from types import TracebackType
 
 import xxhash
 
-from user_conversion.places.footers import row_counts
+from user_conversion.places.footers import Partitions, row_counts
 from user_conversion.places.layout import folder_of
 from user_conversion.places.processes import scratch_folder
 from user_conversion.places.progress import watched
 from user_conversion.places.publication import Publication, output_errors
-from user_conversion.places.row_counts import Partitions
 from user_conversion.places.stores.commit import Content
 from user_conversion.places.stores.lease import Lease
 from user_conversion.places.stores.remote import Remote
