@@ -13,8 +13,10 @@ from support.command import assert_refused, command
 from support.prepared import prepare_found
 
 from user_conversion.inputs.files import find_files
-from user_conversion.inputs.inspection import advice, inspect, records_of
 from user_conversion.inputs.inspection.fields import form, instant
+from user_conversion.inputs.inspection.guesses import advice
+from user_conversion.inputs.inspection.inspection import inspect
+from user_conversion.inputs.inspection.samples import records_of
 from user_conversion.rules.errors import InputError
 from user_conversion.rules.log_format import LogFormat
 from user_conversion.rules.presets import log_format

@@ -182,7 +182,7 @@ def inspect(
     init: Annotated[bool, own(f"Write {PROJECT_FILE}, which a run then needs alone.")] = False,
 ) -> None:
     """What the logs are: kinds of files, names of events, fields, and the command to run."""
-    from user_conversion.inputs.inspection import inspect as inspected
+    from user_conversion.inputs.inspection.inspection import inspect as inspected
     from user_conversion.outputs import terminal
     from user_conversion.places.publication import output_errors
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from user_conversion.answer.record import RunRecord
-    from user_conversion.inputs.inspection import Inspection
+    from user_conversion.inputs.inspection.inspection import Inspection
     from user_conversion.jobs.events_split.job import SplitResult
     from user_conversion.rules.counts import EventCounts
 

@@ -1,13 +1,14 @@
-"""Which log format records are in, and which of their events are the two that count."""
+"""Which log format records are in, which of their events count, and what to try if none does."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from user_conversion.inputs.inspection.fields import Field
+from user_conversion.inputs.inspection.fields import Field, fields
 from user_conversion.inputs.inspection.samples import Records
 from user_conversion.rules.errors import SettingsError
 from user_conversion.rules.log_format import (
@@ -25,43 +26,22 @@ from user_conversion.rules.presets import log_format, presets
 # Fields that tell a log from those of another tool, which has the same names for the rest.
 MARKS = {"rudderstack": ("rudderId", "request_ip")}
 # More likely words come first.
-REGISTRATIONS = ("regist", r"sign(ed)?[ _.-]?up", "account.*creat", "creat", "join", "enrol")
+REGISTRATIONS = r"regist sign(ed)?[\s_.-]?up account.*creat creat join enrol"
 LOADS = (
-    "app.*load",
-    "app.*open",
-    "open",
-    "load",
-    "launch",
-    "session",
-    "foreground",
-    "start",
-    "log(ged)?[ _.-]?in",
-    "view",
-    "visit",
+    r"app.*load app.*open open load launch session foreground start log(ged)?[\s_.-]?in view visit"
 )
 NAMES = {
-    "event": (
-        *("event", "event_name", "eventName", "event_type", "eventType", "eventAction"),
-        *("type", "action", "page"),
-    ),
-    "timestamp": (
-        *("timestamp", "time", "event_time", "event_timestamp", "ts", "datetime", "time_stamp"),
-        *("created_at", "received_at", "timeUnixNano", "date"),
-    ),
-    "initiator_id": (
-        *("initiator_id", "user_id", "userId", "user.id", "distinct_id", "uid", "customer_id"),
-        *("client_id", "account_id", "email"),
-    ),
-    CHANNEL: (
-        *("channel", "utm_source", "acquisition_channel", "campaign_source", "traffic_source"),
-        *("source", "utm_medium", "medium", "referrer"),
-    ),
-    DEVICE_TYPE: (
-        *("device_type", "deviceType", "device.type", "device_category", "device", "platform"),
-        *("os", "os_name"),
-    ),
+    "event": "event event_name eventName event_type eventType eventAction type action page",
+    "timestamp": "timestamp time event_time event_timestamp ts datetime time_stamp created_at "
+    "received_at timeUnixNano date",
+    "initiator_id": "initiator_id user_id userId user.id distinct_id uid customer_id client_id "
+    "account_id email",
+    CHANNEL: "channel utm_source acquisition_channel campaign_source traffic_source source "
+    "utm_medium medium referrer",
+    DEVICE_TYPE: "device_type deviceType device.type device_category device platform os os_name",
 }
 OFTEN = 0.5
+SHOWN = 8
 USER = "initiator_id"
 # How what is to be filled in begins.
 UNKNOWN = ("PATH_OF_", "NAME_OF_")
@@ -134,7 +114,7 @@ def _guessed_fields(found: Sequence[Field]) -> dict[str, str]:
             if field.path not in guesses.values()
             and (field.share >= OFTEN or name not in REQUIRED_FIELDS)
         ]
-        if guess := _first_named(free, often):
+        if guess := _first_named(free, often.split()):
             guesses[name] = guess
     times = [
         field.path
@@ -182,9 +162,9 @@ def likely_names(names: Counter[str]) -> dict[str, str]:
     }
 
 
-def _likely(names: Iterable[str], words: Iterable[str]) -> str | None:
+def _likely(names: Iterable[str], words: str) -> str | None:
     """The first of the names with the first of the words that any has."""
-    patterns = (re.compile(word, re.IGNORECASE) for word in words)
+    patterns = (re.compile(word, re.IGNORECASE) for word in words.split())
     return next((name for word in patterns for name in names if word.search(name)), None)
 
 
@@ -200,3 +180,42 @@ def event_options(names: Mapping[str, str], preset: str | None = None) -> list[s
         if name not in own.get(kind, ())
     )
     return [word for option in options for word in option]
+
+
+def advice(records: Records, log_format: LogFormat) -> str:
+    """One sentence with the options to add, by some of the records."""
+    if found := other_preset(records, log_format):
+        return found
+    names = event_names(records, log_format)
+    if {*names} & {*log_format.kind_by_name}:
+        return f"{_listed(names)}; see why they are not of this kind: user-conversion inspect."
+    if names:
+        options = event_options(likely_names(names))
+        return f"{_listed(names)}: add {shlex.join(options)}."
+    paths = ", ".join(field.path for field in fields(records)[:SHOWN]) or "none"
+    return (
+        f"The records have the fields {paths}: say with --field NAME=PATH where the event, the "
+        "timestamp and the initiator_id are."
+    )
+
+
+def other_preset(records: Records, log_format: LogFormat) -> str:
+    """One sentence with the options to add if another preset fits better; else empty."""
+    formats = known_formats()
+    preset = preset_of(records, formats)
+    if not preset or preset == log_format.name or formats[preset].fields == log_format.fields:
+        return ""
+    names = event_names(records, formats[preset])
+    named = event_options(likely_names(names), preset)
+    options = shlex.join(["--log-format", preset, *named])
+    return f"The logs look like those of {preset}: add {options}."
+
+
+def names_seen(records: Records, log_format: LogFormat) -> str:
+    """The names of events in some records, in a sentence."""
+    return _listed(event_names(records, log_format))
+
+
+def _listed(names: Counter[str]) -> str:
+    listed = ", ".join(f"'{name}' ({number:,})" for name, number in names.most_common(SHOWN))
+    return f"The logs have the events {listed}"

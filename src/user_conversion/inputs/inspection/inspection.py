@@ -16,6 +16,7 @@ from user_conversion.inputs.inspection import guesses
 from user_conversion.inputs.inspection.fields import Field, fields, time_span
 from user_conversion.inputs.inspection.samples import NOT_A_LOG, Sample, samples
 from user_conversion.inputs.objects import Objects
+from user_conversion.places.publication import output_errors
 from user_conversion.rules.errors import InputError
 from user_conversion.rules.log_format import DEFAULT, LogFormat
 from user_conversion.rules.paths import path_text
@@ -104,7 +105,7 @@ def inspect(paths: Sequence[str]) -> Inspection:
 
     Raises `InputError` if a path does not exist, a file cannot be read, or none is a log.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, output_errors(Path(folder), "TMPDIR"):
         return _inspected(paths, Objects(Path(folder)))
 
 

@@ -21,7 +21,7 @@ from user_conversion.rules.log_format import KINDS, LogFormat
 
 if TYPE_CHECKING:
     from user_conversion.engines import Engine
-    from user_conversion.inputs.inspection import Records
+    from user_conversion.inputs.inspection.samples import Records
 
 SHOWN = 100
 EXAMPLES = 3
@@ -58,7 +58,7 @@ def check_lines(
     """
     total = sum(counts, EventCounts())
     if total.rejected > max_rejected * (total.lines - total.blank):
-        from user_conversion.inputs.inspection import other_preset
+        from user_conversion.inputs.inspection.guesses import other_preset
 
         hints = filter(None, (*not_utf_8(engine), other_preset(sample(), log_format)))
         were = "was" if total.rejected == 1 else "were"
@@ -111,7 +111,7 @@ def check_events(
     absent = [kind for kind in log_format.kinds if not getattr(counts, kind)]
     if not absent or counts.lines == counts.blank:
         return ()
-    from user_conversion.inputs.inspection import advice
+    from user_conversion.inputs.inspection.guesses import advice
 
     what = f"None of {counts.lines - counts.blank:,} lines is of the kind {' or '.join(absent)}"
     if {*KINDS} <= {*absent} or any(getattr(before, kind) for kind in absent):

@@ -12,7 +12,7 @@ from user_conversion.rules.log_format import CHANNEL, LogFormat
 from user_conversion.rules.rejected import Reason
 
 if TYPE_CHECKING:
-    from user_conversion.inputs.inspection import Records
+    from user_conversion.inputs.inspection.samples import Records
 
 
 def on_first_reading(
@@ -20,7 +20,7 @@ def on_first_reading(
 ) -> Iterator[str]:
     """What a log format names and no line has, such as the `absent` names of events."""
     if absent:
-        from user_conversion.inputs.inspection import names_seen
+        from user_conversion.inputs.inspection.guesses import names_seen
 
         listed = ", ".join(map(repr, absent))
         yield f"No line has the event {listed}. {names_seen(sample(), log_format)}."

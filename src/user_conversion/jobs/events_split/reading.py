@@ -23,7 +23,7 @@ from user_conversion.rules.errors import EngineError, InputError
 from user_conversion.rules.events import CLOCK_TOLERANCE
 
 if TYPE_CHECKING:
-    from user_conversion.inputs.inspection import Records
+    from user_conversion.inputs.inspection.samples import Records
 
 
 class EventTables:
@@ -91,7 +91,7 @@ class Reading:
 
     def sample(self) -> Records:
         """The first records of some of the files, which are brought here again if need be."""
-        from user_conversion.inputs.inspection import records_of, spread
+        from user_conversion.inputs.inspection.samples import records_of, spread
 
         files = spread(self.prepared.files)
         if all(file.path.exists() for file in files):
