@@ -295,7 +295,7 @@ def test_a_run_that_slept_while_another_published_changes_nothing(
 
 def test_a_damaged_state_is_named(publish: Callable[..., None]) -> None:
     store = new_store()
-    store.put(STATE, b"{")
+    store.write(STATE, b"{")
     with pytest.raises(OutputError, match=r"state.json' is damaged"):
         publish(store, OLD)
 

@@ -103,12 +103,12 @@ def test_azure_holds_logs_and_output(
     for name, value in running_azurite.environment.items():
         monkeypatch.setenv(name, value)
     logs, output = (f"{running_azurite.address}/{name}" for name in ("logs", "out"))
-    Store(logs).put("a b%20#.json", LOG)
+    Store(logs).write("a b%20#.json", LOG)
     words = ("run", "--input", logs, "--format", "json", "--output")
     assert command(*words, output).json() == command(*words, tmp_path / "out").json()
-    Store(logs).put("2.json", "\n".join(MORE).encode())
+    Store(logs).write("2.json", "\n".join(MORE).encode())
     assert command(*words, output).json() == command(*words, tmp_path / "out").json()
-    Store(logs).put("a b%20#.json", LOG.split(b"\n", 1)[1])  # delivered again, one user less
+    Store(logs).write("a b%20#.json", LOG.split(b"\n", 1)[1])  # delivered again, one user less
     assert command(*words, output).json() == command(*words, tmp_path / "out").json()
     assert command("check", "--output", output).status == 0
     names = [each.name for each in Store(output).list(".staging/")]

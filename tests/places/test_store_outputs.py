@@ -392,9 +392,9 @@ def test_what_changed_behind_our_back_is_noticed(lake: Lake, log: Path) -> None:
         if damage is None:
             store.delete([name])
         else:
-            store.put(name, damage)
+            store.write(name, damage)
         assert_refused(run(log, lake.at("out")), f"'{store.of(name)}' is not as it was published")
-    store.put("user_conversion/format=parquet/registration_week=2019-01/part-0.parquet", content)
+    store.write("user_conversion/format=parquet/registration_week=2019-01/part-0.parquet", content)
     assert run(log, lake.at("out"), "--full-refresh").status == 0
     assert not [each for each in store.list("user_conversion") if "2019-01" in each.name]
     assert run(log, lake.at("out")).status == 0

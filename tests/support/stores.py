@@ -180,7 +180,7 @@ class Lake:
 
     def put(self, name: str, content: bytes) -> str:
         """Write an object; return its address."""
-        Store(self.address).put(name, content)
+        Store(self.address).write(name, content)
         return self.at(name)
 
     def contents(self, below: str = "") -> dict[str, bytes]:

@@ -100,7 +100,7 @@ class Lease:
         """
         run, before = str(self._state.run), self._state.published
         here = {_staged(run, name): path for name, (path, _) in files.items() if path}
-        all_of(lambda name: self._store.put(name, here[name]), here)
+        all_of(lambda name: self._store.write(name, here[name]), here)
         commit = Commit(run, {name: content for name, (_, content) in files.items()}, [*drops])
         with signals_deferred():
             self._swap(commit=commit)  # the commit point
@@ -169,7 +169,7 @@ class Lease:
             if name not in self.listed or self.listed[name].size != content.size:
                 raise StoreError(f"'{self._store.of(name)}' did not arrive whole.")
         name = f"{STAGING}published-{uuid.uuid4().hex}.json"
-        self._store.put(name, msgspec.json.encode(self.published))
+        self._store.write(name, msgspec.json.encode(self.published))
         if last:
             self._over.set()
         self._swap(commit=None, published=name, **({"run": None} if last else {}))

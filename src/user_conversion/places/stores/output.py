@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 import xxhash
 
@@ -61,13 +61,8 @@ class OutputStore:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        self._stack.__exit__(kind, error, traceback)
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
 
     @property
     def scratch(self) -> Path:
@@ -105,9 +100,10 @@ class OutputStore:
             remote.clear(publication.folder)
 
     def _is_there(self, name: str, content: Content) -> bool:
-        listed, known = self._lease.listed.get(name), self._lease.published.get(name)
-        is_intact = listed and known and listed.tag == known.tag
-        return bool(is_intact and known and known.hash == content.hash)
+        there, known = self._lease.listed.get(name), self._lease.published.get(name)
+        if not there or not known:
+            return False
+        return (there.tag, content.hash) == (known.tag, known.hash)
 
     def _drops(self, publication: Publication, staged: Iterable[str]) -> list[str]:
         """The objects of folders that are dropped, and those that are replaced by others."""
@@ -118,14 +114,13 @@ class OutputStore:
 
     def _require_published(self) -> None:
         """Compare the listing with what was published; documents may be written anew."""
-        known = self._lease.published
-        for name in sorted(known.keys() | self._lease.listed.keys()):
-            there = self._lease.listed.get(name)
-            tag = there.tag if there else None
-            if "/format=" in name and tag != (known[name].tag if name in known else None):
-                raise DatasetError(
-                    f"'{self.place.of(name)}' is not as it was published; {REBUILD}."
-                )
+        known, there = (
+            {(name, each.tag) for name, each in objects.items() if "/format=" in name}
+            for objects in (self._lease.published, self._lease.listed)
+        )
+        if differ := known ^ there:
+            name, _ = min(differ)
+            raise DatasetError(f"'{self.place.of(name)}' is not as it was published; {REBUILD}.")
 
 
 class StorePublication(Publication):

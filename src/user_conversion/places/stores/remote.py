@@ -50,7 +50,7 @@ class Remote:
 
     def put(self, files: Mapping[Path, Path]) -> None:
         """Write whole files as the objects of others, by these."""
-        all_of(lambda target: self._store.put(self._name(target), files[target]), files)
+        all_of(lambda target: self._store.write(self._name(target), files[target]), files)
 
     def take_over(self, source: Path, folder: Path) -> None:
         """Move Parquet that was written, to names that do not change with each run."""

@@ -71,13 +71,9 @@ class Store:
         return self.address
 
     def read(self, name: str) -> bytes | None:
-        """See `Place.read`."""
+        """See `Folder.read`."""
         found = self.read_version(name)
         return found[0] if found else None
-
-    def write(self, name: str, content: bytes) -> None:
-        """See `Place.write`."""
-        self.put(name, content)
 
     def read_version(self, name: str) -> tuple[bytes, dict[str, str]] | None:
         """The content of a small object and its version, None if there is none."""
@@ -129,8 +125,8 @@ class Store:
 
         all_of(part, ((each, at) for each in wanted for at in range(0, each.size, PART)))
 
-    def put(self, name: str, content: bytes | Path) -> None:
-        """Write an object. Writing it again makes no difference."""
+    def write(self, name: str, content: bytes | Path) -> None:
+        """See `Folder.write`. Writing an object again makes no difference."""
         with self._errors("write", name):
             _again(lambda: obstore.put(self._raw, self._key(name), content))
 
