@@ -8,7 +8,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from user_conversion.inputs.input_file import (
@@ -25,6 +25,7 @@ from user_conversion.rules.errors import InputError
 
 # What a file system keeps for itself; only root may read it.
 LOST_AND_FOUND = "lost+found"
+LEADS_NOWHERE = "a link that leads to itself or nowhere"
 STREAM = "/dev/stdin"
 
 
@@ -88,8 +89,7 @@ def spooled(stream_folder: Path) -> InputFile:
     path = stream_folder / "standard-input"
     with path.open("wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
-    status = path.stat()
-    return InputFile(str(path.resolve()), status.st_size, status.st_mtime_ns, STANDARD_INPUT)
+    return replace(InputFile.at(path.resolve()), name=STANDARD_INPUT)
 
 
 class _Search:
@@ -104,12 +104,9 @@ class _Search:
 
     def add(self, path: Path) -> None:
         """Add what an input names: a file, or all files in a folder."""
-        try:
-            real = path.resolve(strict=True)
-        except (OSError, RuntimeError):  # Python before 3.13 raises the latter for circles
-            raise InputError(
-                f"Cannot read '{path}': it is a link that leads to itself or nowhere."
-            ) from None
+        real = _followed(path)
+        if real is None:
+            raise InputError(f"Cannot read '{path}': it is {LEADS_NOWHERE}.")
         if is_excluded(path.name, self._exclude):
             return
         if real.is_dir():
@@ -138,30 +135,22 @@ class _Search:
             name = below + entry.name
             if is_hidden(entry.name) or is_excluded(name, self._exclude):
                 continue
+            real = _followed(Path(entry.path)) if entry.is_symlink() else entry.path
             if entry.name == LOST_AND_FOUND:
                 self._skip(entry.path, "a folder of the file system")
-            elif entry.is_symlink():
-                self._follow(entry.path, name)
-            elif entry.is_dir():
-                self._walk(entry.path, f"{name}/")
+            elif real is None:
+                self._skip(entry.path, LEADS_NOWHERE)
             else:
-                self._add_file(entry.path, entry.stat())
+                self._look_at(str(real), name)
 
-    def _follow(self, link: str, name: str) -> None:
-        try:
-            real = Path(link).resolve(strict=True)
-        except (OSError, RuntimeError):
-            self._skip(link, "a link that leads to itself or nowhere")
+    def _look_at(self, path: str, name: str) -> None:
+        """Add what is at a real path: a file, or all in a folder; once."""
+        status = os.stat(path)  # noqa: PTH116
+        if stat.S_ISDIR(status.st_mode):
+            self._walk(path, f"{name}/")
+        elif path in self._seen:
             return
-        if real.is_dir():
-            self._walk(str(real), f"{name}/")
-        elif str(real) not in self._seen:
-            self._add_file(str(real), real.stat())
-
-    def _add_file(self, path: str, status: os.stat_result) -> None:
-        if path in self._seen:
-            return
-        if stat.S_ISREG(status.st_mode):
+        elif stat.S_ISREG(status.st_mode):
             file = InputFile(path, status.st_size, status.st_mtime_ns, path)
             self.files.setdefault(path, file)
         else:
@@ -169,6 +158,14 @@ class _Search:
 
     def _skip(self, path: str, reason: str) -> None:
         self.skipped[path] = SkippedFile(path, reason)
+
+
+def _followed(path: Path) -> Path | None:
+    """Where a path leads; None if that is itself or nowhere."""
+    try:
+        return path.resolve(strict=True)
+    except (OSError, RuntimeError):  # Python before 3.13 raises the latter for circles
+        return None
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

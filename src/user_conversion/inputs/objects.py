@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,45 +61,29 @@ class Objects:
         """
         bucket, name = split_address(address)
         name = name.rstrip("/")
-        fixed = name if not glob.has_magic(name) else _before_magic(name)
+        pattern, below = name.split("/"), f"{name}/" if name else ""
+        fixed = "/".join(takewhile(lambda part: not glob.has_magic(part), pattern))
         listed = self._store(bucket).list(fixed)
-        below = f"{name}/" if name else ""
+        found: Iterable[tuple[StoredObject, Sequence[str]]]
+        found = ((each, each.name.removeprefix(below).split("/")) for each in listed)
         if fixed != name and not any(each.name.startswith(below) for each in listed):
-            listed = [each for each, _ in _matches(name.split("/"), listed)]
+            listed = [each for each, _ in _matches(pattern, listed)]
             if not listed:
                 raise InputError(f"Nothing matches '{address}'.")
-            found = _matches(name.split("/"), listed)
-        else:
-            found = ((each, each.name.removeprefix(below).split("/")) for each in listed)
-        if not listed:
+            found = _matches(pattern, listed)
+        elif not listed:
             single = self._store(bucket).find(name) if name else None
             if single is None:
                 raise InputError(f"'{address}' does not exist.")
-            if is_excluded(name.rpartition("/")[2], exclude):
-                return [], True
-            return [self._file(bucket, single)], True
-        apart = tuple(f"{each.rstrip('/')}/" for each in apart_from)
-        has_empty = any(not each.size for each in listed)
-        parents = _parents(each.name for each in listed) if has_empty else set()
-        return list(self._chosen(bucket, found, parents, apart, exclude)), False
-
-    def _chosen(
-        self,
-        bucket: str,
-        found: Iterable[tuple[StoredObject, Sequence[str]]],
-        parents: Collection[str],
-        apart_from: tuple[str, ...],
-        exclude: Sequence[str],
-    ) -> Iterator[InputFile]:
-        for each, below in found:
-            file = self._file(bucket, each)
-            if _is_left_out(file.name, below, exclude):
-                continue
-            # Some tools put an empty object where a folder would be.
-            if not each.size and each.name in parents:
-                continue
-            if not file.name.startswith(apart_from):
-                yield file
+            return [] if is_excluded(pattern[-1], exclude) else [self._file(bucket, single)], True
+        apart, empty = tuple(f"{each.rstrip('/')}/" for each in apart_from), _folders(listed)
+        return [
+            self._file(bucket, each)
+            for each, parts in found
+            if not f"{bucket}/{each.name}".startswith(apart)
+            and each.name not in empty
+            and not _is_left_out(f"{bucket}/{each.name}", parts, exclude)
+        ], False
 
     def batches(self, files: Collection[InputFile]) -> Iterator[tuple[list[InputFile], bool]]:
         """Files in order, some at a time with their objects here, and whether they are the last.
@@ -220,12 +204,6 @@ def _batches(files: Iterable[InputFile], most: int) -> list[list[InputFile]]:
     return batches
 
 
-def _before_magic(name: str) -> str:
-    parts = name.split("/")
-    number = next(number for number, part in enumerate(parts) if glob.has_magic(part))
-    return "/".join(parts[:number])
-
-
 def _matches(
     pattern: Sequence[str], listed: Iterable[StoredObject]
 ) -> Iterator[tuple[StoredObject, Sequence[str]]]:
@@ -240,17 +218,15 @@ def _matches(
 def _below(pattern: Sequence[str], parts: Sequence[str]) -> Sequence[str] | None:
     if not pattern:
         return parts
-    if pattern[0] == "**":
-        ends = range(len(parts) + 1)
-        found = (_below(pattern[1:], parts[end:]) for end in ends if not _dotted(parts[:end]))
+    first, *rest = pattern
+    if first == "**":
+        dotted = (at for at, part in enumerate(parts) if part.startswith("."))
+        ends = range(next(dotted, len(parts)) + 1)
+        found = (_below(rest, parts[end:]) for end in ends)
         return next((each for each in found if each is not None), None)
-    if not parts or (parts[0].startswith(".") and not pattern[0].startswith(".")):
+    if not parts or (parts[0].startswith(".") and not first.startswith(".")):
         return None
-    return _below(pattern[1:], parts[1:]) if fnmatchcase(parts[0], pattern[0]) else None
-
-
-def _dotted(parts: Sequence[str]) -> bool:
-    return any(part.startswith(".") for part in parts)
+    return _below(rest, parts[1:]) if fnmatchcase(parts[0], first) else None
 
 
 def _is_left_out(name: str, below: Sequence[str], exclude: Sequence[str]) -> bool:
@@ -265,5 +241,8 @@ def _is_left_out(name: str, below: Sequence[str], exclude: Sequence[str]) -> boo
     return False
 
 
-def _parents(names: Iterable[str]) -> set[str]:
-    return {name[:at] for name in names for at, char in enumerate(name) if char == "/"}
+def _folders(listed: Sequence[StoredObject]) -> set[str]:
+    """The names of empty objects that some tools put where a folder would be."""
+    empty = {each.name for each in listed if not each.size}
+    names = (each.name for each in listed if empty)
+    return {name[:at] for name in names for at, char in enumerate(name) if char == "/"} & empty
