@@ -17,7 +17,7 @@ from backports import zstd
 from user_conversion.inputs import kinds
 from user_conversion.inputs.kinds.archives import Zip
 from user_conversion.inputs.kinds.content import Kind, NotALogError, Wanted
-from user_conversion.inputs.kinds.json_files import Array, Lines, Values
+from user_conversion.inputs.kinds.json_files import ARRAY, Lines, Values
 from user_conversion.inputs.kinds.parquet import Parquet
 from user_conversion.inputs.kinds.tables import Table
 from user_conversion.rules.errors import InputError
@@ -42,7 +42,7 @@ def recognised(
         return error.reason
 
 
-LINES, ARRAY, OBJECTS = Lines(), Array(), Values()
+LINES, OBJECTS = Lines(), Values()
 NO_LOG = "neither JSON nor a table"
 
 

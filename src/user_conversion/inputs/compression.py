@@ -71,21 +71,24 @@ def recode(path: Path, target: Path, encoding: str, source: str) -> None:
 
     Bytes that stand for no character stay, so their line is rejected.
     """
-    buffered = io.BufferedReader(LogStream(path, NONE, source), CHUNK)
-    with (
-        io.TextIOWrapper(buffered, encoding, "surrogateescape", newline="") as text,
-        target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out,
-    ):
+    with read_text(path, source, "", encoding) as text, utf_8_file(target) as out:
         try:
             shutil.copyfileobj(text, out, CHUNK)
         except UnicodeError as error:
             raise damaged(source, error) from None
 
 
-def read_text(path: Path, source: str, newline: str) -> io.TextIOWrapper:
-    """The text of a file that is not compressed; bytes that are not UTF-8 are surrogates."""
+def read_text(
+    path: Path, source: str, newline: str, encoding: str = "utf-8-sig"
+) -> io.TextIOWrapper:
+    """The text of a file that is not compressed; bytes of no character are surrogates."""
     buffered = io.BufferedReader(LogStream(path, NONE, source), CHUNK)
-    return io.TextIOWrapper(buffered, "utf-8-sig", "surrogateescape", newline=newline)
+    return io.TextIOWrapper(buffered, encoding, "surrogateescape", newline=newline)
+
+
+def utf_8_file(target: Path) -> io.TextIOWrapper:
+    """A new text file. What `read_text` made surrogates becomes the same bytes again."""
+    return target.open("w", encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def require_no_bomb(source: str, size: int, packed_size: int) -> None:

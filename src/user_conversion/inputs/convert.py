@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from user_conversion.inputs.compression import (
     decompress,
     read_text,
     recode,
+    utf_8_file,
 )
 from user_conversion.inputs.input_file import SkippedFile
 from user_conversion.inputs.kinds import archives, recognise
@@ -27,7 +27,6 @@ from user_conversion.inputs.kinds.content import Content, NotALogError, Wanted
 from user_conversion.inputs.kinds.json_files import Lines, as_object, one_line
 from user_conversion.inputs.kinds.parquet import Parquet, require_columns
 from user_conversion.inputs.lines import LineFile, bytes_between
-from user_conversion.rules.errors import OutputError
 from user_conversion.rules.log_format import UTF_8, LogFormat
 from user_conversion.rules.paths import FieldPath, value_at
 
@@ -122,16 +121,14 @@ class Conversion:
     def _written(self, path: Path, step: Step) -> Path:
         """A new file that a step has written."""
         target = self._new_file()
-        with _writing(target):
-            step(path, target)
+        step(path, target)
         return target
 
     def _new_file(self) -> Path:
         """An empty file in the scratch folder."""
-        with _writing(self.scratch):
-            self.scratch.mkdir(parents=True, exist_ok=True)
-            number, name = tempfile.mkstemp(".json", dir=self.scratch)
-            os.close(number)
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        number, name = tempfile.mkstemp(".json", dir=self.scratch)
+        os.close(number)
         return Path(name)
 
     def _members(self, path: Path, source: str) -> Iterator[tuple[LineFile, Content] | SkippedFile]:
@@ -141,8 +138,7 @@ class Conversion:
             for member in archives.members(archive):
                 name = f"{source}/{member.filename}"
                 extracted = self._new_file()
-                with _writing(extracted):
-                    archives.extract(archive, member, extracted, name)
+                archives.extract(archive, member, extracted, name)
                 try:
                     content = self.recognise(extracted, name)
                     if isinstance(content.kind, Zip):
@@ -168,10 +164,7 @@ def _unpack(path: Path, target: Path, source: str, at: FieldPath) -> None:
 
     Docker cuts long lines: a text of its records without a line end goes on in the next one.
     """
-    with (
-        read_text(path, source, newline="\n") as lines,
-        target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out,
-    ):
+    with read_text(path, source, newline="\n") as lines, utf_8_file(target) as out:
         begun: dict[Any, str] = defaultdict(str)
         for line in lines:
             record = as_object(line)
@@ -199,12 +192,3 @@ def _is_utf_8(path: Path) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Turn what may go wrong with the scratch folder into `OutputError`."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"Cannot write '{path}': {error.strerror or error}.") from None

@@ -6,13 +6,14 @@ import re
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-import duckdb
+from typing import TYPE_CHECKING, Any
 
 from user_conversion.inputs.compression import damaged
 from user_conversion.places.duckdb_text import first_line, is_disk_full, literal
 from user_conversion.rules.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    import duckdb
 
 SETTINGS = {
     "TimeZone": "UTC",
@@ -39,6 +40,8 @@ def rows_of(statement: str, source: str) -> list[tuple[Any, ...]]:
 
     Raises `InputError` with the name `source` if the file cannot be read.
     """
+    import duckdb  # a tenth of a second, which not all that look at files need
+
     try:
         return _session(MEMORY_LIMIT.get()).execute(statement).fetchall()
     except duckdb.OutOfMemoryException as error:
@@ -57,6 +60,8 @@ def rows_of(statement: str, source: str) -> list[tuple[Any, ...]]:
 @cache
 def _session(memory_limit: str | None) -> duckdb.DuckDBPyConnection:
     """One session for all files: opening one takes longer than reading a small file."""
+    import duckdb
+
     session = duckdb.connect()
     if memory_limit:
         session.execute(f"SET memory_limit = {literal(memory_limit)}")

@@ -1,4 +1,4 @@
-"""DuckDB's texts: paths and literals in its statements, and the messages of its errors."""
+"""DuckDB's texts: names, paths and literals in its statements, and the messages of its errors."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from pathlib import Path
 def literal(text: str) -> str:
     """A text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def path_literal(path: Path) -> str:

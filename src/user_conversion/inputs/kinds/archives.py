@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import lzma
-import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -59,18 +58,11 @@ def members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 def extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, source: str) -> None:
     """Write a file of a zip file to `target`.
 
-    Raises `InputError` if it is encrypted, is much larger than it seems, or does not fit the disk.
+    Raises `InputError` if it is encrypted, or much larger than it seems.
     """
-    size = member.file_size
-    free = shutil.disk_usage(target.parent).free
-    require_no_bomb(source, size, member.compress_size)
-    problem = None
+    require_no_bomb(source, member.file_size, member.compress_size)
     if member.flag_bits & ENCRYPTED:
-        problem = "is encrypted; decrypt it or exclude it"
-    elif size > free:
-        problem = f"needs {size >> 20:,} MiB of disk, and {free >> 20:,} are free; free some space"
-    if problem:
-        raise InputError(f"'{source}' {problem}.")
+        raise InputError(f"'{source}' is encrypted; decrypt it or exclude it.")
     with target.open("wb") as unpacked:
         for chunk in _chunks(archive, member, source):
             unpacked.write(chunk)

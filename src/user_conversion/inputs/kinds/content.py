@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -58,25 +58,27 @@ class Wanted:
         embedded = self.log_format.embedded
         return [embedded] if embedded else self.log_format.paths
 
+    @property
+    def _needed(self) -> dict[str, Sequence[FieldPath]]:
+        """The paths of what is needed, by what people call it."""
+        if embedded := self.log_format.embedded:
+            return {str(embedded[0]): [embedded]}
+        fields = self.log_format.fields
+        names = needed_fields(self.log_format, self.event) if fields else ()
+        return {name: fields[name] for name in names}
+
     def missing(self, columns: Collection[str]) -> str | None:
         """What is needed and has none of its columns, with their names."""
-        if embedded := self.log_format.embedded:
-            return None if embedded[0] in columns else str(embedded[0])
-        fields = self.log_format.fields
-        for name in needed_fields(self.log_format, self.event) if fields else ():
-            wanted = [str(path[0]) for path in fields[name]]
+        for name, paths in self._needed.items():
+            wanted = [str(path[0]) for path in paths]
             if not any(column in columns for column in wanted):
                 return name if wanted == [name] else f"{name} ({' or '.join(wanted)})"
         return None
 
     @property
     def keys(self) -> list[str]:
-        """The keys of JSON, as written, at the ends of the paths of needed fields."""
-        fields = self.log_format.fields
-        needed = needed_fields(self.log_format, self.event) if fields else ()
-        paths = [path for name in needed for path in fields[name]]
-        if embedded := self.log_format.embedded:
-            paths = [embedded]
+        """The keys of JSON, as written, at the ends of the paths of what is needed."""
+        paths = (path for paths in self._needed.values() for path in paths)
         names = [[step for step in path if isinstance(step, str)] for path in paths]
         return [f'"{name[-1]}"' if name else "" for name in names] or [""]
 

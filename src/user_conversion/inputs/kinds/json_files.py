@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from user_conversion.inputs import duckdb_reader
 from user_conversion.inputs.compression import NONE, decompress
 from user_conversion.inputs.kinds.content import Kind, Sample, Wanted
-from user_conversion.places.duckdb_text import literal, path_literal
+from user_conversion.places.duckdb_text import literal, path_literal, quoted
 from user_conversion.rules.log_format import needed_fields
 from user_conversion.rules.paths import FieldPath, path_text, value_at
 
@@ -38,62 +39,45 @@ class Lines:
 
 
 @dataclass(frozen=True)
-class Array:
-    """A file that is one array of records."""
-
-    name: str = "JSON array"
-
-    def write_lines(self, path: Path, target: Path, source: str, wanted: Wanted) -> None:
-        """See `Kind`."""
-        _write("value", "JSON", "array", path, target, source, wanted)
-
-
-@dataclass(frozen=True)
 class Values:
-    """A file of JSON values one behind the other.
+    """A file of JSON values: one array of them, or one behind the other.
 
     Each is a record, or has a list of records at a path; the empty path is the value itself.
     """
 
     records: FieldPath | None = None
+    is_array: bool = False
 
     @property
     def name(self) -> str:
         """What people call files of this kind."""
+        if self.is_array:
+            return "JSON array"
         return "JSON document" if self.records else "JSON objects one behind the other"
 
     def write_lines(self, path: Path, target: Path, source: str, wanted: Wanted) -> None:
         """See `Kind`. Raises `InputError` also if there is no list at the path."""
-        value, kind = "value", "JSON"
+        value, kind, largest = "value", "JSON", LARGEST_RECORD
         if self.records is not None:
             there = "value" + "".join(map(_step, self.records))
             missing = literal(f"no list of records at {path_text(self.records)}")
             value = f"unnest(CASE WHEN {there} IS NULL THEN error({missing}) ELSE {there} END)"
             kind = _type_with_list_at(self.records)
-        _write(value, kind, "unstructured", path, target, source, wanted)
-
-
-def _write(
-    value: str, kind: str, layout: str, path: Path, target: Path, source: str, wanted: Wanted
-) -> None:
-    from user_conversion.inputs import duckdb_reader
-
-    # A document is read as a whole, records are not.
-    largest = LARGEST_RECORD
-    if kind != "JSON":
-        largest = min(max(path.stat().st_size + 1, largest), LARGEST_DOCUMENT)
-    query = f"""
-        SELECT coalesce({value}, 'null')
-        FROM read_json(
-            {path_literal(path)}, format = '{layout}', records = false,
-            columns = {{value: {literal(kind)}}}, maximum_object_size = {largest}
-        )
-        LIMIT {wanted.limit or "ALL"}"""
-    duckdb_reader.write_lines(query, target, source)
+            # A document is read as a whole.
+            largest = min(max(path.stat().st_size + 1, largest), LARGEST_DOCUMENT)
+        query = f"""
+            SELECT coalesce({value}, 'null')
+            FROM read_json(
+                {path_literal(path)},
+                format = '{"array" if self.is_array else "unstructured"}', records = false,
+                columns = {{value: {literal(kind)}}}, maximum_object_size = {largest}
+            )
+            LIMIT {wanted.limit or "ALL"}"""
+        duckdb_reader.write_lines(query, target, source)
 
 
 def _step(step: object) -> str:
-    return f"[{step + 1}]" if isinstance(step, int) else f".{_quoted(str(step))}"
+    return f"[{step + 1}]" if isinstance(step, int) else f".{quoted(str(step))}"
 
 
 def _type_with_list_at(path: FieldPath) -> str:
@@ -101,11 +85,10 @@ def _type_with_list_at(path: FieldPath) -> str:
     if not path:
         return "JSON[]"
     inner = _type_with_list_at(path[1:])
-    return f"{inner}[]" if isinstance(path[0], int) else f"STRUCT({_quoted(str(path[0]))} {inner})"
+    return f"{inner}[]" if isinstance(path[0], int) else f"STRUCT({quoted(str(path[0]))} {inner})"
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+ARRAY = Values(is_array=True)
 
 
 def recognise(sample: Sample, wanted: Wanted) -> Kind | None:
@@ -165,11 +148,11 @@ def _kind_of_array(text: str, has_lines: bool) -> Kind | None:
     _, end = _first_value(text)
     behind = text[end:].lstrip()[:1] if end else None
     if behind == "":
-        return Array()
+        return ARRAY
     if behind == "[":
         return Values(records=())
     is_array = ARRAY_OF_OBJECTS.match(text) and not (end and has_lines)
-    return Array() if is_array else None
+    return ARRAY if is_array else None
 
 
 def _kind_of_objects(text: str, is_whole: bool, has_lines: bool, wanted: Wanted) -> Kind:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from user_conversion.inputs import duckdb_reader
 from user_conversion.inputs.compression import require_no_bomb
 from user_conversion.inputs.kinds.content import NotALogError, Sample, Wanted
-from user_conversion.places.duckdb_text import literal, path_literal
+from user_conversion.places.duckdb_text import literal, path_literal, quoted
 
 MAGIC = b"PAR1"
 # Bytes of an event as text. Constants take nothing in Parquet, however many rows there are.
@@ -22,8 +23,6 @@ class Parquet:
 
     def write_lines(self, path: Path, target: Path, source: str, wanted: Wanted) -> None:
         """See `Kind`. Instants are written in UTC, dates as their midnight."""
-        from user_conversion.inputs import duckdb_reader
-
         members = ", ".join(
             f"{literal(name)}, {value_of(name, kind, wanted.is_nested(name))}"
             for name, kind in require_columns(path, source, wanted).items()
@@ -48,15 +47,8 @@ def require_columns(path: Path, source: str, wanted: Wanted) -> dict[str, str]:
 
     Raises `NotALogError` if one that is needed is not there, `InputError` for a bomb.
     """
-    from user_conversion.inputs import duckdb_reader
-
     columns = columns_of(path, source)
     if missing := wanted.missing(columns):
-        schema = duckdb_reader.rows_of(
-            f"SELECT name FROM parquet_schema({path_literal(path)})", source
-        )
-        if not wanted.missing([name for (name,) in schema]):
-            raise NotALogError(source, "Parquet with columns whose names differ only in case")
         raise NotALogError(source, f"Parquet without a column for {missing}")
     require_no_bomb(source, SHORTEST_ROW * row_count(path, source), path.stat().st_size)
     return columns
@@ -64,23 +56,19 @@ def require_columns(path: Path, source: str, wanted: Wanted) -> dict[str, str]:
 
 def columns_of(path: Path, source: str) -> dict[str, str]:
     """The columns of a file and their types. Raises `InputError` if it cannot be read."""
-    from user_conversion.inputs import duckdb_reader
-
     rows = duckdb_reader.rows_of(f"DESCRIBE FROM {rows_of(path)}", source)
     return {name: kind for name, kind, *_ in rows}
 
 
 def row_count(path: Path, source: str) -> int:
     """The number of rows of a file. Raises `InputError` if it cannot be read."""
-    from user_conversion.inputs import duckdb_reader
-
     metadata = f"parquet_file_metadata({path_literal(path)})"
     return int(duckdb_reader.rows_of(f"SELECT sum(num_rows) FROM {metadata}", source)[0][0])
 
 
 def value_of(name: str, kind: str, is_nested: bool) -> str:
     """The value of a column in a record, in SQL; text may be JSON if a path leads into it."""
-    column = '"' + name.replace('"', '""') + '"'
+    column = quoted(name)
     if kind == "BLOB":
         column, kind = _text_of(column), "VARCHAR"
     if kind == "DATE":

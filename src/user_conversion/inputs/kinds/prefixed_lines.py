@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from user_conversion.inputs.compression import read_text
+from user_conversion.inputs.compression import read_text, utf_8_file
 from user_conversion.inputs.kinds.content import Sample, Wanted
 from user_conversion.inputs.kinds.json_files import as_object
 
@@ -28,10 +28,7 @@ class PrefixedLines:
 
     def write_lines(self, path: Path, target: Path, source: str, wanted: Wanted) -> None:
         """See `Kind`. What has no prefix stays as it is."""
-        with (
-            read_text(path, source, newline="\n") as text,
-            target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as lines,
-        ):
+        with read_text(path, source, newline="\n") as text, utf_8_file(target) as lines:
             lines.writelines(islice(self._whole_lines(text), wanted.limit))
 
     def _whole_lines(self, text: Iterable[str]) -> Iterator[str]:

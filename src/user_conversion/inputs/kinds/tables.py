@@ -7,13 +7,14 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
 
-from user_conversion.inputs.compression import read_text
+from user_conversion.inputs.compression import read_text, utf_8_file
 from user_conversion.inputs.kinds.content import Sample, Wanted
 from user_conversion.inputs.kinds.json_files import DECODER, one_line
 from user_conversion.rules.errors import InputError
@@ -38,19 +39,14 @@ class Table:
 
     def write_lines(self, path: Path, target: Path, source: str, wanted: Wanted) -> None:
         """See `Kind`. Raises `InputError` if a cell has no end or a name is given twice."""
-        csv.field_size_limit(LARGEST_CELL)
-        with (
-            read_text(path, source, newline="") as text,
-            target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as lines,
-        ):
-            rows = Rows(text, self.delimiter, wanted.log_format)
+        with read_text(path, source, newline="") as text, utf_8_file(target) as lines:
+            records = _records(_rows(text, self.delimiter, wanted.log_format), wanted)
             try:
-                for record in islice(_records(rows, wanted), wanted.limit):
+                for record in islice(records, wanted.limit):
                     lines.write(record + "\n")
             except csv.Error as error:
                 raise InputError(
-                    f"'{source}' is not a table from line {rows.begins_at:,} on ({error}); repair "
-                    "it or exclude it."
+                    f"'{source}' is not a table {error}; repair it or exclude it."
                 ) from None
 
 
@@ -87,58 +83,48 @@ def _is_table(rows: list[list[str]]) -> bool:
     return len({len(row) for row in rows[:2]}) == 1 and len(rows) > 1 and len(rows[0]) > 1
 
 
-class Rows:
-    """The rows of a text, read strictly: a quotation mark that is never closed is an error.
+def _rows(
+    text: Iterable[str], delimiter: str, log_format: LogFormat
+) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a text, each with the number of the line where it begins.
 
-    Lines before the header that begin with `#` or say what separates the cells are left out.
-    `begins_at` is the number of the line where the last row begins. Raises `csv.Error`.
+    Lines before the header that begin with `#` or say what separates the cells are left out. Raises
+    `csv.Error` that names the line; a quotation mark that is never closed is an error.
     """
-
-    def __init__(self, text: Iterable[str], delimiter: str, log_format: LogFormat) -> None:
-        csv.field_size_limit(LARGEST_CELL)
-        self.begins_at = 0
-        self._left_out = 0
-        lines = text if log_format.columns else self._from_header(text)
-        self._reader = csv.reader(lines, **_dialect(delimiter, log_format))
-
-    def __iter__(self) -> Iterator[list[str]]:
-        while True:
-            self.begins_at = self._left_out + self._reader.line_num + 1
-            row = next(self._reader, None)
-            if row is None:
-                return
-            yield row
-
-    def _from_header(self, text: Iterable[str]) -> Iterator[str]:
-        lines = iter(text)
+    csv.field_size_limit(LARGEST_CELL)
+    lines, left_out = iter(text), 0
+    if not log_format.columns:
         for line in lines:
             if not PREAMBLE.match(line):
-                yield line
+                lines = chain([line], lines)
                 break
-            self._left_out += 1
-        yield from lines
+            left_out += 1
+    # Tools that write tabs and no header write quotation marks as they are.
+    is_raw = delimiter == TAB and log_format.columns
+    quoting: Any = csv.QUOTE_NONE if is_raw else csv.QUOTE_MINIMAL
+    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
+    while True:
+        begins_at = left_out + reader.line_num + 1
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            raise csv.Error(f"from line {begins_at:,} on ({error})") from None
+        if row is None:
+            return
+        yield begins_at, row
 
 
 def _first_rows(text: str, delimiter: str, log_format: LogFormat) -> list[list[str]]:
     rows: list[list[str]] = []
-    try:
-        for row in Rows(io.StringIO(text, newline=""), delimiter, log_format):
+    with suppress(csv.Error):  # the sample may end inside a cell
+        for _, row in _rows(io.StringIO(text, newline=""), delimiter, log_format):
             rows += [row] if row else []
             if len(rows) == ROWS_TO_LOOK_AT:
                 break
-    except csv.Error:
-        pass  # the sample may end inside a cell
     return rows
 
 
-def _dialect(delimiter: str, log_format: LogFormat) -> dict[str, Any]:
-    # Tools that write tabs and no header write quotation marks as they are.
-    is_raw = delimiter == TAB and log_format.columns
-    quoting = csv.QUOTE_NONE if is_raw else csv.QUOTE_MINIMAL
-    return {"delimiter": delimiter, "quoting": quoting, "strict": True}
-
-
-def _records(rows: Iterable[list[str]], wanted: Wanted) -> Iterator[str]:
+def _records(rows: Iterable[tuple[int, list[str]]], wanted: Wanted) -> Iterator[str]:
     """Each row as an object of the texts that are wanted, with null for empty cells.
 
     A row with more or fewer cells than there are columns comes as an array of its cells, a blank
@@ -146,7 +132,7 @@ def _records(rows: Iterable[list[str]], wanted: Wanted) -> Iterator[str]:
     """
     columns: Sequence[str] | None = wanted.log_format.columns
     members = _members(columns or (), wanted)
-    for row in rows:
+    for line, row in rows:
         if columns and len(row) == len(columns):
             yield (
                 "{" + ",".join([name + encode(row[place]) for place, name, encode in members]) + "}"
@@ -156,7 +142,7 @@ def _records(rows: Iterable[list[str]], wanted: Wanted) -> Iterator[str]:
         elif row:
             columns, members = row, _members(row, wanted)
             if twice := [name for name in row if row.count(name) > 1]:
-                raise csv.Error(f"two columns are called '{twice[0]}'")
+                raise csv.Error(f"from line {line:,} on (two columns are called '{twice[0]}')")
 
 
 def _members(columns: Sequence[str], wanted: Wanted) -> list[tuple[int, str, Callable[[str], str]]]:
