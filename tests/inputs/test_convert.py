@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import json
 import os
 import re
@@ -117,15 +116,6 @@ def test_files_that_the_engine_does_not_read_are_decompressed(tmp_path: Path) ->
         assert (file.source, file.compression) == (str(path), "none")
         assert file.path.parent == tmp_path / "scratch"
         assert file.path.read_bytes() == text.encode(), name
-
-
-def test_the_kind_of_event_that_a_file_holds(tmp_path: Path) -> None:
-    format_ = LogFormat(files={"registered": ("*/signups/*",), "app_loaded": ("*loads*",)})
-    signups = write(tmp_path / "signups" / "a.json", EVENT)
-    loads = write(tmp_path / "b" / "loads.json", EVENT)
-    rest = write(tmp_path / "b" / "c.json", EVENT)
-    events = [converted(path, format_).event for path in (signups, loads, rest)]
-    assert events == ["registered", "app_loaded", None]
 
 
 # ---------------------------------------------------------------- JSON
@@ -558,35 +548,6 @@ def test_a_quoted_glob_means_what_the_shell_would_make_of_it(tmp_path: Path) -> 
     assert quoted.named == {tmp_path / "2021.json"}
 
 
-def test_a_path_that_exists_is_never_taken_for_a_glob(tmp_path: Path) -> None:
-    write(tmp_path / "[ab]*", EVENT)
-    write(tmp_path / "a1", EVENT)
-    assert names(find_files([f"{tmp_path}/[ab]*"]), tmp_path) == ["[ab]*"]
-    with pytest.raises(InputError, match="Nothing matches"):
-        find_files([f"{tmp_path}/q*"])
-    with pytest.raises(InputError, match="does not exist"):
-        find_files([f"{tmp_path}/q"])
-
-
-def test_links_circles_and_repeated_files(tmp_path: Path) -> None:
-    log = write(tmp_path / "in" / "a", EVENT)
-    (tmp_path / "in" / "link").symlink_to(log)
-    (tmp_path / "in" / "circle").symlink_to(tmp_path / "in")
-    (tmp_path / "folder").symlink_to(tmp_path / "in")
-    found = find_files([str(tmp_path / "in"), str(tmp_path / "folder"), str(tmp_path / "in/link")])
-    assert names(found, tmp_path) == ["in/a"]
-    assert found.named == {log}
-
-
-def test_files_and_folders_that_are_left_out(tmp_path: Path) -> None:
-    for name in ("a", "out/b", "out/c/d", "ledger.json"):
-        write(tmp_path / name, EVENT)
-    left_out = [tmp_path / "out", tmp_path / "ledger.json"]
-    assert names(find_files([str(tmp_path)], left_out), tmp_path) == ["a"]
-    with pytest.raises(InputError, match="No files"):
-        find_files([str(tmp_path / "out")], left_out)
-
-
 def test_a_pipe_in_a_folder_is_skipped(tmp_path: Path) -> None:
     write(tmp_path / "a", EVENT)
     os.mkfifo(tmp_path / "pipe")
@@ -613,42 +574,6 @@ def test_lines_of_a_file(tmp_path: Path, compress: Any) -> None:
         read = [line for batch in line_batches(line_file(path)) for line in batch]
         assert read == content.removesuffix(b"\n").split(b"\n")[:number]
         assert beginning(line_file(path)) == content[: 1 << 16]
-
-
-def test_members_and_frames_and_padding(tmp_path: Path) -> None:
-    for compress in (gzip.compress, bz2.compress, zstd.compress):
-        path = write(tmp_path / "file", compress(b"a\n") + compress(b"") + compress(b"b\nc"))
-        assert count_lines([line_file(path)]) == [3]
-    path = write(tmp_path / "file", gzip.compress(b"a\nb") + bytes(512))
-    assert count_lines([line_file(path)]) == [2]
-
-
-def test_long_zstd_windows_are_read(tmp_path: Path) -> None:
-    compressor = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 31})
-    buffer = io.BytesIO()
-    buffer.write(compressor.compress(b"a\n" * 100_000))
-    buffer.write(compressor.flush())
-    path = write(tmp_path / "file.zst", buffer.getvalue())
-    assert count_lines([line_file(path)]) == [100_000]
-
-
-def with_checksum(content: bytes) -> bytes:
-    return zstd.compress(content, options={zstd.CompressionParameter.checksum_flag: 1})
-
-
-def test_a_file_that_is_damaged_is_named(tmp_path: Path) -> None:
-    text = os.urandom(5_000).hex().encode() + b"\n"
-    damaged = []
-    for compress in (gzip.compress, bz2.compress, with_checksum):
-        packed = compress(text * 3)
-        wrong = bytearray(packed)
-        wrong[len(wrong) // 2] ^= 255
-        damaged += [packed[:-1], packed[: len(packed) // 2], bytes(wrong)]
-    damaged += [gzip.compress(text) + b"rest", zstd.compress(text) + b"rest"]
-    for content in damaged:
-        path = write(tmp_path / "file", content)
-        with pytest.raises(InputError, match=r"^'.*/file' is corrupt or truncated \(.*\); replace"):
-            count_lines([line_file(path)])
 
 
 # ---------------------------------------------------------------- what is in the way

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from support.command import assert_refused, command
+from support.command import command
 from support.datasets import read_dataset, row_counts, users
 from support.engines import DUCKDB, EngineUnderTest
 from support.logs import app_loaded, line, registered, write_log
@@ -162,20 +162,6 @@ def test_the_ledger_can_be_read_by_people(tmp_path: Path, output: Path) -> None:
     assert one["counts"]["rejected_by_reason"] == {"missing_event": 1}
     assert one["days"] == ["2020-11-02"]
     assert two["path"] == str(second)
-
-
-@pytest.mark.parametrize(
-    "content", ["", "{", "[]", "{}", '{"version": 99}', '{"version": 1, "batches": 7}', "\x00"]
-)
-def test_a_ledger_that_cannot_be_read(tmp_path: Path, output: Path, content: str) -> None:
-    log = write_log(tmp_path / "log.json", [line(1)])
-    options = ["--input", log, "--output", output]
-    assert command("events-split", *options).status == 0
-    (output / "ledger.json").write_text(content)
-    done = command("run", *options)
-    assert_refused(done, "--full-refresh")
-    assert command("run", *options, "--full-refresh").status == 0
-    assert users(output) == [1]
 
 
 def test_parquet_without_a_ledger_is_replaced(tmp_path: Path, output: Path) -> None:

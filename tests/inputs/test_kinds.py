@@ -20,7 +20,6 @@ from user_conversion.inputs.kinds.content import Kind, NotALogError, Wanted
 from user_conversion.inputs.kinds.json_files import ARRAY, Lines, Values
 from user_conversion.inputs.kinds.parquet import Parquet
 from user_conversion.inputs.kinds.tables import Table
-from user_conversion.rules.errors import InputError
 from user_conversion.rules.log_format import LogFormat
 from user_conversion.rules.presets import log_format
 
@@ -204,9 +203,3 @@ def test_the_place_of_the_records_of_a_document(tmp_path: Path) -> None:
     text = '{"event":"x","rows":[{"name":"registered"}]}'
     assert recognised(path, text) == LINES
     assert recognised(path, text, log_format(fields={"event": "name"})) == Values(("rows",))
-
-
-@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, zstd.compress])
-def test_a_truncated_file_is_named(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
-    with pytest.raises(InputError, match=r"/log' is corrupt or truncated .*; replace it or exclu"):
-        recognised(tmp_path / "log", compress(EVENT.encode())[:-3])

@@ -397,31 +397,6 @@ def test_a_batch_of_opentelemetry_on_each_line(tmp_path: Path) -> None:
     ]
 
 
-def test_events_in_the_logs_of_docker(tmp_path: Path) -> None:
-    event = {"event": "registered", "timestamp": "2020-11-02T06:21:14Z", "initiator_id": "u1"}
-    entry = {"log": json.dumps(event) + "\n", "stream": "stdout", "time": "2020-11-02T06:21:15Z"}
-    write(tmp_path / "in" / "abc-json.log", lines(entry, entry))
-    write(tmp_path / "docker.toml", 'ids = "text"\n[input]\nembedded = "log"\n')
-    assert events(tmp_path, log_format(str(tmp_path / "docker.toml"))) == 2 * [
-        Found("registered", "2020-11-02T06:21:14Z", "u1", None, None)
-    ]
-
-
-def test_folders_of_hours_that_spark_wrote(tmp_path: Path) -> None:
-    folder = tmp_path / "in" / "datehour=2020-11-02-06"
-    records = [
-        {"datetime": "2020-11-02 06:21:14", "type": "consent.given", "user": {"id": "u1"}},
-        {"datetime": "2020-11-02 06:21:15", "type": "pageview", "user": {"id": "u1"}},
-    ]
-    write(folder / "part-00000.c000.json", lines(*records))
-    write(folder / "_SUCCESS", "")
-    fields = {"event": "type", "timestamp": "datetime", "initiator_id": "user.id"}
-    assert events(tmp_path, log_format(None, "consent.given", "pageview", fields)) == [
-        Found("registered", "2020-11-02 06:21:14", "u1", None, None),
-        Found("app_loaded", "2020-11-02 06:21:15", "u1", None, None),
-    ]
-
-
 def test_two_tables_of_which_each_holds_one_kind_of_event(tmp_path: Path) -> None:
     write(
         tmp_path / "in" / "users.csv",
@@ -469,24 +444,6 @@ def test_one_parquet_table_for_each_event(tmp_path: Path) -> None:
     assert events(tmp_path, log_format(str(tmp_path / "tables.toml"))) == [
         Found("app_loaded", "2020-11-02 06:21:14.25", "u1", "ads", None),
         Found("registered", "2020-11-02 06:21:14.25", "u1", "ads", None),
-    ]
-
-
-def test_milliseconds_as_a_float(tmp_path: Path) -> None:
-    record = {"page": "NextSong", "ts": 1604298074000, "userId": "7", "registration": 1.6e12}
-    write(tmp_path / "in" / "2020-11-02-events.json", lines(record))
-    fields = {"event": "page", "timestamp": "ts", "initiator_id": "userId"}
-    assert events(tmp_path, log_format(None, "Submit Registration", "NextSong", fields)) == [
-        Found("app_loaded", "1604298074000", "7", None, None)
-    ]
-
-
-def test_a_compressed_table(tmp_path: Path) -> None:
-    text = "user_id,event,timestamp,platform\nuser_1,registered,2020-11-02 06:21:14,web\n"
-    write(tmp_path / "in" / "ecom.csv.gz", gzip.compress(text.encode()))
-    fields = {"initiator_id": "user_id", "device_type": "platform"}
-    assert events(tmp_path, log_format(fields=fields)) == [
-        Found("registered", "2020-11-02 06:21:14", "user_1", None, "web")
     ]
 
 

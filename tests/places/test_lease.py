@@ -157,14 +157,6 @@ def requests_of_a_publication(machine: Machine, publish: Callable[..., None]) ->
     return machine.count
 
 
-def test_files_are_published_and_dropped(publish: Callable[..., None]) -> None:
-    store = new_store()
-    publish(store, OLD)
-    publish(store, NEW, "weeks/3")
-    assert published(store) == AFTER
-    require_clean(store)
-
-
 def test_a_run_killed_at_any_request_leaves_all_or_nothing(
     machine: Machine, publish: Callable[..., None]
 ) -> None:
@@ -241,17 +233,6 @@ def bad_network(seed: int, share: float) -> Callable[[int], None]:
             raise obstore.exceptions.GenericError("connection reset")
 
     return now
-
-
-def test_a_second_run_is_refused_and_names_the_first(publish: Callable[..., None]) -> None:
-    store = new_store()
-    with (
-        Lease(store, "run (process 7 on host)", lambda: 0.0),
-        pytest.raises(OutputError, match=r"is being written by run \(process 7 on host\), since"),
-        Lease(store, "run", lambda: 59.0),
-    ):
-        pass
-    publish(store, OLD)
 
 
 class Pause:

@@ -17,7 +17,6 @@ from user_conversion.engines.duckdb.engine import DuckDBEngine
 from user_conversion.engines.spark.files import Objects as SparkObjects
 from user_conversion.engines.spark.java import variables
 from user_conversion.inputs.lines import LineFile
-from user_conversion.inputs.objects import Objects
 from user_conversion.jobs import context
 from user_conversion.places.footers import row_counts
 from user_conversion.places.stores.lease import Lease
@@ -162,20 +161,6 @@ def test_spark_reads_objects_where_they_are_if_it_reads_them_as_they_are(
     put = [each.name for each in Store(lake.at("out")).list(".staging")]
     assert len(put) == 2 - where_it_is
     assert any(each.startswith("s3a://logs/") for each in names) == where_it_is
-
-
-def test_an_object_that_changed_is_noticed(lake: Lake, tmp_path: Path) -> None:
-    objects = Objects(tmp_path)
-    for name in ("1.json", "2.json"):
-        lake.put(f"logs/{name}", b"{}\n")
-    files, _ = objects.find(lake.at("logs"))
-    objects.require_unchanged(files)
-    lake.put("logs/2.json", b"[]\n")
-    with pytest.raises(StoreError, match=r"logs/2\.json' changed while it was read"):
-        objects.require_unchanged(files)
-    Store(lake.at("logs")).delete(["2.json"])
-    with pytest.raises(StoreError, match=r"logs/2\.json' changed while it was read"):
-        objects.require_unchanged(files)
 
 
 def test_an_object_that_changes_while_a_cluster_reads_it_ends_the_run(

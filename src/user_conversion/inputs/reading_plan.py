@@ -9,7 +9,7 @@ which is nowhere else replaces it. Known files that are not found are gone; thei
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -193,7 +193,7 @@ class ReadingPlan:
         if not candidates:
             return new
         number = max(candidates, key=lambda n: self._left[n].content.size)
-        return FileToRead(new.file, new.fingerprint, new.event, known=self._left.pop(number))
+        return replace(new, known=self._left.pop(number))
 
     def _replaced(self, new: FileToRead) -> FileToRead:
         """A file as the replacement of the known one at its path, if that is nowhere else."""
@@ -202,7 +202,7 @@ class ReadingPlan:
         for number, known in self._left.items():
             if known.path == new.file.name and known.content.size:
                 del self._left[number]
-                return FileToRead(new.file, new.fingerprint, new.event, replaces=known)
+                return replace(new, replaces=known)
         return new
 
 

@@ -6,6 +6,7 @@ cluster reads and writes the objects itself, and of Parquet only the footers are
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 from collections import Counter
@@ -27,8 +28,6 @@ from user_conversion.places.stores.remote import Remote
 from user_conversion.places.stores.store import Store
 from user_conversion.rules.datasets import Dataset
 from user_conversion.rules.errors import REBUILD, DatasetError
-
-CHUNK = 1 << 20
 
 
 class OutputStore:
@@ -153,9 +152,9 @@ class StorePublication(Publication):
     def files_in(self, folders: Iterable[Path]) -> list[Path]:
         """See `Publication.files_in`."""
         wanted = list(folders)
-        absent = {str(each.relative_to(self.mirror)) for each in wanted if self._is_absent(each)}
-        names = [name for name in self._lease.listed if name.rpartition("/")[0] in absent]
-        objects = [self._lease.listed[name] for name in names]
+        absent = {str(each.relative_to(self.mirror)) for each in wanted if not each.exists()}
+        listed = self._lease.listed.items()
+        objects = [each for name, each in listed if name.rpartition("/")[0] in absent]
         if self.remote:
             self.remote.bring_footers(objects)
         else:
@@ -164,30 +163,23 @@ class StorePublication(Publication):
 
     def count_rows(self, partitions: Partitions) -> dict[str, dict[str, int]]:
         """See `Publication.count_rows`. Of what is not here, they are known since it was pushed."""
-        known: Counter[str] = Counter()
+        known: Counter[Path] = Counter()
         copied = set()
         for name, content in self._lease.published.items():
-            folder = name.rpartition("/")[0]
+            folder = (self.mirror / name).parent
             known[folder] += content.rows
-            copied |= {self.mirror / folder} if content.rows < 0 else set()
+            if content.rows < 0:
+                copied.add(folder)
         asked = {folder for folders in partitions.values() for folder in folders.values()}
         self.files_in(asked & copied)
-        counted = {}
+        counted = super().count_rows(partitions)
         for name, folders in partitions.items():
-            absent = {value for value, folder in folders.items() if self._is_absent(folder)}
-            here = {value: folders[value] for value in folders.keys() - absent}
-            rows = {v: known[str(folders[v].relative_to(self.mirror))] for v in absent}
-            counted[name] = dict(sorted({**super().count_rows({name: here})[name], **rows}.items()))
+            absent = {v: known[folder] for v, folder in folders.items() if not folder.exists()}
+            counted[name] = dict(sorted((counted[name] | absent).items()))
         return counted
-
-    def _is_absent(self, folder: Path) -> bool:
-        return folder.is_relative_to(self.mirror) and not folder.exists()
 
 
 def _content(path: Path, rows: int) -> Content:
-    whole, size = xxhash.xxh3_128(), 0
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            whole.update(chunk)
-            size += len(chunk)
-    return Content(size, whole.hexdigest(), rows)
+        whole = hashlib.file_digest(file, xxhash.xxh3_128)
+    return Content(path.stat().st_size, whole.hexdigest(), rows)
