@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import unicodedata
@@ -473,21 +472,6 @@ def test_a_terminal_that_knows_ascii_only(tmp_path: Path, output: Path, output_f
     assert done.out.isascii()
     if output_format == "json":
         assert "日本" in {segment["value"] for segment in done.json()["segments"]}
-
-
-def test_a_narrow_terminal(log: Path, output: Path) -> None:
-    script = shutil.which("script")
-    if script is None:
-        pytest.skip("there is no program 'script' to make a terminal")
-    words = " ".join(map(str, command_line("run", "--input", log, "--output", output)))
-    shown = subprocess.run(
-        [script, "-qec", f"stty cols 60; {words}", "/dev/null"],
-        capture_output=True,
-        env=os.environ | {"TERM": "xterm-256color", "NO_COLOR": "1"},
-        stdin=subprocess.DEVNULL,
-    ).stdout.decode()
-    assert "Conversion rate: 33.33 % (1 of 3 users)" in shown
-    assert "2020-45" in shown
 
 
 # ---------------------------------------------------------------- the sample

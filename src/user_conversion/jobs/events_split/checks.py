@@ -1,72 +1,61 @@
-"""What must be true of the lines and the rows of a run before they are published."""
+"""What must be true of the lines of a run before they are published, and what to say of them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from user_conversion.inputs.ledger import Ledger
-from user_conversion.inputs.lines import LineFile
-from user_conversion.inputs.preparation import Prepared
+from user_conversion.engines import Engine
 from user_conversion.inputs.reading_plan import KnownFile
-from user_conversion.jobs.events_split.notes import not_utf_8
-from user_conversion.rules.counts import EventCounts, LineCount
-from user_conversion.rules.datasets import Dataset
+from user_conversion.jobs.events_split.reading import Reading
+from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.errors import EngineError, InputError, TooManyRejectedError
-from user_conversion.rules.log_format import KINDS, LogFormat
-
-if TYPE_CHECKING:
-    from user_conversion.engines import Engine
-    from user_conversion.inputs.inspection.samples import Records
+from user_conversion.rules.log_format import CHANNEL, KINDS
+from user_conversion.rules.rejected import Reason
 
 SHOWN = 100
 EXAMPLES = 3
 
 
-def counts_by_file(files: Sequence[LineFile], counted: Sequence[LineCount]) -> list[EventCounts]:
+def counts_by_file(reading: Reading) -> list[EventCounts]:
     """How the lines of each file were counted. Raises `EngineError` if some were not."""
+    files = reading.prepared.files
     verdicts = [Counter[str]() for _ in files]
-    for each in counted:
+    for each in reading.counted:
         verdicts[each.file][each.verdict] += each.lines
-    counts = [
-        EventCounts.of(file.lines, found) for file, found in zip(files, verdicts, strict=True)
-    ]
-    for file, found in zip(files, counts, strict=True):
+    counts = []
+    for file, verdict in zip(files, verdicts, strict=True):
+        found = EventCounts.of(file.lines, verdict)
         if found.unaccounted():
             raise EngineError(
                 f"{found.unaccounted()} of {found.lines} lines of '{file.source}' were not "
                 "counted; nothing was published. Please report this as a bug."
             )
+        counts.append(found)
     return counts
 
 
-def check_lines(
-    engine: Engine,
-    prepared: Prepared,
-    counts: Sequence[EventCounts],
-    max_rejected: float,
-    log_format: LogFormat,
-    sample: Callable[[], Records],
-) -> None:
+def check_lines(reading: Reading, counts: Sequence[EventCounts]) -> None:
     """Raise `InputError` if too many lines, or all lines of a file, were rejected.
 
     Lines that were added to a file may all be rejected: it had good ones before.
     """
-    total = sum(counts, EventCounts())
-    if total.rejected > max_rejected * (total.lines - total.blank):
+    run, prepared, total = reading.run, reading.prepared, sum(counts, EventCounts())
+    limit = run.settings.max_rejected
+    if total.rejected > limit * (total.lines - total.blank):
         from user_conversion.inputs.inspection.guesses import other_preset
 
-        hints = filter(None, (*not_utf_8(engine), other_preset(sample(), log_format)))
+        preset = other_preset(reading.sample(), run.settings.events)
+        hints = filter(None, (*not_utf_8(run.engine), preset))
         were = "was" if total.rejected == 1 else "were"
         raise TooManyRejectedError(
             f"{total.rejected:,} of {total.lines - total.blank:,} lines {were} rejected "
             f"({_listed(total.rejected_by_reason)}), more than --max-rejected "
-            f"{max_rejected:g} allows. Nothing was published. For example: "
-            + " ".join([f"{_examples(engine)}.", *hints])
+            f"{limit:g} allows. Nothing was published. For example: "
+            + " ".join([f"{_examples(run.engine)}.", *hints])
         )
     for file, found in zip(prepared.files, counts, strict=True):
         is_new = prepared.plan[file.origin].known is None
@@ -78,62 +67,69 @@ def check_lines(
             )
 
 
-def known_files(
-    prepared: Prepared, counts: Sequence[EventCounts], counted: Sequence[LineCount], read_at: str
-) -> list[KnownFile]:
+def known_files(reading: Reading, counts: Sequence[EventCounts]) -> list[KnownFile]:
     """The files that were read, with what came of their lines."""
+    prepared, read_at = reading.prepared, reading.run.started.isoformat()
     totals = [EventCounts() for _ in prepared.inputs]
     days: list[set[date]] = [set() for _ in prepared.inputs]
     for file, found in zip(prepared.files, counts, strict=True):
         totals[file.origin] += found
-    for each in counted:
+    for each in reading.counted:
         if each.day:
             days[prepared.files[each.file].origin].add(each.day)
     return [
-        msgspec.structs.replace(
-            known, read_at=read_at, counts=totals[number], days=tuple(sorted(days[number]))
-        )
-        for number, known in enumerate(prepared.inputs)
+        msgspec.structs.replace(known, read_at=read_at, counts=total, days=tuple(sorted(found)))
+        for known, total, found in zip(prepared.inputs, totals, days, strict=True)
     ]
 
 
-def check_events(
-    counts: EventCounts,
-    before: EventCounts,
-    log_format: LogFormat,
-    sample: Callable[[], Records],
-) -> tuple[str, ...]:
+def check_events(reading: Reading, counts: EventCounts, before: EventCounts) -> tuple[str, ...]:
     """Say if a kind of events is absent, and what to try by a sample of records.
 
     Raises `InputError` if both registrations and loads are, or if it was there `before` in the
     published events.
     """
+    log_format = reading.run.settings.events
     absent = [kind for kind in log_format.kinds if not getattr(counts, kind)]
     if not absent or counts.lines == counts.blank:
         return ()
     from user_conversion.inputs.inspection.guesses import advice
 
     what = f"None of {counts.lines - counts.blank:,} lines is of the kind {' or '.join(absent)}"
+    more = advice(reading.sample(), log_format)
     if {*KINDS} <= {*absent} or any(getattr(before, kind) for kind in absent):
-        raise InputError(f"{what}; nothing was published. {advice(sample(), log_format)}")
-    return (f"{what}. {advice(sample(), log_format)}",)
+        raise InputError(f"{what}; nothing was published. {more}")
+    return (f"{what}. {more}",)
 
 
-def check_rows(datasets: Sequence[Dataset], ledger: Ledger) -> None:
-    """Raise `EngineError` unless the ledger has as many rows of each dataset as lines.
+def on_first_reading(reading: Reading) -> Iterator[str]:
+    """What the log format names and no line has: names of events, fields of registrations."""
+    engine, log_format = reading.run.engine, reading.run.settings.events
+    if reading.unseen:
+        from user_conversion.inputs.inspection.guesses import names_seen
 
-    The datasets are those of the kinds of events and of rejected lines, in this order.
-    """
-    counted_lines = [
-        getattr(ledger.counts, name) for name in (*ledger.log_format.kinds, "rejected")
-    ]
-    for dataset, counted in zip(datasets, counted_lines, strict=True):
-        written = sum(ledger.rows[dataset.name].values())
-        if written != counted:
-            raise EngineError(
-                f"{written} rows of {dataset.name} were written for {counted} lines; nothing was "
-                "published. Please report this as a bug."
-            )
+        listed = ", ".join(map(repr, reading.unseen))
+        yield f"No line has the event {listed}. {names_seen(reading.sample(), log_format)}."
+    optional = [name for name in log_format.attributes if name != CHANNEL]
+    if not optional:
+        return
+    counted = "".join(f", count({name}) AS {name}" for name in map(engine.quoted, optional))
+    (row,) = engine.rows(f"SELECT count(*) AS n{counted} FROM new_user_registration")
+    for name in optional if row.pop("n") else ():
+        if not row[name]:
+            yield f"No registration has the field {name}: is its path right?"
+
+
+def not_utf_8(engine: Engine) -> tuple[str, ...]:
+    """How many rejected lines of this run have bytes that could not be read as text."""
+    (row,) = engine.rows(
+        "SELECT count(*) AS n FROM new_rejected_events WHERE "
+        f"reason = '{Reason.INVALID_JSON}' AND raw LIKE '%\N{REPLACEMENT CHARACTER}%'"
+    )
+    if not row["n"]:
+        return ()
+    lines = "1 rejected line is" if row["n"] == 1 else f"{row['n']:,} rejected lines are"
+    return (f"{lines} not UTF-8: the log format can say which encoding it is.",)
 
 
 def _listed(by_reason: Mapping[str, int]) -> str:
@@ -141,18 +137,14 @@ def _listed(by_reason: Mapping[str, int]) -> str:
 
 
 def _examples(engine: Engine) -> str:
+    """A few rejected lines. Control characters are replaced when they are printed."""
     rows = engine.rows(
         "SELECT source, line_number, reason, raw FROM new_rejected_events "
         f"ORDER BY source, line_number LIMIT {EXAMPLES}"
     )
     return "; ".join(
         f"{row['source']}, line {row['line_number'] or '?'}, {row['reason']}: "
-        f"{_shown_text(row['raw'])}"
+        + row["raw"][:SHOWN].replace("\n", "\N{REPLACEMENT CHARACTER}")
+        + "…" * (len(row["raw"]) > SHOWN)
         for row in rows
     )
-
-
-def _shown_text(raw: str) -> str:
-    """A raw line in short. Control characters are replaced when it is printed."""
-    text = raw.replace("\n", "\N{REPLACEMENT CHARACTER}")
-    return text if len(text) <= SHOWN else text[:SHOWN] + "…"

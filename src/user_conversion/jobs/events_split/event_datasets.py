@@ -8,12 +8,12 @@ from user_conversion.inputs.ledger import Ledger
 from user_conversion.inputs.preparation import Prepared
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.events_split import unfinished
-from user_conversion.jobs.events_split.checks import check_rows
 from user_conversion.jobs.events_split.replaced import Replaced
 from user_conversion.places.footers import count_rows
 from user_conversion.places.layout import folder_of
 from user_conversion.rules import datasets
 from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset
+from user_conversion.rules.errors import EngineError
 
 
 def datasets_of(ledger: Ledger) -> tuple[Dataset, ...]:
@@ -35,8 +35,20 @@ def stage_events(
     rows = count_rows({each.name: run.publication.staged(each) for each in written})
     dropped = {each.name: run.publication.dropped(each) for each in written}
     ledger = ledger.with_rows(rows, dropped)
-    check_rows(written, ledger)
+    _check_rows(written, ledger)
     return ledger
+
+
+def _check_rows(written: Sequence[Dataset], ledger: Ledger) -> None:
+    """Raise `EngineError` unless there are as many rows of each dataset as lines."""
+    counted_lines = (*ledger.log_format.kinds, "rejected")
+    for dataset, name in zip(written, counted_lines, strict=True):
+        rows, counted = sum(ledger.rows[dataset.name].values()), getattr(ledger.counts, name)
+        if rows != counted:
+            raise EngineError(
+                f"{rows} rows of {dataset.name} were written for {counted} lines; nothing was "
+                "published. Please report this as a bug."
+            )
 
 
 def _stage_days(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import msgspec
 
@@ -20,9 +21,10 @@ from user_conversion.jobs.events_split.checks import (
     check_lines,
     counts_by_file,
     known_files,
+    not_utf_8,
+    on_first_reading,
 )
 from user_conversion.jobs.events_split.event_datasets import stage_events
-from user_conversion.jobs.events_split.notes import alternatives, not_utf_8, on_first_reading
 from user_conversion.jobs.events_split.reading import Reading
 from user_conversion.jobs.events_split.replaced import Replaced, read_kept_days
 from user_conversion.places.layout import LEDGER
@@ -75,7 +77,8 @@ def split_events(run: Context) -> SplitResult:
     plan = _plan(run)
     reading = Reading(run, plan.found.named)
     if plan.rebuild:
-        reading.unseen = alternatives(run.settings.events)
+        several = (names for names in run.settings.events.events.values() if len(names) > 1)
+        reading.unseen = list(chain.from_iterable(several))
     for new in _new_files(run, plan):
         reading.add(new)
     prepared = reading.prepared
@@ -85,14 +88,16 @@ def split_events(run: Context) -> SplitResult:
     notes: tuple[str, ...] = ()
     if prepared.files:
         reading.tables.publish()
-        by_file = counts_by_file(prepared.files, reading.counted)
-        limit = run.settings.max_rejected
-        check_lines(run.engine, prepared, by_file, limit, run.settings.events, reading.sample)
+        by_file = counts_by_file(reading)
+        check_lines(reading, by_file)
         counts = sum(by_file, EventCounts())
-        read = known_files(prepared, by_file, reading.counted, run.started.isoformat())
+        read = known_files(reading, by_file)
         replaced = Replaced.of(prepared.plan, plan.files.present, plan.files.gone)
         ledger = _with(run, ledger, prepared, read)
-        notes = _notes(run, plan, reading, ledger)
+        before = plan.published.counts if plan.published else EventCounts()
+        notes = (*check_events(reading, ledger.counts, before), *not_utf_8(run.engine))
+        if plan.rebuild:
+            notes = (*notes, *on_first_reading(reading))
         read_kept_days(run, replaced, ledger)
         with watched("Writing days"):
             ledger = stage_events(run, ledger, plan.rebuild, prepared, replaced)
@@ -185,15 +190,6 @@ def _require_all(run: Context, plan: _Plan) -> None:
             "format, choose another --output, or rebuild from the inputs given with "
             "--full-refresh."
         )
-
-
-def _notes(run: Context, plan: _Plan, reading: Reading, ledger: Ledger) -> tuple[str, ...]:
-    """What a person would want to know of the lines that were read."""
-    log_format, sample = run.settings.events, reading.sample
-    before = plan.published.counts if plan.published else EventCounts()
-    found = check_events(ledger.counts, before, log_format, sample)
-    unseen = on_first_reading(run.engine, reading.unseen, log_format, sample)
-    return (*found, *not_utf_8(run.engine), *(unseen if plan.rebuild else ()))
 
 
 def _find(run: Context) -> Found:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +12,10 @@ from typing import TYPE_CHECKING
 
 from user_conversion.engines import engine_description
 from user_conversion.inputs.compression import NONE
-from user_conversion.inputs.lines import LineFile
+from user_conversion.inputs.lines import LineFile, chunks
 from user_conversion.inputs.preparation import Prepared, grown_files, prepare
 from user_conversion.inputs.reading_plan import FileToRead
 from user_conversion.jobs.context import Context
-from user_conversion.jobs.events_split.notes import names_without_lines
 from user_conversion.places.progress import READING, watched
 from user_conversion.rules.counts import LineCount
 from user_conversion.rules.datasets import REJECTED_EVENTS, event_datasets
@@ -56,7 +56,7 @@ class EventTables:
 class Reading:
     """What was read so far, and the counts of its lines by file.
 
-    `unseen` are the names of events that no line has, of those that the log format lists.
+    `unseen` are the names of events that no line has, of those to look for.
     """
 
     run: Context
@@ -139,3 +139,19 @@ class Reading:
             where_they_are = {each.origin for each in prepared.files if each.address}
             self.run.objects.require_unchanged(prepared.plan[n].file for n in where_they_are)
         return prepared, counted
+
+
+def names_without_lines(names: Sequence[str], files: Iterable[LineFile]) -> list[str]:
+    """Those of some names that stand as a JSON text in none of the files."""
+    written = {name: {json.dumps(name).encode(), f'"{name}"'.encode()} for name in names}
+    overlap = max((len(text) for texts in written.values() for text in texts), default=0)
+    for file in files if names else ():
+        before = b""
+        for chunk in chunks(file):
+            text = before + chunk
+            for name in [name for name, forms in written.items() if any(f in text for f in forms)]:
+                del written[name]
+            if not written:
+                return []
+            before = text[-overlap:]
+    return list(written)
