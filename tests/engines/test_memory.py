@@ -26,8 +26,9 @@ def log(tmp_path: Path) -> Path:
     return write_log(tmp_path / "log.json", [*lines, "nonsense"])
 
 
+@pytest.mark.parametrize("limit", ["SHARE_FOR_TABLES", "LARGEST_IN_MEMORY"])
 def test_log_that_grows_while_tables_are_on_disk_is_read_again(
-    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     move_to_disk, moved = lines.move_to_disk, []
 
@@ -37,7 +38,7 @@ def test_log_that_grows_while_tables_are_on_disk_is_read_again(
         moved.append(args)
         move_to_disk(*args)
 
-    monkeypatch.setattr(lines, "SHARE_FOR_TABLES", 0)
+    monkeypatch.setattr(lines, limit, 0)
     monkeypatch.setattr(lines, "move_to_disk", grow_and_move)
     options = ("--input", log, "--output", tmp_path / "output", "--max-rejected", 1)
     done = command("events-split", *options, "--memory-limit", "200MB", "--format", "json")

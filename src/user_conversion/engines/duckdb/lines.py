@@ -33,7 +33,8 @@ from user_conversion.rules.log_format import LogFormat
 # A line becomes a row of about a sixth of its size; decompressed logs are about ten times larger.
 ROW_SIZE = 1 / 6
 DECOMPRESSED = 10
-# If the table needs more than this share of the memory limit, it is kept on disk, compressed.
+# A larger table is kept on disk, compressed; so is one that needs more than this share of the limit.
+LARGEST_IN_MEMORY = 1 << 30
 SHARE_FOR_TABLES = 1 / 2
 # Lines are parsed by the forms of the first one unless more than this share has others.
 OTHER_FORMS = 0.03
@@ -44,7 +45,8 @@ def make_room(
 ) -> None:
     """Keep new tables on disk if the lines of these files are too many for the memory."""
     size = sum(file.size * (1 if file.compression == "none" else DECOMPRESSED) for file in files)
-    if scratch and size * ROW_SIZE > memory_limit(session) * SHARE_FOR_TABLES:
+    most = min(LARGEST_IN_MEMORY, memory_limit(session) * SHARE_FOR_TABLES)
+    if scratch and size * ROW_SIZE > most:
         move_to_disk(session, scratch)
 
 
