@@ -33,7 +33,7 @@ from user_conversion.rules.log_format import LogFormat
 # A line becomes a row of about a sixth of its size; decompressed logs are about ten times larger.
 ROW_SIZE = 1 / 6
 DECOMPRESSED = 10
-# A larger table is kept on disk, compressed; so is one that needs more than this share of the limit.
+# Tables above this size, or above this share of the memory limit, are kept on disk, compressed.
 LARGEST_IN_MEMORY = 1 << 30
 SHARE_FOR_TABLES = 1 / 2
 # Lines are parsed by the forms of the first one unless more than this share has others.
