@@ -5,10 +5,9 @@ from __future__ import annotations
 import errno
 import sys
 
-from user_conversion.interruption import SENTENCE, Interruption
+from user_conversion.process import SENTENCE, Interruption, complain, discard, prepare_streams
 from user_conversion.rules.errors import Status, UserConversionError
 from user_conversion.rules.printing import printable
-from user_conversion.streams import complain, discard, prepare
 
 NO_RESOURCES = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
 
@@ -18,7 +17,7 @@ def main() -> None:
     interruption, status, failure = Interruption(), Status.DONE, None
     try:
         interruption.install()
-        prepare()
+        prepare_streams()
         status = _status(sys.argv[1:])
         sys.stdout.flush()
     except BaseException as error:

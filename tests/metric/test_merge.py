@@ -25,7 +25,7 @@ from support.strategies import (
 )
 
 from user_conversion.jobs.conversion_rate import job as conversion_rate
-from user_conversion.jobs.conversion_rate import merge, metric_tables
+from user_conversion.jobs.conversion_rate import merge
 from user_conversion.jobs.conversion_rate.state import State, last_state
 from user_conversion.places.publication import Publication
 
@@ -97,7 +97,7 @@ def test_nights_in_any_order_end_like_a_rebuild(
         )
         monkeypatch.setattr(merge, "MOST_PARTS", data.draw(st.integers(1, 3)))
         # With more values of a channel, the figures of segments do not stay.
-        monkeypatch.setattr(metric_tables, "MOST_VALUES", data.draw(st.integers(1, 3)))
+        monkeypatch.setattr(conversion_rate, "MOST_VALUES", data.draw(st.integers(1, 3)))
         with TemporaryDirectory() as name:
             nights = Nights(engine, Path(name))
             nights.deliver(

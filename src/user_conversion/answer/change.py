@@ -92,14 +92,12 @@ def change(complete_weeks: Sequence[str], by: str, rows: Iterable[Mapping[str, A
         for value, figures in segments.items()
         if figures.get(latest[-1], (0, 0))[0] >= SMALL_SAMPLE
     ]
-    compared = sorted(filter(None, found), key=_largest_first)
+    compared = sorted(
+        filter(None, found), key=lambda e: (-e.total_registered, e.value is None, e.value or "")
+    )
     overall = _compare(None, None, [everybody[week] for week in latest])
     every = [*([overall] if overall else []), *compared[:MOST_COMPARED]]
     return Change.of(latest[-1], _significant(every))
-
-
-def _largest_first(each: Comparison) -> tuple[int, bool, str]:
-    return -each.total_registered, each.value is None, each.value or ""
 
 
 def _compare(by: str | None, value: str | None, series: Series) -> Comparison | None:

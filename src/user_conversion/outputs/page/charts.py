@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from user_conversion.answer.cohorts import FirstLoadDay
@@ -15,7 +16,6 @@ from user_conversion.outputs import words
 from user_conversion.outputs.folding import Period
 from user_conversion.outputs.page import scales, tips
 from user_conversion.outputs.page.shapes import Bar, Estimate, Panel, PanelChart, Row, RowChart
-from user_conversion.outputs.page.templating import TEMPLATES
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED
 from user_conversion.rules.weeks import WEEK
 
@@ -24,6 +24,16 @@ MOST_POINTS = 60
 MOST_INTERVALS = 40
 LONGEST_LABEL = 44
 MOST_DAY_LABELS = 10
+
+# The template engine of the page and its charts. It escapes every text. A misspelt name in a
+# template is an error, rather than an empty part of a chart.
+TEMPLATES = Environment(
+    loader=PackageLoader("user_conversion.outputs.page"),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=StrictUndefined,
+)
 
 Weeks = Mapping[int, WeekResult]
 

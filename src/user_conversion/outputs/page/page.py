@@ -21,8 +21,8 @@ from user_conversion.answer.segments import Segmentation
 from user_conversion.outputs import folding, sentences, words
 from user_conversion.outputs.folding import MOST_CHARTED
 from user_conversion.outputs.page import captions, charts, tables
+from user_conversion.outputs.page.charts import TEMPLATES
 from user_conversion.outputs.page.tables import Table
-from user_conversion.outputs.page.templating import TEMPLATES
 from user_conversion.outputs.tables import as_csv
 
 

@@ -1,21 +1,56 @@
-"""Ctrl-C and SIGTERM: the command ends within a second, whatever it is doing."""
+"""The command as a process: its standard streams, and how it ends at Ctrl-C and SIGTERM."""
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from types import FrameType
+from typing import TextIO
 
 from user_conversion.rules.errors import INTERRUPTION, Status
-from user_conversion.streams import complain
 
 SENTENCE = f"{INTERRUPTION}."
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SECONDS_TO_END = 0.8
 ENDS = threading.Lock()
+
+
+def prepare_streams() -> None:
+    """Open what is closed, and wait for slow readers, whatever another process has set."""
+    for number in range(3):
+        try:
+            os.set_blocking(number, True)
+        except OSError:
+            # Otherwise the next file that is opened gets this number, and what is printed.
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout, sys.stderr = _reliable(sys.stdout), _reliable(sys.stderr)
+
+
+def _reliable(stream: TextIO | None) -> TextIO:
+    if stream is None:
+        return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")
+    return stream
+
+
+def discard(stream: TextIO) -> None:
+    """Have Python not try to write the rest of a stream when it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def complain(text: str) -> None:
+    """Print one line on standard error; if that fails, the exit status has to be enough."""
+    try:
+        print(f"user-conversion: {text}", file=sys.stderr, flush=True)
+    except OSError:
+        discard(sys.stderr)
 
 
 class Interruption:
