@@ -8,9 +8,8 @@ import pytest
 from support.outputs import Drawing
 
 from user_conversion.answer.cohorts import Cohort, FirstLoadDay
-from user_conversion.answer.figures import Figures
+from user_conversion.answer.figures import Figures, Segment
 from user_conversion.answer.finality import Gaps
-from user_conversion.answer.segments import Segment
 from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs.folding import Period, fold_cohorts, fold_days
 from user_conversion.outputs.page import charts, scales

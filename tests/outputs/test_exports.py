@@ -24,7 +24,7 @@ from user_conversion import outputs
 from user_conversion.answer.results import ConversionResult
 from user_conversion.jobs.report import last_record, write
 from user_conversion.places.place import Folder
-from user_conversion.rules.errors import DatasetError, OutputError, SettingsError
+from user_conversion.rules.errors import OutputError
 
 
 def test_csv_has_a_line_for_each_week(output: Path) -> None:
@@ -110,20 +110,6 @@ def test_write_makes_one_file_or_prints(
     assert {path.name for path in tmp_path.iterdir()} == {
         *("events.json", "output", "page.html", "weeks.csv")
     }
-
-
-def test_bad_format_folder_or_record_is_an_error(output: Path, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="run user-conversion run first"):
-        last_record(Folder(tmp_path / "nothing"))
-    run(output, WORKED_EXAMPLE)
-    record = last_record(Folder(output))
-    with pytest.raises(SettingsError, match="html, csv, json, md"):
-        outputs.render(record, "pdf")
-    with pytest.raises(OutputError, match="Cannot write"):
-        write(record, "html", tmp_path / "no such folder" / "report.html")
-    (output / "run.json").write_text("[]")
-    with pytest.raises(DatasetError, match=r"run\.json"):
-        last_record(Folder(output))
 
 
 def test_failed_write_leaves_the_former_file_and_no_other(

@@ -15,17 +15,8 @@ from user_conversion.answer.statistics import QUANTILE, Groups
 
 # Standard deviations of a week's log odds, and how likely each is before any data. 0.1 means that
 # the odds of weeks differ by about 10 %, which at a rate of 7 % are 0.65 points.
-_PRIOR = (
-    (0.0, 1.0),
-    (0.03, 1.0),
-    (0.06, 1.0),
-    (0.1, 1.0),
-    (0.15, 1.0),
-    (0.2, 0.7),
-    (0.3, 0.4),
-    (0.5, 0.15),
-    (1.0, 0.03),
-)
+_DEVIATIONS = (0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
+_PRIOR = (1.0, 1.0, 1.0, 1.0, 1.0, 0.7, 0.4, 0.15, 0.03)
 # From here on a distribution is close to a normal one with a little skewness.
 _WIDE = 12.0
 # Terms below this share of the largest one do not change a quantile.
@@ -58,14 +49,14 @@ def next_share(groups: Groups) -> Share:
     excess = sum((k - n * mean) ** 2 / n for k, n in groups if n) / binomial
     typical = (users - squares / users) / max(1, len(totals) - 1)
     # Two users of a week have this correlation if its log odds vary so much.
-    correlations = [deviation**2 * binomial for deviation, _ in _PRIOR]
+    correlations = [deviation**2 * binomial for deviation in _DEVIATIONS]
     likelihoods = [
         _log_likelihood(1 + (typical - 1) * correlation, excess, len(totals) - 1)
         for correlation in correlations
     ]
     weights = [
         prior * math.exp(likelihood - max(likelihoods))
-        for likelihood, (_, prior) in zip(likelihoods, _PRIOR, strict=True)
+        for likelihood, prior in zip(likelihoods, _PRIOR, strict=True)
     ]
     correlation = sum(map(operator.mul, weights, correlations)) / sum(weights)
     of_mean = (1 - correlation) / (users + 1) + correlation * squares / users**2

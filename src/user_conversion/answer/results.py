@@ -14,10 +14,9 @@ from msgspec import Struct
 
 from user_conversion.answer.change import Change
 from user_conversion.answer.cohorts import Cohort, FirstLoads
-from user_conversion.answer.figures import Count, Figures
+from user_conversion.answer.figures import Count, Figures, Segment, Segmentation
 from user_conversion.answer.finality import Daily, Gaps
 from user_conversion.answer.forecasts import Accuracy
-from user_conversion.answer.segments import Segment, Segmentation
 from user_conversion.answer.statistics import IndependenceTest
 from user_conversion.answer.weeks import Restated, WeekResult
 from user_conversion.rules.counts import EventCounts

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from user_conversion.answer.figures import Segment, Segmentation
 from user_conversion.answer.record import RunRecord
 from user_conversion.answer.results import ConversionResult
-from user_conversion.answer.segments import Segment, Segmentation
 from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs import sentences, words
 

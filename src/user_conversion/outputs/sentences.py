@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from user_conversion.answer.figures import Figures
+from user_conversion.answer.figures import Figures, Segmentation
 from user_conversion.answer.finality import MISSING_DAYS, UNFINISHED, Gaps
 from user_conversion.answer.forecast import FEWEST_WEEKS
 from user_conversion.answer.results import ConversionResult, Identities
-from user_conversion.answer.segments import Segmentation
 from user_conversion.answer.statistics import SMALL_SAMPLE, describe
 from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs import words

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from user_conversion.answer.figures import Figures
+from user_conversion.answer.figures import Figures, Segmentation
 from user_conversion.answer.results import ConversionResult
-from user_conversion.answer.segments import Segmentation
 from user_conversion.outputs import render, sentences, words
 from user_conversion.outputs.columns import Column, fitting_table
 from user_conversion.rules.log_format import DEFAULT

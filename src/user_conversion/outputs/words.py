@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from user_conversion.answer.change import Comparison
-from user_conversion.answer.figures import Figures
+from user_conversion.answer.figures import Figures, Segment
 from user_conversion.answer.finality import MISSING_DAYS, UNFINISHED, runs
 from user_conversion.answer.forecast import Forecast
-from user_conversion.answer.segments import Segment
 from user_conversion.answer.weeks import WeekResult
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.printing import printable

@@ -9,8 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from user_conversion.answer.cohorts import FirstLoadDay
-from user_conversion.answer.figures import Figures
-from user_conversion.answer.segments import Segment
+from user_conversion.answer.figures import Figures, Segment
 from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs import words
 from user_conversion.outputs.folding import Period

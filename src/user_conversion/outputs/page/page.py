@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from user_conversion.answer.figures import Segmentation
 from user_conversion.answer.record import RunRecord
 from user_conversion.answer.results import ConversionResult
-from user_conversion.answer.segments import Segmentation
 from user_conversion.outputs import folding, sentences, words
 from user_conversion.outputs.folding import MOST_CHARTED
 from user_conversion.outputs.page import captions, charts, tables

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from user_conversion.answer.cohorts import FirstLoads
-from user_conversion.answer.figures import Figures
+from user_conversion.answer.figures import Figures, Segmentation
 from user_conversion.answer.forecasts import Accuracy
 from user_conversion.answer.record import RunRecord
 from user_conversion.answer.results import Quality
-from user_conversion.answer.segments import Segmentation
 from user_conversion.answer.statistics import percent
 from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs import words
