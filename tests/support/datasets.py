@@ -109,7 +109,7 @@ def _rows(
             assert list(schema.names) == list(columns), path
             assert {chunk.compression for chunk in chunks} <= {"SNAPPY"}, path
             rows = file.read().to_pylist()
-        if name == "user_conversion" and len(groups) == 1:
+        if name == "user_conversion":
             ids_in_order = [row["initiator_id"] for row in rows]
             assert ids_in_order == sorted(ids_in_order, key=_in_bytes), path
         if partition is None:
