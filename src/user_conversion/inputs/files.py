@@ -57,7 +57,9 @@ def find_files(
     search = _Search(folders, exclude)
     for text in inputs:
         if objects and is_address(text):
-            search.add_objects(*objects.find(text, apart_from, exclude))
+            files = objects.find(text, apart_from, exclude)
+            search.files.update((file.name, file) for file in files)
+            search.named |= {file.path for file in files if file.name == text.rstrip("/")}
             continue
         for path in _matches(text):
             search.add(path)
@@ -114,12 +116,6 @@ class _Search:
         else:
             self.files[str(real)] = InputFile.at(real)
             self.named.add(real)
-
-    def add_objects(self, files: Sequence[InputFile], is_one: bool) -> None:
-        """Add the objects that an input names: one, or all below an address."""
-        self.files.update((file.name, file) for file in files)
-        if is_one:
-            self.named |= {file.path for file in files}
 
     def _walk(self, folder: str, below: str) -> None:
         # Links may lead to the same folder in many ways, and in circles.

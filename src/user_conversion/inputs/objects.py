@@ -52,30 +52,29 @@ class Objects:
 
     def find(
         self, address: str, apart_from: Collection[str] = (), exclude: Sequence[str] = ()
-    ) -> tuple[list[InputFile], bool]:
-        """The object at an address, those below it, or those that it matches as a glob.
+    ) -> list[InputFile]:
+        """The object at an address, those below it, or those that it matches as a glob; in order.
 
-        They are in order; the second value says whether the address is that of one object. Left out
-        is what is hidden or excluded, or is below one of the addresses `apart_from`. Raises
-        `InputError` if there is nothing.
+        Left out is what is hidden or excluded, or is below one of the addresses `apart_from`.
+        Raises `InputError` if there is nothing.
         """
         bucket, name = split_address(address)
-        name = name.rstrip("/")
-        pattern, below = name.split("/"), f"{name}/" if name else ""
-        fixed = "/".join(takewhile(lambda part: not glob.has_magic(part), pattern))
-        listed = self._store(bucket).list(fixed)
+        name, store = name.rstrip("/"), self._store(bucket)
+        listed, below = store.list(name), f"{name}/" if name else ""
         found: Iterable[tuple[StoredObject, Sequence[str]]]
         found = ((each, each.name.removeprefix(below).split("/")) for each in listed)
-        if fixed != name and not any(each.name.startswith(below) for each in listed):
-            listed = [each for each, _ in _matches(pattern, listed)]
+        if not listed:
+            pattern = name.split("/")
+            # An address that exists is never taken for a glob, whatever characters it has.
+            if name and (single := store.find(name)):
+                return [] if is_excluded(pattern[-1], exclude) else [self._file(bucket, single)]
+            if not glob.has_magic(name):
+                raise InputError(f"'{address}' does not exist.")
+            fixed = "/".join(takewhile(lambda part: not glob.has_magic(part), pattern))
+            listed = [each for each, _ in _matches(pattern, store.list(fixed))]
             if not listed:
                 raise InputError(f"Nothing matches '{address}'.")
             found = _matches(pattern, listed)
-        elif not listed:
-            single = self._store(bucket).find(name) if name else None
-            if single is None:
-                raise InputError(f"'{address}' does not exist.")
-            return [] if is_excluded(pattern[-1], exclude) else [self._file(bucket, single)], True
         apart, empty = tuple(f"{each.rstrip('/')}/" for each in apart_from), _folders(listed)
         return [
             self._file(bucket, each)
@@ -83,7 +82,7 @@ class Objects:
             if not f"{bucket}/{each.name}".startswith(apart)
             and each.name not in empty
             and not _is_left_out(f"{bucket}/{each.name}", parts, exclude)
-        ], False
+        ]
 
     def batches(self, files: Collection[InputFile]) -> Iterator[tuple[list[InputFile], bool]]:
         """Files in order, some at a time with their objects here, and whether they are the last.
