@@ -15,9 +15,8 @@ import pytest
 from backports import zstd
 
 from user_conversion.inputs import kinds
-from user_conversion.inputs.kinds.archives import Zip
-from user_conversion.inputs.kinds.content import Kind, NotALogError, Wanted
-from user_conversion.inputs.kinds.json_files import ARRAY, Lines, Values
+from user_conversion.inputs.kinds.content import AnyKind, Lines, NotALogError, Wanted, Zip
+from user_conversion.inputs.kinds.json_files import ARRAY, Values
 from user_conversion.inputs.kinds.parquet import Parquet
 from user_conversion.inputs.kinds.tables import Table
 from user_conversion.rules.log_format import LogFormat
@@ -32,7 +31,7 @@ WRAPPED = f'{{"Records":[{EVENT},{OTHER}],"next":null}}'
 
 def recognised(
     path: Path, content: str | bytes, log_format: LogFormat = DEFAULT, event: str | None = None
-) -> Kind | str:
+) -> AnyKind | str:
     """The kind of a file with this content, or the reason why it has none."""
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     try:
@@ -45,7 +44,7 @@ LINES, OBJECTS = Lines(), Values()
 NO_LOG = "neither JSON nor a table"
 
 
-TEXTS: dict[str, tuple[Kind | str, str]] = {
+TEXTS: dict[str, tuple[AnyKind | str, str]] = {
     "lines": (LINES, f"{EVENT}\n{OTHER}\n"),
     "lines with CR LF": (LINES, f"{EVENT}\r\n{OTHER}\r\n"),
     "one line": (LINES, EVENT),
@@ -135,13 +134,11 @@ def test_kind_where_the_sample_ends_within_the_file(
 def test_a_first_line_that_is_longer_than_the_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Read as objects, which may also be on lines of their own."""
     monkeypatch.setattr(kinds, "SAMPLE", 100)
     long = EVENT[:-1] + ',"text":"' + "x" * 1000 + '"}'
-    assert recognised(tmp_path / "file", f"{long}\n{EVENT}\n") == LINES
-    assert recognised(tmp_path / "file", long + EVENT) == OBJECTS
-    monkeypatch.setattr(kinds, "LARGE_SAMPLE", 200)
-    # Read as objects, which may also be on lines of their own.
     assert recognised(tmp_path / "file", f"{long}\n{EVENT}\n") == OBJECTS
+    assert recognised(tmp_path / "file", long + EVENT) == OBJECTS
 
 
 def test_binary_kinds(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -22,9 +21,8 @@ from user_conversion.inputs.compression import (
 )
 from user_conversion.inputs.input_file import SkippedFile
 from user_conversion.inputs.kinds import archives, recognise
-from user_conversion.inputs.kinds.archives import Zip
-from user_conversion.inputs.kinds.content import Content, NotALogError, Wanted
-from user_conversion.inputs.kinds.json_files import Lines, as_object, one_line
+from user_conversion.inputs.kinds.content import Content, Lines, NotALogError, Wanted, Zip
+from user_conversion.inputs.kinds.json_files import as_object, one_line
 from user_conversion.inputs.kinds.parquet import Parquet, require_columns
 from user_conversion.inputs.lines import LineFile, bytes_between
 from user_conversion.rules.log_format import UTF_8, LogFormat
@@ -102,7 +100,7 @@ class Conversion:
     def _steps(self, source: str, content: Content) -> list[Step]:
         """What makes lines of a file; nothing if the engine reads the file itself."""
         steps: list[Step] = []
-        if not isinstance(content.kind, Lines):
+        if not isinstance(content.kind, Lines | Zip):
             wanted = self._wanted(source)
             steps.append(partial(content.kind.write_lines, source=source, wanted=wanted))
         if self.log_format.embedded:
@@ -127,9 +125,8 @@ class Conversion:
     def _new_file(self) -> Path:
         """An empty file in the scratch folder."""
         self.scratch.mkdir(parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(".json", dir=self.scratch)
-        os.close(number)
-        return Path(name)
+        with tempfile.NamedTemporaryFile(dir=self.scratch, suffix=".json", delete=False) as file:
+            return Path(file.name)
 
     def _members(self, path: Path, source: str) -> Iterator[tuple[LineFile, Content] | SkippedFile]:
         skipped: list[SkippedFile] = []

@@ -10,8 +10,8 @@ from user_conversion.inputs.compression import NONE, PARQUET, LogStream, compres
 from user_conversion.inputs.convert import Conversion
 from user_conversion.inputs.fingerprint import fingerprint
 from user_conversion.inputs.input_file import InputFile, SkippedFile
-from user_conversion.inputs.kinds.content import NotALogError
-from user_conversion.inputs.kinds.json_files import Lines, as_object
+from user_conversion.inputs.kinds.content import Lines, NotALogError
+from user_conversion.inputs.kinds.json_files import as_object
 from user_conversion.inputs.kinds.parquet import row_count
 from user_conversion.inputs.lines import LineFile, bytes_between, count_lines
 from user_conversion.inputs.reading_plan import FileToRead, KnownFile

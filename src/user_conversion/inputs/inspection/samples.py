@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 from user_conversion.inputs.compression import NONE, PARQUET, SUPPORTED, LogStream
 from user_conversion.inputs.convert import Conversion
 from user_conversion.inputs.input_file import InputFile, SkippedFile
-from user_conversion.inputs.kinds.content import ANYTHING, Content, NotALogError, Wanted
-from user_conversion.inputs.kinds.json_files import Lines, Values, as_object
+from user_conversion.inputs.kinds.content import ANYTHING, Content, Lines, NotALogError, Wanted
+from user_conversion.inputs.kinds.json_files import Values, as_object
 from user_conversion.inputs.kinds.parquet import Parquet
 from user_conversion.inputs.kinds.tables import Table
 from user_conversion.inputs.lines import LineFile

@@ -14,11 +14,11 @@ from pathlib import Path
 from user_conversion.inputs import compression
 from user_conversion.inputs.compression import LogStream, compression_at, compression_of
 from user_conversion.inputs.kinds import archives, json_files, parquet, prefixed_lines, tables
-from user_conversion.inputs.kinds.content import Content, Kind, NotALogError, Sample, Wanted
+from user_conversion.inputs.kinds.content import AnyKind, Content, NotALogError, Sample, Wanted
 from user_conversion.rules.log_format import UTF_8
 
 # From a sample to its kind; None if it is of another kind. The first answer is taken.
-KINDS: tuple[Callable[[Sample, Wanted], Kind | None], ...] = (
+KINDS: tuple[Callable[[Sample, Wanted], AnyKind | None], ...] = (
     parquet.recognise,
     archives.recognise,
     json_files.recognise,
@@ -27,8 +27,6 @@ KINDS: tuple[Callable[[Sample, Wanted], Kind | None], ...] = (
 )
 
 SAMPLE = 1 << 18
-# Read if a first line of JSON is longer than the sample.
-LARGE_SAMPLE = 1 << 24
 
 UTF_16 = "UTF-16 text, see input.encoding"
 UNSUPPORTED = (
@@ -49,12 +47,9 @@ def recognise(path: Path, wanted: Wanted, source: str) -> Content:
     packed_with = compression_at(path, source)
     if packed_with not in compression.SUPPORTED:
         raise NotALogError(source, f"compressed with {packed_with}")
-    for size in (SAMPLE, LARGE_SAMPLE):
-        with io.BufferedReader(LogStream(path, packed_with, source)) as stream:
-            data = stream.read(size)
-        sample = Sample(data, len(data) < size)
-        if sample.has_first_line:
-            break
+    with io.BufferedReader(LogStream(path, packed_with, source)) as stream:
+        data = stream.read(SAMPLE)
+    sample = Sample(data, len(data) < SAMPLE)
     encoding = wanted.log_format.encoding
     if data.startswith((parquet.MAGIC, *archives.MAGIC)):
         encoding = UTF_8  # of no importance

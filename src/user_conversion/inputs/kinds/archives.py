@@ -6,12 +6,11 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from user_conversion.inputs.compression import CHUNK, damaged, require_no_bomb
 from user_conversion.inputs.input_file import is_hidden
-from user_conversion.inputs.kinds.content import NotALogError, Sample, Wanted
+from user_conversion.inputs.kinds.content import Sample, Wanted, Zip
 from user_conversion.rules.errors import InputError
 
 BROKEN = (
@@ -20,17 +19,6 @@ BROKEN = (
 )
 ENCRYPTED = 1
 MAGIC = (b"PK\3\4", b"PK\5\6")
-
-
-@dataclass(frozen=True)
-class Zip:
-    """A file of files, which are read instead of it."""
-
-    name: str = "zip"
-
-    def write_lines(self, path: Path, target: Path, source: str, wanted: Wanted) -> None:
-        """Not used: the files in it are read instead."""
-        raise NotALogError(source, "a zip file")
 
 
 def recognise(sample: Sample, wanted: Wanted) -> Zip | None:

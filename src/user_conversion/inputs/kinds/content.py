@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from user_conversion.rules.errors import InputError
 from user_conversion.rules.events import BYTE_ORDER_MARK
@@ -25,12 +25,6 @@ class Sample:
     def text(self) -> str:
         """The sample as text; bytes that are not UTF-8 are surrogates."""
         return self.data.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
-
-    @property
-    def has_first_line(self) -> bool:
-        """Whether the whole first line is in it, if that begins an object."""
-        text = self.text.strip()
-        return self.is_whole or "\n" in text or text[:1] != "{"
 
     @property
     def is_binary(self) -> bool:
@@ -95,7 +89,7 @@ ANYTHING = LogFormat(fields={})
 
 
 class Kind(Protocol):
-    """How the records of a file are written."""
+    """How the records of a file are written, if they are made lines."""
 
     @property
     def name(self) -> str:
@@ -109,13 +103,30 @@ class Kind(Protocol):
 
 
 @dataclass(frozen=True)
+class Lines:
+    """A file with an object on each line, which every engine reads."""
+
+    name: str = "newline-delimited JSON"
+
+
+@dataclass(frozen=True)
+class Zip:
+    """A file of files, which are read instead of it."""
+
+    name: str = "zip"
+
+
+AnyKind: TypeAlias = Kind | Lines | Zip
+
+
+@dataclass(frozen=True)
 class Content:
     """What is in a file: its kind, what it is compressed with, the encoding of its text.
 
     `is_foreign` says that it is JSON of something else.
     """
 
-    kind: Kind
+    kind: AnyKind
     compression: str
     encoding: str = UTF_8
     is_foreign: bool = False

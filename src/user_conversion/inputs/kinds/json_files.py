@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from user_conversion.inputs import duckdb_reader
-from user_conversion.inputs.compression import NONE, decompress
-from user_conversion.inputs.kinds.content import Kind, Sample, Wanted
+from user_conversion.inputs.kinds.content import Lines, Sample, Wanted
 from user_conversion.places.duckdb_text import literal, path_literal, quoted
 from user_conversion.rules.log_format import needed_fields
 from user_conversion.rules.paths import FieldPath, path_text, value_at
@@ -25,17 +24,6 @@ PLACES_TO_CLOSE = 20
 OBJECT = re.compile(r"\{\s*(?:[\"'}\w]|$)")
 ARRAY_OF_OBJECTS = re.compile(r"\[\s*\{\s*[\"}]")
 LARGEST_RECORD, LARGEST_DOCUMENT = 1 << 25, (1 << 32) - 1
-
-
-@dataclass(frozen=True)
-class Lines:
-    """A file with an object on each line, which every engine reads."""
-
-    name: str = "newline-delimited JSON"
-
-    def write_lines(self, path: Path, target: Path, source: str, wanted: Wanted) -> None:
-        """See `Kind`."""
-        decompress(path, target, NONE, source)
 
 
 @dataclass(frozen=True)
@@ -91,7 +79,7 @@ def _type_with_list_at(path: FieldPath) -> str:
 ARRAY = Values(is_array=True)
 
 
-def recognise(sample: Sample, wanted: Wanted) -> Kind | None:
+def recognise(sample: Sample, wanted: Wanted) -> Lines | Values | None:
     """Which layout of JSON a file has, if it is JSON; a blank file has lines."""
     text = sample.text.lstrip()
     if not text:
@@ -99,7 +87,7 @@ def recognise(sample: Sample, wanted: Wanted) -> Kind | None:
     has_lines = _has_object_line(text, sample.is_whole)
     if wanted.log_format.columns and not has_lines:
         return None  # cells can begin with a brace
-    found: Kind | None = None
+    found: Lines | Values | None = None
     if OBJECT.match(text):
         found = _kind_of_objects(text, sample.is_whole, has_lines, wanted)
     elif text[0] == "[":
@@ -144,7 +132,7 @@ def _first_value(text: str) -> tuple[Any, int]:
         return None, 0
 
 
-def _kind_of_array(text: str, has_lines: bool) -> Kind | None:
+def _kind_of_array(text: str, has_lines: bool) -> Lines | Values | None:
     _, end = _first_value(text)
     behind = text[end:].lstrip()[:1] if end else None
     if behind == "":
@@ -155,7 +143,7 @@ def _kind_of_array(text: str, has_lines: bool) -> Kind | None:
     return ARRAY if is_array else None
 
 
-def _kind_of_objects(text: str, is_whole: bool, has_lines: bool, wanted: Wanted) -> Kind:
+def _kind_of_objects(text: str, is_whole: bool, has_lines: bool, wanted: Wanted) -> Lines | Values:
     first, end = _first_value(text)
     line, line_end, _ = text.partition("\n")
     if first is None:

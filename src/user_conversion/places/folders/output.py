@@ -115,7 +115,8 @@ class OutputFolder:
     def publication(self) -> Iterator[Publication]:
         """Stage files, and publish them when the block ends without an error."""
         with output_errors(self.path):
-            self._discard_staged()
+            for folder in ("new", "dropped"):  # of a publication that cannot be finished
+                shutil.rmtree(self.staging / folder, ignore_errors=True)
             publication = Publication(self.place, self.path, self.staging / "new")
             publication.folder.mkdir(parents=True)
             yield publication
@@ -148,8 +149,3 @@ class OutputFolder:
         # The manifest goes first: without it staged files are discarded.
         self._manifest.unlink()
         sync(self.path)
-        self._discard_staged()
-
-    def _discard_staged(self) -> None:
-        for folder in ("new", "dropped"):
-            shutil.rmtree(self.staging / folder, ignore_errors=True)
