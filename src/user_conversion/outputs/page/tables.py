@@ -10,13 +10,12 @@ from user_conversion.answer.cohorts import FirstLoads
 from user_conversion.answer.figures import Figures, Segmentation
 from user_conversion.answer.forecasts import Accuracy
 from user_conversion.answer.record import RunRecord
-from user_conversion.answer.results import Quality
+from user_conversion.answer.results import ConversionResult, Quality
 from user_conversion.answer.statistics import percent
 from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs import words
 from user_conversion.outputs.folding import Period
 from user_conversion.outputs.page import tips
-from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED, RecordedLogFormat
 from user_conversion.rules.printing import printable
 
@@ -130,8 +129,9 @@ def daily(periods: Sequence[Period]) -> Table:
     return Table(f"Events by UTC {unit.lower()}", headings, rows)
 
 
-def lines(counts: EventCounts) -> Iterator[Table]:
-    """One row per outcome of a line, the sum first; one row per reason for rejected lines."""
+def quality(result: ConversionResult) -> Iterator[Table]:
+    """The lines by outcome, rejected ones by reason, and what the metric does not use."""
+    counts = result.events
     whole, *parts = (
         TableRow(name, _share(number, counts.lines), note=meaning)
         for name, number, meaning in words.reconciliation(counts)
@@ -149,10 +149,10 @@ def lines(counts: EventCounts) -> Iterator[Table]:
                 for name, number in reasons
             ),
         )
+    yield _unused(result.quality)
 
 
-def unused(counts: Quality) -> Table:
-    """One row per kind of registrations and loads that the metric does not use."""
+def _unused(counts: Quality) -> Table:
     duplicates = counts.duplicate_registrations
     unknown, early = counts.loads_without_registration, counts.loads_before_registration
     rows = [
