@@ -14,14 +14,13 @@ from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs import words
 from user_conversion.outputs.folding import Period
 from user_conversion.outputs.page import scales, tips
-from user_conversion.outputs.page.shapes import Bar, Estimate, Panel, PanelChart, Row, RowChart
+from user_conversion.outputs.page.shapes import Bar, Estimate, Panel, PanelChart, RowChart
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED
 from user_conversion.rules.weeks import WEEK
 
 # More points or intervals would overlap.
 MOST_POINTS = 60
 MOST_INTERVALS = 40
-LONGEST_LABEL = 44
 MOST_DAY_LABELS = 10
 
 # The template engine of the page and its charts. It escapes every text. A misspelt name in a
@@ -33,6 +32,7 @@ TEMPLATES = Environment(
     lstrip_blocks=True,
     undefined=StrictUndefined,
 )
+TEMPLATES.globals.update(words=words, tips=tips)
 
 Weeks = Mapping[int, WeekResult]
 
@@ -99,17 +99,8 @@ def _stretches(estimates: Sequence[Estimate]) -> list[list[Estimate]]:
 def segments(rows: Sequence[Segment], all_users: Figures) -> Markup:
     """The rate of each segment with its interval, and the overall rate as a line."""
     highest = scales.top([all_users, *rows])
-    drawn = [
-        Row(
-            words.segment(row, LONGEST_LABEL),
-            words.rate(row.conversion_rate),
-            Estimate.of(place, row, "small" if row.small_sample else "large"),
-            tips.segment(row),
-        )
-        for place, row in enumerate(rows)
-    ]
     overall = all_users.conversion_rate or 0.0
-    return draw("rows.svg", RowChart(drawn, highest, scales.percents(highest), overall))
+    return draw("rows.svg", RowChart(rows, highest, scales.percents(highest), overall))
 
 
 def first_loads(days: Sequence[FirstLoadDay]) -> Markup:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from user_conversion.answer.record import RunRecord
 from user_conversion.answer.results import ConversionResult
 from user_conversion.answer.statistics import percent
-from user_conversion.outputs import sentences, words
+from user_conversion.outputs import sentences
 from user_conversion.outputs.folding import MOST_CHARTED, fold_cohorts, fold_days
 from user_conversion.outputs.page import charts, tables
 from user_conversion.outputs.page.charts import TEMPLATES
@@ -28,7 +28,6 @@ def render(record: RunRecord) -> str:
     style, script = _part("style.css"), _part("script.js")
     result = record.conversion
     return TEMPLATES.get_template("page.html").render(
-        words=words,
         sentences=sentences,
         charts=charts,
         tables=tables,

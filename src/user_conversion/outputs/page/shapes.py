@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from user_conversion.answer.figures import Figures
+from user_conversion.answer.figures import Figures, Segment
 from user_conversion.answer.forecast import Forecast
 from user_conversion.outputs.page import scales
 
@@ -107,20 +107,10 @@ class PanelChart:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A segment: its name, its rate as text, and the estimate to draw."""
-
-    label: str
-    rate: str
-    estimate: Estimate
-    tip: str
-
-
-@dataclass(frozen=True)
 class RowChart:
-    """Rows below each other with one axis of rates, and a line at the overall rate."""
+    """Segments below each other with one axis of rates, and a line at the overall rate."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Segment]
     highest: float
     labels: scales.Labels
     overall: float
