@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from user_conversion.answer.record import RunRecord
-from user_conversion.answer.results import ConversionResult
 from user_conversion.outputs import words
 
 # Name, help, labels and value of a gauge.
@@ -32,7 +31,9 @@ def _metrics(record: RunRecord) -> Iterator[Metric]:
     yield "user_conversion_rate", "Of complete weeks.", named, _share(complete.conversion_rate)
     yield "user_conversion_registered_users", "Of complete weeks.", named, complete.total_registered
     yield "user_conversion_converted_users", "Of complete weeks.", named, complete.total_converted
-    yield "user_conversion_newest_week_rate", "Of the newest complete week.", *_newest(result)
+    for week in [week for week in result.weeks if week.complete][-1:]:
+        name, label = "user_conversion_newest_week_rate", {"week": week.registration_week}
+        yield name, "Of the newest complete week.", label, _share(week.conversion_rate)
     yield "user_conversion_changed", "1 if check finds a change.", {}, int(result.change.changed)
     for name, number, _ in words.reconciliation(result.events)[1:]:
         yield "user_conversion_lines", "Lines read, by outcome.", {"outcome": name}, number
@@ -41,13 +42,6 @@ def _metrics(record: RunRecord) -> Iterator[Metric]:
         yield "user_conversion_observed_through_seconds", "The last whole day.", {}, start
     yield "user_conversion_run_at_seconds", "When the run began.", {}, record.run_at.timestamp()
     yield "user_conversion_run_duration_seconds", "How long it took.", {}, record.seconds
-
-
-def _newest(result: ConversionResult) -> tuple[dict[str, str], float | None]:
-    weeks = [week for week in result.weeks if week.complete]
-    if not weeks:
-        return {}, None
-    return {"week": weeks[-1].registration_week}, _share(weeks[-1].conversion_rate)
 
 
 def _share(percent: float | None) -> float | None:

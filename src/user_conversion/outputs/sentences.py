@@ -134,12 +134,11 @@ def missing_days(result: ConversionResult) -> Iterator[str]:
     if not missing:
         return
     weeks = [w.registration_week for w in result.weeks if w.incomplete_because == MISSING_DAYS]
-    if not weeks:
-        yield f"{missing} The logs of these days may be missing."
-    elif len(weeks) == 1:
-        yield f"{missing} The rate of week {weeks[0]} may be too low."
-    else:
-        yield f"{missing} The rates of weeks {words.week_names(weeks)} may be too low."
+    what = "logs of these days may be missing"
+    if weeks:
+        rates = "rate of week" if len(weeks) == 1 else "rates of weeks"
+        what = f"{rates} {words.week_names(weeks)} may be too low"
+    yield f"{missing} The {what}."
 
 
 def gap_sentences(gaps: Gaps) -> Iterator[str]:

@@ -71,7 +71,7 @@ def show_outcome(
 
 def show_notes(notes: Sequence[str]) -> None:
     """Print sentences on standard error, one on a line."""
-    for note in notes if sys.stderr else ():
+    for note in notes:
         print(printable(note), file=sys.stderr)
 
 

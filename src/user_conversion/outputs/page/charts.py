@@ -52,13 +52,9 @@ def weekly(weeks: Sequence[WeekResult]) -> Markup:
 
 def _rates(weeks: Weeks) -> Panel:
     """Complete weeks as a line in a ribbon; others as hatched points, with their forecasts."""
-    forecasts = [
-        Estimate.forecast(place, week.forecast, "forecast")
-        for place, week in weeks.items()
-        if week.forecast
-    ]
-    highest = scales.top([*weeks.values()])
-    highest = max([highest, *(min(100.0, scales.room(each.high)) for each in forecasts)])
+    forecasts = {place: week.forecast for place, week in weeks.items() if week.forecast}
+    ends = [min(100.0, scales.room(each.interval[1])) for each in forecasts.values()]
+    highest = max([scales.top([*weeks.values()]), *ends])
     estimates = [Estimate.of(place, week, _style(week)) for place, week in weeks.items()]
     complete = [each for each in estimates if weeks[each.place].complete]
     unfinished = [each for each in estimates if not weeks[each.place].complete]

@@ -6,8 +6,8 @@ A place is the number of a week, a day or a row, so that one without data keeps 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate
 
 from user_conversion.answer.figures import Figures, Segment
@@ -45,11 +45,6 @@ class Estimate:
         low, high = figures.interval or (0.0, 0.0)
         return cls(place, figures.conversion_rate or 0.0, low, high, style)
 
-    @classmethod
-    def forecast(cls, place: int, expected: Forecast, style: str) -> Estimate:
-        """A forecast with its interval."""
-        return cls(place, expected.conversion_rate, *expected.interval, style)
-
 
 @dataclass(frozen=True)
 class Panel:
@@ -64,8 +59,8 @@ class Panel:
     # Each is drawn as a line of rates in a ribbon of intervals.
     stretches: Iterable[Sequence[Estimate]] = ()
     intervals: Iterable[Estimate] = ()
-    # Drawn as diamonds, a little beside the points of the same places.
-    forecasts: Iterable[Estimate] = ()
+    # By place. Drawn as diamonds, a little beside the points.
+    forecasts: Mapping[int, Forecast] = field(default_factory=dict)
     points: Iterable[Estimate] = ()
 
     def y(self, value: float) -> float:
