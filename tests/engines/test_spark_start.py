@@ -12,6 +12,7 @@ from support.processes import free_port
 
 from user_conversion.engines import EngineOptions
 from user_conversion.engines.spark.errors import translated
+from user_conversion.engines.spark.java import variables
 from user_conversion.engines.spark.session import open_session
 from user_conversion.rules.errors import EngineError
 
@@ -64,6 +65,16 @@ def test_java_does_not_start(tmp_path: Path, log: Path) -> None:
     java.chmod(0o755)
     done = refusal(log, JAVA_HOME=str(tmp_path))
     assert "did not start" in done and "JAVA_HOME" in done
+
+
+def test_options_of_java_that_the_user_sets_come_last(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SPARK_SUBMIT_OPTS", "-XX:CompileThresholdScaling=1")
+    ours, *_, users = variables(EngineOptions(), tmp_path)["SPARK_SUBMIT_OPTS"].split()
+    assert (ours, users) == ("-XX:CompileThresholdScaling=8", "-XX:CompileThresholdScaling=1")
+    on_cluster = variables(EngineOptions(master="spark://one"), tmp_path)
+    assert "CompileThresholdScaling=8" not in on_cluster["SPARK_SUBMIT_OPTS"]
 
 
 def test_a_connect_server_that_is_gone(tmp_path: Path) -> None:
