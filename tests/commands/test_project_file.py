@@ -156,7 +156,7 @@ KEYS = "output timezone as_of by format field max_rejected conf engine log_forma
 
 @pytest.mark.property
 @settings(
-    max_examples=100,
+    max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -86,7 +86,7 @@ def test_documented_lines_in_one_file_leave_their_neighbours_alone(
 
 @pytest.mark.property
 def test_any_lines_in_any_files_are_read_as_the_oracle_says(engine: EngineUnderTest) -> None:
-    @engine.examples(120)
+    @engine.examples(60)
     @given(st.data())
     def check(data: st.DataObject) -> None:
         lines = data.draw(raw_logs()) + data.draw(st.lists(undecided_lines(), max_size=3))
@@ -100,7 +100,7 @@ def test_any_lines_in_any_files_are_read_as_the_oracle_says(engine: EngineUnderT
 
 @pytest.mark.property
 def test_any_log_format_is_read_as_the_oracle_says(engine: EngineUnderTest) -> None:
-    @engine.examples(200)
+    @engine.examples(120)
     @given(st.data())
     def check(data: st.DataObject) -> None:
         log_format = data.draw(log_formats())

@@ -38,7 +38,7 @@ def as_csv(rows: list[dict[str, str]]) -> str:
     return text.getvalue()
 
 
-@DUCKDB.examples(25)
+@DUCKDB.examples(10)
 @given(
     st.lists(st.tuples(LATIN, LATIN), min_size=1, max_size=5),
     st.sampled_from(["latin-1", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"]),
