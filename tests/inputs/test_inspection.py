@@ -99,6 +99,22 @@ def test_a_log_of_an_unknown_tool(tmp_path: Path) -> None:
     )
 
 
+def test_a_table_without_a_header_is_known_by_its_columns(tmp_path: Path) -> None:
+    row = [""] * 131
+    row[12], row[124], row[126] = "u1", "2020-11-02 06:21:14.000", "sign_up"
+    (tmp_path / "log").write_text("\t".join(row) + "\n")
+    found = inspect([str(tmp_path / "log")])
+    assert (found.log_format, found.event_names) == ("snowplow-tsv", {"sign_up": 1})
+
+
+def test_records_in_a_document_and_a_time_of_another_name(tmp_path: Path) -> None:
+    record = {"event": "registered", "occurred": "2020-11-02T06:21:14Z", "initiator_id": 1}
+    (tmp_path / "log").write_text(json.dumps({"rows": [record]}))
+    found = inspect([str(tmp_path / "log")])
+    assert found.tables["input"] == {"records": "rows"}
+    assert found.tables["fields"]["timestamp"] == "occurred"
+
+
 def test_what_is_not_found_is_left_to_be_filled_in(tmp_path: Path) -> None:
     path = tmp_path / "log.json"
     path.write_text('{"a":1}\n')
