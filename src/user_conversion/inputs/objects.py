@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import cache
 from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ from user_conversion.rules.addresses import split_address
 from user_conversion.rules.errors import InputError, StoreError
 
 if TYPE_CHECKING:
-    from user_conversion.places.stores.store import Store, StoredObject
+    from user_conversion.places.stores.store import StoredObject
 
 MB = 1e6
 # One request for so many bytes: a request that takes longer than its time-out is begun again.
@@ -48,7 +49,7 @@ class Objects:
         self._folder = folder
         self._on_cluster = on_cluster
         self._ahead = ThreadPoolExecutor(1)
-        self._stores: dict[str, Store] = {}
+        self._store = cache(store_at)
 
     def find(
         self, address: str, apart_from: Collection[str] = (), exclude: Sequence[str] = ()
@@ -171,18 +172,11 @@ class Objects:
 
     def here(self, file: InputFile) -> InputFile:
         """A file with the path that it has when it was fetched, if it is an object."""
-        if not file.is_object:
-            return file
-        return replace(file, where=str(self._folder))
+        return replace(file, where=str(self._folder)) if file.is_object else file
 
     def _file(self, bucket: str, stored: StoredObject) -> InputFile:
         where, name = str(self._folder), f"{bucket}/{stored.name}"
         return InputFile(where, stored.size, 0, name, stored.tag)
-
-    def _store(self, bucket: str) -> Store:
-        if bucket not in self._stores:
-            self._stores[bucket] = store_at(bucket)
-        return self._stores[bucket]
 
 
 def _size(files: Iterable[InputFile]) -> int:

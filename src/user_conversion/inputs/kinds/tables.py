@@ -58,10 +58,10 @@ def recognise(sample: Sample, wanted: Wanted) -> Table | None:
         rows = _first_rows(sample.text, delimiter, wanted.log_format)
         if columns := wanted.log_format.columns:
             is_table = any(len(row) == len(columns) for row in rows)
+        elif wanted.paths:
+            is_table = bool(rows) and not wanted.missing(rows[0])
         else:
-            is_table = (
-                _is_table(rows) if not wanted.paths else bool(rows) and not wanted.missing(rows[0])
-            )
+            is_table = _is_table(rows)
         if is_table:
             return Table(delimiter)
     return None
