@@ -83,13 +83,10 @@ class Interruption:
         self.received = True
         # Where Python ignores the exception, such as in a callback, it would print it.
         sys.unraisablehook = lambda _: None
-        threading.Thread(target=_end_in_time, daemon=True).start()
+        timer = threading.Timer(SECONDS_TO_END, _end)
+        timer.daemon = True
+        timer.start()
         raise KeyboardInterrupt
-
-
-def _end_in_time() -> None:
-    time.sleep(SECONDS_TO_END)
-    _end()
 
 
 def _end() -> None:

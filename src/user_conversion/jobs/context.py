@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
@@ -13,6 +14,7 @@ from user_conversion.engines import Engine, engine_description, open_engine
 from user_conversion.inputs.objects import Objects
 from user_conversion.metric.compiled import metric_sql
 from user_conversion.places.publication import Publication
+from user_conversion.rules.datasets import Dataset
 from user_conversion.rules.weeks import DAY, start_of_day, time_zone
 from user_conversion.settings import Settings
 
@@ -60,6 +62,13 @@ class Context:
             return None
         end = start_of_day(self.settings.as_of + DAY, self.zone)
         return f"TIMESTAMP '{end:%Y-%m-%d %H:%M:%S}'"
+
+    def read(
+        self, table: str, dataset: Dataset, folders: Iterable[Path], partition: str | None = None
+    ) -> None:
+        """Name the rows in some folders of a dataset as a table; see `Tables.read_parquet`."""
+        files = self.publication.files_in(folders)
+        self.engine.read_parquet(table, dataset.columns, files, partition)
 
     def sql(self, statement: str) -> str:
         """A statement of the metric for the engine."""

@@ -69,8 +69,8 @@ class AddedEvents:
         publication, table = self.run.publication, f"published_{dataset.name}"
         if not self.state:
             publication.require_rows(dataset, self.ledger.rows)
-        files = [] if self.state else publication.files_of(dataset)
-        self.run.engine.read_parquet(table, dataset.columns, files)
+        folders = {} if self.state else publication.partitions_of(dataset)
+        self.run.read(table, dataset, folders.values())
         return table
 
     def _daily(self) -> Daily:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from user_conversion.answer.results import Identities as Counts
@@ -25,7 +25,8 @@ class Identities:
         self.counts: Counts | None = None
         if ledger.log_format.kinds != KINDS:
             run.publication.require_rows(self._dataset, ledger.rows)
-            circles = self._follow("identities", run.publication.files_of(self._dataset))
+            folders = run.publication.partitions_of(self._dataset).values()
+            circles = self._follow("identities", folders)
             (found,) = run.rows("identity_counts")
             self.counts = Counts(
                 ids_joined=found["ids"] - circles,
@@ -39,14 +40,12 @@ class Identities:
         publication = self._run.publication
         if not (state and self.counts and publication.staged(self._dataset)):
             return state
-        before = publication.published(self._dataset).values()
-        self._follow("identities_before", publication.files_in(before))
+        self._follow("identities_before", publication.published(self._dataset).values())
         users, _, counts = state_datasets(self._ledger)
         ids = []
         for dataset in (users, counts):
             table = f"ids_of_{dataset.name}"
-            files = publication.files_in(publication.published(dataset).values())
-            self._engine.read_parquet(table, dataset.columns, files)
+            self._run.read(table, dataset, publication.published(dataset).values())
             ids.append(f"SELECT initiator_id FROM {table}")
         self._engine.create_view("published_ids", " UNION ALL ".join(ids))
         ((moved,),) = (row.values() for row in self._run.rows("moved_users"))
@@ -56,20 +55,18 @@ class Identities:
         """The query of events of a table, with the ids of the users that they count for."""
         if not self.counts:
             return f"SELECT * FROM {table}"
-        columns = dict.fromkeys(dataset.columns)
-        selected = ", ".join(
-            f"logged.{self._engine.quoted(name)}" for name in columns if name != "initiator_id"
-        )
+        others = (name for name in dataset.columns if name != "initiator_id")
+        selected = ", ".join(f"logged.{self._engine.quoted(name)}" for name in others)
         return (
             f"SELECT {selected}, coalesce(identities.user_id, logged.initiator_id) AS initiator_id "
             f"FROM {table} AS logged LEFT JOIN identities "
             "ON logged.initiator_id = identities.initiator_id"
         )
 
-    def _follow(self, table: str, files: Sequence[Path]) -> int:
+    def _follow(self, table: str, folders: Iterable[Path]) -> int:
         """Make the table of ids with their last user; return how many ids end in circles."""
-        engine, dataset = self._engine, self._dataset
-        engine.read_parquet("published_identity", dataset.columns, files)
+        engine = self._engine
+        self._run.read("published_identity", self._dataset, folders)
         until = f"WHERE time < {self._run.until}" if self._run.until else ""
         engine.create_view("user_identity", f"SELECT * FROM published_identity {until}")
         engine.materialize("links", self._run.sql("links"))

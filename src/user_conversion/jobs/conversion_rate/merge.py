@@ -6,14 +6,13 @@ Without a state that holds, it starts from an empty one, and all events are adde
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import msgspec
 
-from user_conversion.jobs.context import Rows
 from user_conversion.jobs.conversion_rate.added_events import AddedEvents, packed
 from user_conversion.jobs.conversion_rate.state import (
     Figures,
@@ -44,8 +43,8 @@ class Merge:
     @property
     def loads_without_registration(self) -> int:
         """The number of loads of users without a registration."""
-        files = self._run.publication.files_of(self._counts)
-        self._engine.read_parquet("counts", self._counts.columns, files)
+        folders = self._run.publication.partitions_of(self._counts).values()
+        self._run.read("counts", self._counts, folders)
         return int(self._engine.rows("SELECT sum(loads) AS n FROM counts")[0]["n"] or 0)
 
     # The merge.
@@ -54,8 +53,7 @@ class Merge:
         engine, published = self._engine, self._run.publication.published
         self._name_users("published_users", published(self._users) if self._state else {})
         parts = published(self._counts).values() if self._state else ()
-        files = self._run.publication.files_in(parts)
-        engine.read_parquet("published_counts", self._counts.columns, files)
+        self._run.read("published_counts", self._counts, parts)
         for name, rows in (
             ("known_users", "published_users"),
             ("known_unregistered_users", "published_counts"),
@@ -79,12 +77,12 @@ class Merge:
         before = self._run.publication.published(loads)
         if self._state:
             engine.materialize("loads_to_read", self._run.sql("loads_to_read"))
-            days = list(_days(before, self._run.rows("days_to_read")))
+            spans = [(str(e["since"]), str(e["until"])) for e in self._run.rows("days_to_read")]
+            days = [day for day in before if any(since <= day <= until for since, until in spans)]
             self._run.publication.require_rows(loads, self._ledger.rows, days)
-        files = self._run.publication.files_in(before[day] for day in days)
-        engine.read_parquet("logged_history", loads.columns, files)
+        self._run.read("logged_history", loads, [before[day] for day in days])
         engine.create_view("history", self._added.identities.of_users(loads, "logged_history"))
-        if files:
+        if days:
             engine.materialize("loads_again", self._run.sql("loads_again"))
         else:
             engine.create_view("loads_again", "SELECT time, initiator_id, device_type FROM history")
@@ -195,21 +193,13 @@ class Merge:
 
     def _name_users(self, table: str, folders: Mapping[str, Path]) -> None:
         """Name the published rows of some weeks, with the attributes as one column."""
-        files = self._run.publication.files_in(folders.values())
         dataset, rows = self._users, f"{table}_rows"
-        self._engine.read_parquet(rows, dataset.columns, files, dataset.partition)
-        user, registered_at, *others = (
-            name for name in dataset.columns if name not in ("converted", *self._ledger.attributes)
-        )
-        columns = [
-            user,
-            registered_at,
-            f"{packed(self._engine, self._ledger.attributes)} AS attributes",
-            *others,
-        ]
-        self._engine.create_view(
-            table, f"SELECT {', '.join(columns)}, {dataset.partition} FROM {rows}"
-        )
+        self._run.read(rows, dataset, folders.values(), dataset.partition)
+        attributes = self._ledger.attributes
+        columns = [name for name in dataset.columns if name not in ("converted", *attributes)]
+        columns.insert(2, f"{packed(self._engine, attributes)} AS attributes")
+        query = f"SELECT {', '.join(columns)}, {dataset.partition} FROM {rows}"
+        self._engine.create_view(table, query)
 
     @property
     def _unpacked(self) -> str:
@@ -218,14 +208,3 @@ class Merge:
         for number, name in enumerate(self._ledger.attributes):
             columns[name] = f"attributes.value_{number} AS {self._engine.quoted(name)}"
         return f"SELECT {', '.join(columns.values())}, {self._users.partition} FROM user_conversion"
-
-
-def _days(days: Iterable[str], spans: Rows) -> Iterator[str]:
-    """The days, which are in order, that are in one of the spans of days."""
-    left = sorted((span["since"], span["until"]) for span in spans)
-    until = date.min
-    for day in days:
-        while left and str(left[0][0]) <= day:
-            until = max(until, left.pop(0)[1])
-        if day <= str(until):
-            yield day
