@@ -28,7 +28,7 @@ class TableRow:
     """A row: its name with a note below and marks beside it, its cells, and its style."""
 
     head: str
-    cells: tuple[str, ...]
+    cells: tuple[int | str, ...]
     note: str = ""
     marks: Sequence[str] = ()
     style: str = ""
@@ -83,7 +83,7 @@ def forecasts(found: Sequence[Accuracy], week_start: str) -> Table:
         TableRow(
             f"Day {each.day + 1}",
             (
-                words.count(each.weeks),
+                each.weeks,
                 words.rate(each.share_within),
                 f"{each.mean_error:.2f}",
                 f"{each.mean_width:.2f}",
@@ -101,12 +101,7 @@ def first_loads(loads: FirstLoads) -> Table:
     rows = tuple(
         TableRow(
             "0 (first 24 hours)" if each.day == 0 else str(each.day),
-            (
-                words.count(each.observed),
-                words.count(each.loaded),
-                words.rate(each.share),
-                words.rate(each.share_by_then),
-            ),
+            (each.observed, each.loaded, words.rate(each.share), words.rate(each.share_by_then)),
         )
         for each in loads.days
     )
@@ -119,7 +114,7 @@ def daily(periods: Sequence[Period]) -> Table:
     rows = tuple(
         TableRow(
             words.day_range(each.first, each.last),
-            (words.count(each.events[REGISTERED]), words.count(each.events[APP_LOADED])),
+            (each.events[REGISTERED], each.events[APP_LOADED]),
             marks=[mark] if (mark := tips.gaps(each, named=1)) else (),
         )
         for each in reversed(periods)
@@ -165,7 +160,7 @@ def _unused(counts: Quality) -> Table:
     return Table(
         "Events that are not used",
         ("", "Events"),
-        tuple(TableRow(name, (words.count(events),), note) for name, events, note in rows),
+        tuple(TableRow(name, (events,), note) for name, events, note in rows),
     )
 
 
@@ -203,5 +198,5 @@ def _option(value: Any) -> str:
     return "–" if value is None else str(value)
 
 
-def _share(number: int, whole: int) -> tuple[str, str]:
-    return words.count(number), words.rate(percent(number, whole))
+def _share(number: int, whole: int) -> tuple[int, str]:
+    return number, words.rate(percent(number, whole))
