@@ -12,7 +12,7 @@ from user_conversion.answer.figures import Figures, Segment
 from user_conversion.answer.finality import Gaps
 from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs.folding import Period, fold_cohorts, fold_days
-from user_conversion.outputs.page import charts, scales
+from user_conversion.outputs.page import charts, shapes
 from user_conversion.rules.weeks import first_day_of, week_label
 
 
@@ -224,21 +224,21 @@ def test_daily_chart_of_a_long_range_is_by_week() -> None:
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [
-        (scales.percents(9.4), ["0 %", "2 %", "4 %", "6 %", "8 %"]),
-        (scales.percents(0.2), ["0 %", "0.05 %", "0.1 %", "0.15 %", "0.2 %"]),
-        (scales.percents(100), ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"]),
+        (shapes.percents(9.4), ["0 %", "2 %", "4 %", "6 %", "8 %"]),
+        (shapes.percents(0.2), ["0 %", "0.05 %", "0.1 %", "0.15 %", "0.2 %"]),
+        (shapes.percents(100), ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"]),
         # A share of an event is none.
-        (scales.counts(1.08), ["0", "1"]),
-        (scales.counts(8_640), ["0", "5,000"]),
-        (scales.counts(8_000), ["0", "2,000", "4,000", "6,000", "8,000"]),
+        (shapes.counts(1.08), ["0", "1"]),
+        (shapes.counts(8_640), ["0", "5,000"]),
+        (shapes.counts(8_000), ["0", "2,000", "4,000", "6,000", "8,000"]),
     ],
 )
-def test_axis_has_a_few_round_labels(labels: scales.Labels, expected: list[str]) -> None:
+def test_axis_has_a_few_round_labels(labels: shapes.Labels, expected: list[str]) -> None:
     assert [label for _, label in labels] == expected
 
 
 def test_position_is_proportional_up_to_the_end_of_the_axis() -> None:
-    assert [scales.position(value, 20, 300) for value in (0, 5, 20, 21)] == [0, 75, 300, 300]
+    assert [shapes.position(value, 20, 300) for value in (0, 5, 20, 21)] == [0, 75, 300, 300]
 
 
 def test_axis_of_segments_reaches_the_overall_rate() -> None:

@@ -13,7 +13,7 @@ from user_conversion.answer.figures import Figures, Segment
 from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs import words
 from user_conversion.outputs.folding import Period
-from user_conversion.outputs.page import scales, tips
+from user_conversion.outputs.page import shapes, tips
 from user_conversion.outputs.page.shapes import Bar, Estimate, Panel, PanelChart, RowChart
 from user_conversion.rules.log_format import APP_LOADED, REGISTERED
 from user_conversion.rules.weeks import WEEK
@@ -46,15 +46,15 @@ def weekly(weeks: Sequence[WeekResult]) -> Markup:
         tips.week(known[place]) if place in known else tips.no_week(monday)
         for place, monday in enumerate(mondays)
     ]
-    chart = PanelChart([_rates(known), _sizes(known)], scales.dates(mondays), tooltips)
+    chart = PanelChart([_rates(known), _sizes(known)], shapes.dates(mondays), tooltips)
     return draw("panels.svg", chart)
 
 
 def _rates(weeks: Weeks) -> Panel:
     """Complete weeks as a line in a ribbon; others as hatched points, with their forecasts."""
     forecasts = {place: week.forecast for place, week in weeks.items() if week.forecast}
-    ends = [min(100.0, scales.room(each.interval[1])) for each in forecasts.values()]
-    highest = max([scales.top([*weeks.values()]), *ends])
+    ends = [min(100.0, shapes.room(each.interval[1])) for each in forecasts.values()]
+    highest = max([shapes.top([*weeks.values()]), *ends])
     estimates = [Estimate.of(place, week, _style(week)) for place, week in weeks.items()]
     complete = [each for each in estimates if weeks[each.place].complete]
     unfinished = [each for each in estimates if not weeks[each.place].complete]
@@ -66,7 +66,7 @@ def _rates(weeks: Weeks) -> Panel:
         f"Conversion rate with {words.INTERVAL}",
         200,
         highest,
-        scales.percents(highest),
+        shapes.percents(highest),
         hatched=[each.place for each in unfinished],
         stretches=stretches,
         intervals=estimates if len(estimates) <= MOST_INTERVALS else [],
@@ -77,9 +77,9 @@ def _rates(weeks: Weeks) -> Panel:
 
 def _sizes(weeks: Weeks) -> Panel:
     users = {place: week.total_registered for place, week in weeks.items()}
-    highest = scales.room(max(users.values()))
+    highest = shapes.room(max(users.values()))
     bars = [Bar(place, users[place], f"users {_style(week)}") for place, week in weeks.items()]
-    return Panel("Users who registered", 60, highest, scales.counts(highest, 3), bars=bars)
+    return Panel("Users who registered", 60, highest, shapes.counts(highest, 3), bars=bars)
 
 
 def _style(week: WeekResult) -> str:
@@ -94,20 +94,20 @@ def _stretches(estimates: Sequence[Estimate]) -> list[list[Estimate]]:
 
 def segments(rows: Sequence[Segment], all_users: Figures) -> Markup:
     """The rate of each segment with its interval, and the overall rate as a line."""
-    highest = scales.top([all_users, *rows])
+    highest = shapes.top([all_users, *rows])
     overall = all_users.conversion_rate or 0.0
-    return draw("rows.svg", RowChart(rows, highest, scales.percents(highest), overall))
+    return draw("rows.svg", RowChart(rows, highest, shapes.percents(highest), overall))
 
 
 def first_loads(days: Sequence[FirstLoadDay]) -> Markup:
     """The share of users who first loaded the app, by days since they registered."""
     shares = [each.share or 0.0 for each in days]
-    highest = scales.room(max(shares))
+    highest = shapes.room(max(shares))
     title = "Share of users by full days since they registered"
     bars = [Bar(place, share, "first-loads") for place, share in enumerate(shares)]
-    panel = Panel(title, 194, highest, scales.percents(highest), bars=bars)
-    labels: scales.Labels = [
-        (place, str(days[place].day)) for place in scales.every(len(days), MOST_DAY_LABELS)
+    panel = Panel(title, 194, highest, shapes.percents(highest), bars=bars)
+    labels: shapes.Labels = [
+        (place, str(days[place].day)) for place in shapes.every(len(days), MOST_DAY_LABELS)
     ]
     tooltips = [tips.first_load(each) for each in days]
     return draw("panels.svg", PanelChart([panel], labels, tooltips))
@@ -120,17 +120,17 @@ def daily(periods: Sequence[Period]) -> Markup:
         _events(f"Registrations a {unit}", periods, REGISTERED, "registrations"),
         _events(f"Loads of the app a {unit}", periods, APP_LOADED, "loads"),
     ]
-    labels = scales.dates([period.first for period in periods])
+    labels = shapes.dates([period.first for period in periods])
     tooltips = [tips.period(period) for period in periods]
     return draw("panels.svg", PanelChart(panels, labels, tooltips))
 
 
 def _events(title: str, periods: Sequence[Period], kind: str, style: str) -> Panel:
     """One bar per period; periods with a day without events are hatched."""
-    highest = scales.room(max(period.events[kind] for period in periods))
+    highest = shapes.room(max(period.events[kind] for period in periods))
     gaps = [place for place, period in enumerate(periods) if period.missing[kind]]
     bars = [Bar(place, period.events[kind], style) for place, period in enumerate(periods)]
-    return Panel(title, 100, highest, scales.counts(highest), hatched=gaps, bars=bars)
+    return Panel(title, 100, highest, shapes.counts(highest), hatched=gaps, bars=bars)
 
 
 def draw(template: str, chart: PanelChart | RowChart) -> Markup:
