@@ -8,18 +8,24 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import DEVNULL
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from obstore.store import MemoryStore
 from support.command import assert_refused, command
 from support.datasets import CONTRACT, row_counts
 from support.logs import WORKED_EXAMPLE, app_loaded, registered
 from support.stores import Lake
 
 from user_conversion.inputs import objects
+from user_conversion.inputs.files import find_files
 from user_conversion.inputs.objects import Objects
 from user_conversion.places.stores import store as stores
 from user_conversion.places.stores.store import Store
+from user_conversion.rules.errors import InputError
 
 Run = Callable[..., dict[str, Any]]
 LINES = [line.encode() + b"\n" for line in WORKED_EXAMPLE]
@@ -168,6 +174,39 @@ def test_wrong_addresses_are_named(lake: Lake, tmp_path: Path) -> None:
         assert_refused(command("run", "--input", address, *output), sentence)
     lake.put("delta/_delta_log/0.json", b"{}")
     assert_refused(command("run", "--input", lake.at("delta"), *output), "table of Delta Lake")
+
+
+NAMES, GLOBS = ["a", "b", "ab", "[ab]", "c*"], ["*", "**", "a*", "?", "[ab]", "*b", "a"]
+
+
+@given(
+    st.sets(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map("/".join), min_size=1),
+    st.lists(st.sampled_from(GLOBS), min_size=1, max_size=3).map("/".join),
+    st.sampled_from([(), ("b",), ("*b",)]),
+)
+def test_a_glob_matches_objects_as_files(
+    names: set[str], pattern: str, exclude: tuple[str, ...]
+) -> None:
+    """But for `**`, whose matches in excluded folders are left out of objects only."""
+    assume(not exclude or "**" not in pattern)
+
+    def found(where: str, objects: Objects | None) -> set[str]:
+        try:
+            files = find_files([f"{where}/{pattern}"], (), exclude, objects).files
+        except InputError:
+            return set()
+        return {each.name.removeprefix(where) for each in files}
+
+    with TemporaryDirectory() as folder:
+        logs, objects = Path(folder).resolve() / "logs", Objects(Path(folder))
+        store = Store("s3://bucket", MemoryStore())
+        objects._store = lambda _: store  # type: ignore[assignment,method-assign]
+        for name in names:
+            path = logs / f"{name}.log"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("{}")
+            store.write(f"logs/{name}.log", b"{}")
+        assert found("s3://bucket/logs", objects) == found(str(logs), None)
 
 
 def test_an_address_that_exists_is_never_taken_for_a_glob(lake: Lake, run: Run) -> None:

@@ -72,10 +72,10 @@ class Objects:
             if not glob.has_magic(name):
                 raise InputError(f"'{address}' does not exist.")
             fixed = "/".join(takewhile(lambda part: not glob.has_magic(part), pattern))
-            listed = [each for each, _ in _matches(pattern, store.list(fixed))]
+            listed = [each for each, _ in _matches(pattern, store.list(fixed), ())]
             if not listed:
                 raise InputError(f"Nothing matches '{address}'.")
-            found = _matches(pattern, listed)
+            found = _matches(pattern, listed, exclude)
         apart, empty = tuple(f"{each.rstrip('/')}/" for each in apart_from), _folders(listed)
         return [
             self._file(bucket, each)
@@ -198,26 +198,28 @@ def _batches(files: Iterable[InputFile], most: int) -> list[list[InputFile]]:
 
 
 def _matches(
-    pattern: Sequence[str], listed: Iterable[StoredObject]
+    pattern: Sequence[str], listed: Iterable[StoredObject], exclude: Sequence[str]
 ) -> Iterator[tuple[StoredObject, Sequence[str]]]:
     """The objects that a glob matches, or whose folder it matches, with what is below that."""
     for each in listed:
         parts = each.name.split("/")
         below = _below(pattern, parts)
-        if below is not None:
+        if below is not None and not is_excluded(parts[-len(below) - 1], exclude):
             yield each, below or parts[-1:]
 
 
 def _below(pattern: Sequence[str], parts: Sequence[str]) -> Sequence[str] | None:
     if not pattern:
         return parts
+    if not parts:
+        return None
     first, *rest = pattern
     if first == "**":
         dotted = (at for at, part in enumerate(parts) if part.startswith("."))
         ends = range(next(dotted, len(parts)) + 1)
         found = (_below(rest, parts[end:]) for end in ends)
         return next((each for each in found if each is not None), None)
-    if not parts or (parts[0].startswith(".") and not first.startswith(".")):
+    if parts[0].startswith(".") and not first.startswith("."):
         return None
     return _below(rest, parts[1:]) if fnmatchcase(parts[0], first) else None
 
