@@ -71,7 +71,7 @@ def test_fields_are_shown_without_the_values_of_people(logs: Path) -> None:
     assert forms["userId"] == "uuid"
     assert forms["context.traits.email"] == "email"
     assert forms["timestamp"] == "time such as 2020-11-01T06:21:14Z"
-    assert forms["properties.plan"] == "text"
+    assert forms["properties.plan"] == "one of pro"
     assert forms["properties.firstName"] == "text"
     assert forms["properties.note"] == "text"
     assert "Ann" not in repr(found) and "example.com" not in repr(found)
@@ -226,7 +226,9 @@ def test_advice_if_no_event_was_found(logs: Path, tmp_path: Path) -> None:
         ("ip", ["10.0.0.1", "10.0.0.x"], "IP address"),
         ("page", ["https://example.com/?token=1"], "URL"),
         ("list", [[1]], "list"),
-        ("city", ["Rome"] * 5 + ["Bonn"] * 5, "text"),
+        ("city", ["Rome"] * 5 + ["Bonn"] * 5, "one of Rome, Bonn"),
+        ("city", ["Rome"] * 4 + ["Bonn"] * 5, "text"),
+        ("session", ["abc"] * 9, "text"),
     ],
 )
 def test_the_form_of_values(name: str, values: list[object], expected: str) -> None:

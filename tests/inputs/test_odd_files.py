@@ -112,3 +112,13 @@ def test_a_gzip_bomb(tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPat
     done = command("run", "--input", log, "--output", output)
     assert_refused(done, log)
     assert "(a bomb)" in done.err
+
+
+def test_a_parquet_bomb(tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("user_conversion.inputs.compression.BOMB_SIZE", 1 << 20)
+    log = tmp_path / "bomb.parquet"
+    row = "'registered' AS event, TIMESTAMP '2020-11-02' AS timestamp, 1 AS initiator_id"
+    duckdb.sql(f"COPY (SELECT {row} FROM range(1_000_000)) TO '{log}' (FORMAT parquet)")
+    done = command("run", "--input", log, "--output", output)
+    assert_refused(done, log)
+    assert "(a bomb)" in done.err

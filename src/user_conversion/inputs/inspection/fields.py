@@ -22,7 +22,13 @@ FORMS = (
     (re.compile(r"\d{1,3}(\.[\dx]{1,3}){3}"), "IP address"),
     (re.compile(r"[a-z]+://\S+", re.IGNORECASE), "URL"),
 )
+# Fields whose values are shown only by their form, however few there are.
+PERSONAL = re.compile(
+    r"mail|phone|user|person|first|last|full.?name|address|token|secret|passw|session|(^|[._])ip|id$",
+    re.IGNORECASE,
+)
 TIME_NAME = re.compile(r"time|date|tstamp|(^|[._])(ts|at|t)$|_at$", re.IGNORECASE)
+SHOWN, LONGEST_SHOWN, REPEATED = 8, 30, 5
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,13 @@ def _leaves(value: Any, path: FieldPath) -> Iterator[tuple[FieldPath, Any]]:
 
 
 def form(name: str, values: list[Any]) -> str:
-    """What the values of a field look like; only of times one is shown."""
+    """What the values of a field look like; only times and few, impersonal words as they are."""
     forms = list(dict.fromkeys(_form(name, value) for value in values))
+    if forms == ["text"] and not PERSONAL.search(name):
+        texts = dict.fromkeys(values)
+        is_repeated = len(texts) <= SHOWN and REPEATED * len(texts) <= len(values)
+        if is_repeated and max(map(len, texts)) <= LONGEST_SHOWN:
+            return f"one of {', '.join(texts)}"
     if forms == ["time"]:
         return f"time such as {values[0]}"
     return " or ".join(forms)

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from user_conversion.inputs import duckdb_reader
+from user_conversion.inputs.compression import require_no_bomb
 from user_conversion.inputs.kinds.content import NotALogError, Sample, Wanted
 from user_conversion.places.duckdb_text import literal, path_literal, quoted
 
 MAGIC = b"PAR1"
+# Bytes of an event as text. Constants take nothing in Parquet, however many rows there are.
+SHORTEST_ROW = 40
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,14 @@ def rows_of(*paths: Path) -> str:
 
 
 def require_columns(path: Path, source: str, wanted: Wanted) -> dict[str, str]:
-    """The columns of a file and their types. Raises `NotALogError` without one that is needed."""
+    """The columns of a file and their types.
+
+    Raises `NotALogError` if one that is needed is not there, `InputError` for a bomb.
+    """
     columns = columns_of(path, source)
     if missing := wanted.missing(columns):
         raise NotALogError(source, f"Parquet without a column for {missing}")
+    require_no_bomb(source, SHORTEST_ROW * row_count(path, source), path.stat().st_size)
     return columns
 
 
