@@ -7,7 +7,7 @@ the rules.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, time, tzinfo
 from itertools import groupby, pairwise
 from typing import Final, Literal
 
@@ -167,7 +167,5 @@ class Finality:
 def _instants(days: Iterable[date]) -> Iterator[tuple[datetime, datetime]]:
     """The instants between which each run of UTC days lies."""
     for first, last in runs(days):
-        yield (
-            datetime(first.year, first.month, first.day, tzinfo=UTC),
-            datetime(last.year, last.month, last.day, tzinfo=UTC) + DAY,
-        )
+        begins, ends = (datetime.combine(day, time.min, UTC) for day in (first, last + DAY))
+        yield begins, ends

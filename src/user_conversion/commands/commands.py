@@ -158,16 +158,15 @@ def report(
     config: Config = PROJECT_FILE,
 ) -> None:
     """The last conversion as one self-contained HTML file; or csv, json, md."""
-    from user_conversion.jobs.report import is_stream, last_record, open_page, write, write_page
+    from user_conversion.jobs.report import is_stream, last_record, open_page, write
+    from user_conversion.places.layout import PAGE
     from user_conversion.places.place import place_at
 
-    where, target = place_at(place(output)), file or ""
+    where = place_at(place(output))
     record = last_record(where)
     record = structs.replace(record, title=title or record.title)
-    if format == "html" and not file:
-        target = write_page(record, where)
-    else:
-        write(record, format, target)
+    target = file or (where.of(PAGE) if format == "html" else "")
+    write(record, format, target, "--file" if file else "--output")
     if target and not is_stream(target):
         print(printable(target))
     if open:

@@ -7,7 +7,7 @@ from pathlib import Path
 from user_conversion.answer.record import RunRecord
 from user_conversion.outputs import render
 from user_conversion.places.documents import decoded
-from user_conversion.places.layout import PAGE, RUN_RECORD
+from user_conversion.places.layout import RUN_RECORD
 from user_conversion.places.place import Place, place_at, replace_file
 from user_conversion.places.publication import output_errors
 from user_conversion.rules.addresses import is_address
@@ -32,14 +32,6 @@ def last_record(output: Place) -> RunRecord:
     raise DatasetError(f"No run in '{output}' yet: run user-conversion run first.")
 
 
-def write_page(record: RunRecord, output: Place) -> str:
-    """Write the page of a record beside it, and return what people call the page."""
-    where = output.of(PAGE)
-    with output_errors(Path(where)):
-        output.write(PAGE, render(record, "html").encode())
-    return where
-
-
 def open_page(page: str) -> None:
     """Open a page in the browser. Raises `SettingsError` if there is none."""
     import webbrowser
@@ -48,10 +40,15 @@ def open_page(page: str) -> None:
         raise SettingsError(f"--open: no browser can show '{page}'; open it by hand.")
 
 
-def write(record: RunRecord, format: str, target: str | Path = "") -> None:  # noqa: A002
+def write(
+    record: RunRecord,
+    format: str,  # noqa: A002
+    target: str | Path = "",
+    option: str = "--file",
+) -> None:
     """Write the record in a format to a file or object, whole or not at all; to stdout without one.
 
-    Raises `OutputError` if the file cannot be written, else as `render`.
+    Raises `OutputError` if the file, which an `option` named, cannot be written; else as `render`.
     """
     text = render(record, format)
     path = Path(target)
@@ -61,7 +58,7 @@ def write(record: RunRecord, format: str, target: str | Path = "") -> None:  # n
         folder, _, name = str(target).rpartition("/")
         place_at(folder).write(name, text.encode())
     else:
-        with output_errors(path, "--file"):
+        with output_errors(path, option):
             if is_stream(path):
                 with path.open("a", encoding="utf-8") as stream:
                     stream.write(text)

@@ -125,9 +125,8 @@ def weekday(number: int, week_start: str) -> str:
 
 def day_of_window(day: int, week_start: str) -> str:
     """A day of a registration week's window by its weekday, the first day being 0."""
-    return (
-        f"{weekday(day, week_start)} of {'the registration week' if day < 7 else 'the week after'}"
-    )
+    week = "the registration week" if day < 7 else "the week after"
+    return f"{weekday(day, week_start)} of {week}"
 
 
 def weeks_after(offset: int) -> str:
