@@ -94,6 +94,10 @@ def test_clean_rows_are_read_as_a_table(
     assert read(COLUMNS[name]) == (engine.name == "spark" and name in OTHER_TYPES)
 
 
+def test_events_of_several_names_are_read_as_a_table(read: Callable[..., int]) -> None:
+    assert read(COLUMNS["usual"], registered=("registered", "screen")) == 0
+
+
 @pytest.mark.parametrize("columns", BAD.values(), ids=BAD)
 def test_with_bad_rows_lines_are_made(read: Callable[..., int], columns: str) -> None:
     assert read(columns) == 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import duckdb
+import pytest
 from support.command import command
 from support.engines import DUCKDB, EngineUnderTest
 from support.logs import app_loaded, registered, write_log
@@ -99,7 +101,8 @@ def noted(output: Path, *options: object) -> list[str]:
     return notes
 
 
-def test_a_name_of_an_event_that_never_occurs(tmp_path: Path, output: Path) -> None:
+@pytest.mark.parametrize("ending", ["json", "parquet"])
+def test_a_name_of_an_event_that_never_occurs(tmp_path: Path, output: Path, ending: str) -> None:
     """One of two names does; one is written with an escape, one is in another field only."""
     names = ["registered", "sign-up", "démarré"]
     lines = [registered("2020-11-03T12:00:00Z", 1), app_loaded("2020-11-10T12:00:00Z", 1)]
@@ -107,6 +110,10 @@ def test_a_name_of_an_event_that_never_occurs(tmp_path: Path, output: Path) -> N
         '{"event":"d\\u00e9marr\\u00e9","timestamp":"2020-11-03T12:00:00Z","initiator_id":2}'
     )
     log = write_log(tmp_path / "log.json", lines)
+    if ending == "parquet":
+        rows = duckdb.sql(f"FROM read_json('{log}')")
+        log = tmp_path / "log.parquet"
+        rows.write_parquet(str(log))
     options = ["--input", log, "--app-loaded", "app_loaded"]
     options += [word for name in names for word in ("--registered", name)]
     (note,) = noted(output, *options)

@@ -88,12 +88,13 @@ class Conversion:
         return LineFile(path, source, compression, event, path.stat().st_size, begins_at)
 
     def _is_read_as_table(self, content: Content) -> bool:
-        """Whether the engine reads the rows itself; if many names are asked for, lines are."""
-        names_are_clear = all(len(names) < 2 for names in self.log_format.events.values())
+        """Whether the engine reads the rows. Several names are looked for in whole columns only."""
+        names, paths = self.log_format.events.values(), self.log_format.fields["event"]
+        are_columns = all(len(path) == 1 for path in paths)
         return (
             (content.kind, content.compression) == (Parquet(), NONE)
             and PARQUET in self.engine_compressions
-            and names_are_clear
+            and (are_columns or all(len(each) < 2 for each in names))
             and not self.log_format.embedded
         )
 

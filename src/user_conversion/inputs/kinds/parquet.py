@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +65,15 @@ def row_count(path: Path, source: str) -> int:
     """The number of rows of a file. Raises `InputError` if it cannot be read."""
     metadata = f"parquet_file_metadata({path_literal(path)})"
     return int(duckdb_reader.rows_of(f"SELECT sum(num_rows) FROM {metadata}", source)[0][0])
+
+
+def texts_of(path: Path, source: str, columns: Iterable[str]) -> Iterator[bytes]:
+    """The values of columns as JSON, each once; of columns that are not there, none."""
+    kinds = columns_of(path, source)
+    for name in {*columns} & {*kinds}:
+        value = value_of(name, kinds[name], is_nested=False)
+        query = f"SELECT DISTINCT CAST(to_json({value}) AS VARCHAR) FROM {rows_of(path)}"
+        yield from (str(text).encode() for (text,) in duckdb_reader.rows_of(query, source))
 
 
 def value_of(name: str, kind: str, is_nested: bool) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from user_conversion.engines import engine_description
-from user_conversion.inputs.compression import NONE
+from user_conversion.inputs.compression import NONE, PARQUET
+from user_conversion.inputs.kinds.parquet import texts_of
 from user_conversion.inputs.lines import LineFile, chunks
 from user_conversion.inputs.preparation import Prepared, grown_files, prepare
 from user_conversion.inputs.reading_plan import FileToRead
@@ -21,6 +22,7 @@ from user_conversion.rules.counts import LineCount
 from user_conversion.rules.datasets import REJECTED_EVENTS, event_datasets
 from user_conversion.rules.errors import EngineError, InputError
 from user_conversion.rules.events import CLOCK_TOLERANCE
+from user_conversion.rules.paths import FieldPath
 
 if TYPE_CHECKING:
     from user_conversion.inputs.inspection.samples import Records
@@ -84,7 +86,8 @@ class Reading:
         if prepared.files:
             with watched(READING):
                 prepared, counted = self._read(new, prepared)
-            self.unseen = names_without_lines(self.unseen, prepared.files)
+            paths = self.run.settings.events.fields["event"]
+            self.unseen = names_without_lines(self.unseen, prepared.files, paths)
         first = len(self.prepared.files)
         self.counted += (each._replace(file=first + each.file) for each in counted)
         self.prepared.add(prepared)
@@ -141,13 +144,20 @@ class Reading:
         return prepared, counted
 
 
-def names_without_lines(names: Sequence[str], files: Iterable[LineFile]) -> list[str]:
-    """Those of some names that stand as a JSON text in none of the files."""
+def names_without_lines(
+    names: Sequence[str], files: Iterable[LineFile], paths: Iterable[FieldPath]
+) -> list[str]:
+    """Those of some names that stand as a JSON text in none of the files.
+
+    `paths` lead to the names, for files of which the engine reads the columns.
+    """
+    columns = [str(path[0]) for path in paths]
     written = {name: {json.dumps(name).encode(), f'"{name}"'.encode()} for name in names}
     overlap = max((len(text) for texts in written.values() for text in texts), default=0)
     for file in files if names else ():
         before = b""
-        for chunk in chunks(file):
+        is_table = file.compression == PARQUET
+        for chunk in texts_of(file.path, file.source, columns) if is_table else chunks(file):
             text = before + chunk
             for name in [name for name, forms in written.items() if any(f in text for f in forms)]:
                 del written[name]
