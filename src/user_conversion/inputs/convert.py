@@ -89,7 +89,7 @@ class Conversion:
 
     def _is_read_as_table(self, content: Content) -> bool:
         """Whether the engine reads the rows. Several names are looked for in whole columns only."""
-        names, paths = self.log_format.events.values(), self.log_format.fields["event"]
+        names, paths = self.log_format.events.values(), self.log_format.fields.get("event", ())
         are_columns = all(len(path) == 1 for path in paths)
         return (
             (content.kind, content.compression) == (Parquet(), NONE)
