@@ -25,6 +25,7 @@ from user_conversion.answer.record import (
 from user_conversion.answer.weeks import restated
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.conversion_rate.job import compute_conversion
+from user_conversion.jobs.conversion_rate.state import is_unchanged
 from user_conversion.jobs.events_split.job import SplitResult, split_events
 from user_conversion.jobs.report import last_record
 from user_conversion.outputs import render
@@ -38,6 +39,7 @@ from user_conversion.rules.log_format import DEVICE_TYPE, require_field
 from user_conversion.settings import Settings
 
 JOBS = (SPLIT, CONVERSION)
+PRODUCT = "user-conversion"
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ def run_jobs(
     output = output_at(settings.place, command, rebuild=rebuild, on_cluster=on_cluster)
     with output, output.publication() as publication, ExitStack() as stack:
         context = Context(settings, started, publication, output.scratch, stack)
-        previous, split = _previous_jobs(output.place), None
+        last, split = _last_record(output.place), None
+        previous = last.jobs if last else Jobs()
         if CONVERSION in jobs:
             _require_week_start(settings, previous.rate)
         done = previous
@@ -78,20 +81,20 @@ def run_jobs(
             split, split_job = _split(context)
             done = replace(done, split=split_job)
         if CONVERSION in jobs:
-            done = replace(done, rate=_convert(context, split, previous))
+            done = replace(done, rate=_convert(context, split, last))
         notes = (*(split.notes if split else ()), *_changed_options(previous, done))
-        record = _record(command, context, done, notes)
+        record = _record(command, context, done, notes, last)
         publication.write_json(RUN_RECORD, record)
         if report or (CONVERSION in jobs and publication.has(PAGE)):
             publication.write_text(PAGE, render(record, "html"))
     return Outcome(record, split)
 
 
-def _previous_jobs(output: Place) -> Jobs:
+def _last_record(output: Place) -> RunRecord | None:
     try:
-        return last_record(output).jobs
+        return last_record(output)
     except DatasetError:
-        return Jobs()
+        return None
 
 
 def _require_week_start(settings: Settings, before: ConversionJob | None) -> None:
@@ -125,13 +128,22 @@ def _split(context: Context) -> tuple[SplitResult, SplitJob]:
     )
 
 
-def _convert(context: Context, split: SplitResult | None, previous: Jobs) -> ConversionJob:
-    begun, before = time.perf_counter(), previous.rate
-    with watched("Computing the conversion"):
-        result, settings = compute_conversion(context, split), context.settings
+def _convert(context: Context, split: SplitResult | None, last: RunRecord | None) -> ConversionJob:
+    begun, settings = time.perf_counter(), context.settings
+    previous = last.jobs if last else Jobs()
+    before = previous.rate
     parameters = ConversionParameters(
         *(settings.definition, settings.timezone, settings.as_of, settings.by, settings.week_start)
     )
+    stays = (
+        last is not None
+        and before is not None
+        and before.parameters == parameters
+        and last.versions.get(PRODUCT) == __version__
+        and is_unchanged(context, split)
+    )
+    with watched("Computing the conversion"):
+        result = before.result if before and stays else compute_conversion(context, split)
     # With another date, definition or log format other figures are expected.
     was_read = previous.split if split else None
     read_alike = not was_read or was_read.parameters.log_format == settings.events.recorded
@@ -148,15 +160,18 @@ def _how_it_ran(context: Context, begun: float) -> dict[str, Any]:
     }
 
 
-def _record(command: str, context: Context, jobs: Jobs, notes: tuple[str, ...]) -> RunRecord:
+def _record(
+    command: str, context: Context, jobs: Jobs, notes: tuple[str, ...], last: RunRecord | None
+) -> RunRecord:
     """The record of this run, with the last run of each job."""
     asked = jobs.rate.parameters if jobs.rate else None
-    python = {"user-conversion": __version__, "python": platform.python_version()}
+    python = {PRODUCT: __version__, "python": platform.python_version()}
+    computed_by = context.versions or (last.versions if last else {})
     return RunRecord(
         command=command,
         run_at=context.started.replace(microsecond=0),
         engine=context.settings.engine,
-        versions=python | context.versions,
+        versions=computed_by | python,
         definition=asked.definition if asked else None,
         timezone=asked.timezone if asked else None,
         seconds=round((datetime.now(UTC) - context.started).total_seconds(), 3),

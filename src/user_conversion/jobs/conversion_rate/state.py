@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
+from user_conversion.answer.finality import last_observed_day
 from user_conversion.inputs.fingerprint import hash_of
 from user_conversion.inputs.ledger import Batch, Ledger
 from user_conversion.jobs.context import Context
@@ -81,6 +82,15 @@ def last_state(run: Context, split: SplitResult | None) -> State | None:
         and state.rows == found
     )
     return state if holds else None
+
+
+def is_unchanged(run: Context, split: SplitResult | None) -> bool:
+    """Whether no event and no observed day came since the state was published."""
+    state = last_state(run, split) if split and not split.has_read else None
+    if state is None:
+        return False
+    observed = last_observed_day(run.settings.as_of, state.latest, run.started, run.zone)
+    return state.observed_through == observed
 
 
 def events_of(ledger: Ledger) -> int:
