@@ -14,7 +14,7 @@ import pytest
 from backports import zstd
 from support.command import assert_refused, command, process
 from support.datasets import assert_no_litter, read_dataset, users
-from support.engines import DUCKDB, EngineUnderTest
+from support.engines import DUCKDB, EngineUnderTest, engines
 from support.logs import TIME, app_loaded, registered, write_log
 
 from user_conversion.inputs.preparation import Prepared, prepare
@@ -127,6 +127,7 @@ def test_each_name_given_by_itself(tmp_path: Path, output: Path) -> None:
         assert users(to) == [1], name
 
 
+@pytest.mark.parametrize("engine", engines(pytest.mark.long), indirect=True)
 def test_name_of_the_output(engine: EngineUnderTest, tmp_path: Path) -> None:
     output = tmp_path / "it's [the] *output*? {a,b} ü%20 day=1"
     first = write_log(tmp_path / "a.json", [line(1), app_loaded(TIME, 1)])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.command import command
 from support.datasets import read_dataset, row_counts, users
-from support.engines import DUCKDB, EngineUnderTest
+from support.engines import DUCKDB, EngineUnderTest, engines
 from support.logs import app_loaded, line, registered, write_log
 
 
@@ -189,6 +189,7 @@ NAMES += [
 NAMES += ["initiator_id_right", "is_object", "event_name", "id_text", "named", "ends_at"]
 
 
+@pytest.mark.parametrize("engine", engines(pytest.mark.long), indirect=True)
 def test_attributes_of_any_name(engine: EngineUnderTest, tmp_path: Path, output: Path) -> None:
     values = [dict.fromkeys(NAMES, f"value {user}") for user in (1, 2)]
     first = registered("2020-11-02T12:00:00Z", 1, "ad", **values[0])

@@ -103,6 +103,7 @@ def test_a_fresh_run_shows_the_same(execute: Callable[[list[Any]], dict[str, lis
     assert execute(cells) == {cell.id: shown(cell) for cell in cells}
 
 
+@pytest.mark.long
 @pytest.mark.spark
 def test_spark_agrees_or_says_what_to_install(
     execute: Callable[[list[Any]], dict[str, list[str]]],
