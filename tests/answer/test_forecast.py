@@ -19,7 +19,7 @@ from support.logs import app_loaded, registered, write_log
 
 from user_conversion.answer.beta_binomial import BetaBinomial, Share, next_share
 from user_conversion.answer.forecast import Curve, Forecast, forecast
-from user_conversion.answer.forecasts import Accuracy, accuracy
+from user_conversion.answer.weekly_forecasts import Accuracy, accuracy
 from user_conversion.answer.weeks import WeekResult
 
 # How the conversions of a week spread over the days of the week after, Monday to Sunday.

@@ -16,8 +16,8 @@ from user_conversion.answer.change import Change
 from user_conversion.answer.cohorts import Cohort, FirstLoads
 from user_conversion.answer.figures import Count, Figures, Segment, Segmentation
 from user_conversion.answer.finality import Daily, Gaps
-from user_conversion.answer.forecasts import Accuracy
 from user_conversion.answer.statistics import IndependenceTest
+from user_conversion.answer.weekly_forecasts import Accuracy
 from user_conversion.answer.weeks import Restated, WeekResult
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.definitions import DEFINITIONS, Definition

@@ -9,8 +9,8 @@ from user_conversion.answer.change import change
 from user_conversion.answer.cohorts import FirstLoads, cohort_triangle
 from user_conversion.answer.figures import Figures, Segmentation, segmentation
 from user_conversion.answer.finality import Finality, Gaps, last_observed_day
-from user_conversion.answer.forecasts import with_forecasts
 from user_conversion.answer.results import ConversionResult, Quality
+from user_conversion.answer.weekly_forecasts import with_forecasts
 from user_conversion.answer.weeks import week_results
 from user_conversion.inputs.ledger import Ledger
 from user_conversion.jobs.context import Context, Rows

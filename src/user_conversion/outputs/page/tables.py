@@ -8,10 +8,10 @@ from typing import Any
 
 from user_conversion.answer.cohorts import FirstLoads
 from user_conversion.answer.figures import Figures, Segmentation
-from user_conversion.answer.forecasts import Accuracy
 from user_conversion.answer.record import RunRecord
 from user_conversion.answer.results import ConversionResult, Quality
 from user_conversion.answer.statistics import percent
+from user_conversion.answer.weekly_forecasts import Accuracy
 from user_conversion.answer.weeks import WeekResult
 from user_conversion.outputs import words
 from user_conversion.outputs.folding import Period
