@@ -235,6 +235,17 @@ def test_a_run_with_nothing_new_starts_no_engine(
     assert (first["observed_through"], tomorrow["observed_through"]) == ("2025-06-14", "2025-06-15")
 
 
+def test_the_answer_of_an_earlier_run_does_not_hold(nights: Nights) -> None:
+    """The record is that of the first run, as if somebody had put it back."""
+    nights.deliver(registered("2020-11-02T06:00:00Z", 1))
+    nights.run()
+    before = (nights.output / "run.json").read_bytes()
+    nights.deliver(app_loaded("2020-11-10T06:00:00Z", 1))
+    nights.run()
+    (nights.output / "run.json").write_bytes(before)
+    assert nights.run()["total_converted"] == 1
+
+
 def test_events_that_were_split_alone_are_not_forgotten(nights: Nights, merges: list[bool]) -> None:
     nights.deliver(registered("2020-11-02T06:00:00Z", 1))
     nights.run()

@@ -22,6 +22,7 @@ from user_conversion.answer.record import (
     SplitJob,
     SplitParameters,
 )
+from user_conversion.answer.results import ConversionResult
 from user_conversion.answer.weeks import restated
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.conversion_rate.job import compute_conversion
@@ -135,21 +136,28 @@ def _convert(context: Context, split: SplitResult | None, last: RunRecord | None
     parameters = ConversionParameters(
         *(settings.definition, settings.timezone, settings.as_of, settings.by, settings.week_start)
     )
-    stays = (
-        last is not None
-        and before is not None
-        and before.parameters == parameters
-        and last.versions.get(PRODUCT) == __version__
-        and is_unchanged(context, split)
-    )
     with watched("Computing the conversion"):
-        result = before.result if before and stays else compute_conversion(context, split)
+        result = _answer_that_holds(context, split, last, parameters)
+        result = result or compute_conversion(context, split)
     # With another date, definition or log format other figures are expected.
     was_read = previous.split if split else None
     read_alike = not was_read or was_read.parameters.log_format == settings.events.recorded
     if before and read_alike and replace(before.parameters, by=settings.by) == parameters:
         result = replace(result, restated=restated(before.result.weeks, result.weeks))
     return ConversionJob(**_how_it_ran(context, begun), parameters=parameters, result=result)
+
+
+def _answer_that_holds(
+    context: Context,
+    split: SplitResult | None,
+    last: RunRecord | None,
+    parameters: ConversionParameters,
+) -> ConversionResult | None:
+    """The last answer if it was asked for alike, by this version, and nothing has come since."""
+    rate = last.jobs.rate if last and last.versions.get(PRODUCT) == __version__ else None
+    if rate and rate.parameters == parameters and is_unchanged(context, split, rate.result):
+        return rate.result
+    return None
 
 
 def _how_it_ran(context: Context, begun: float) -> dict[str, Any]:

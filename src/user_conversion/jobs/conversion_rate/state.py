@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from user_conversion.answer.finality import last_observed_day
+from user_conversion.answer.results import ConversionResult
 from user_conversion.inputs.fingerprint import hash_of
 from user_conversion.inputs.ledger import Batch, Ledger
 from user_conversion.jobs.context import Context
@@ -84,13 +85,15 @@ def last_state(run: Context, split: SplitResult | None) -> State | None:
     return state if holds else None
 
 
-def is_unchanged(run: Context, split: SplitResult | None) -> bool:
-    """Whether no event and no observed day came since the state was published."""
-    state = last_state(run, split) if split and not split.has_read else None
+def is_unchanged(run: Context, split: SplitResult | None, answer: ConversionResult) -> bool:
+    """Whether no event and no observed day came since the state and its answer were published."""
+    if split is None or split.has_read or answer.events != split.total:
+        return False
+    state = last_state(run, split)
     if state is None:
         return False
     observed = last_observed_day(run.settings.as_of, state.latest, run.started, run.zone)
-    return state.observed_through == observed
+    return answer.observed_through == state.observed_through == observed
 
 
 def events_of(ledger: Ledger) -> int:
