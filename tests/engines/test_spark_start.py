@@ -70,11 +70,10 @@ def test_java_does_not_start(tmp_path: Path, log: Path) -> None:
 def test_options_of_java_that_the_user_sets_come_last(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("SPARK_SUBMIT_OPTS", "-XX:CompileThresholdScaling=1")
-    ours, *_, users = variables(EngineOptions(), tmp_path)["SPARK_SUBMIT_OPTS"].split()
-    assert (ours, users) == ("-XX:CompileThresholdScaling=8", "-XX:CompileThresholdScaling=1")
-    on_cluster = variables(EngineOptions(master="spark://one"), tmp_path)
-    assert "CompileThresholdScaling=8" not in on_cluster["SPARK_SUBMIT_OPTS"]
+    monkeypatch.setenv("SPARK_SUBMIT_OPTS", "-Dspark.ui.enabled=true")
+    options = variables(EngineOptions(), tmp_path)["SPARK_SUBMIT_OPTS"].split()
+    ui = [option for option in options if "spark.ui.enabled" in option]
+    assert ui == ["-Dspark.ui.enabled=false", "-Dspark.ui.enabled=true"]
 
 
 def test_a_connect_server_that_is_gone(tmp_path: Path) -> None:
