@@ -38,8 +38,7 @@ from user_conversion.inputs.lines import (
 )
 from user_conversion.inputs.preparation import require_logs
 from user_conversion.rules.errors import InputError
-from user_conversion.rules.log_format import LogFormat
-from user_conversion.rules.paths import parse_path
+from user_conversion.rules.log_format import Input, LogFormat
 from user_conversion.rules.presets import log_format
 
 DEFAULT = LogFormat()
@@ -141,9 +140,15 @@ def test_records_keep_their_ids_and_keys_and_are_on_one_line(tmp_path: Path) -> 
 
 def test_elements_that_are_not_objects_become_lines_too(tmp_path: Path) -> None:
     path = write(tmp_path / "a", f'[1, "two", null, [3], {EVENT}]')
-    assert lines(path, LogFormat(records=("Records",))) == ["1", '"two"', "null", "[3]", EVENT]
+    assert lines(path, LogFormat(input=Input(records="Records"))) == [
+        "1",
+        '"two"',
+        "null",
+        "[3]",
+        EVENT,
+    ]
     path = write(tmp_path / "b", f'{{"Records":[{EVENT}, null, 7]}}')
-    assert lines(path, LogFormat(records=("Records",))) == [EVENT, "null", "7"]
+    assert lines(path, LogFormat(input=Input(records="Records"))) == [EVENT, "null", "7"]
 
 
 def test_several_arrays_one_behind_the_other(tmp_path: Path) -> None:
@@ -159,7 +164,7 @@ def test_empty_array(tmp_path: Path) -> None:
 def test_documents(tmp_path: Path) -> None:
     path = write(tmp_path / "a", f'{{"next": null, "Records": [{EVENT},\n{OTHER}], "n": 2}}')
     assert lines(path) == [EVENT, OTHER]
-    format_ = LogFormat(records=parse_path("data[1].events"))
+    format_ = LogFormat(input=Input(records="data[1].events"))
     document = f'{{"a":[{{"events":[1]}}],"data":[{{"events":[2]}},{{"x":1,"events":[{EVENT}]}}]}}'
     path = write(tmp_path / "b", document)
     assert lines(path, format_) == [EVENT]
@@ -187,7 +192,7 @@ def test_what_is_broken_is_named_with_its_place(tmp_path: Path, content: bytes) 
 
 
 def test_a_document_without_records_is_named(tmp_path: Path) -> None:
-    format_ = LogFormat(records=parse_path("data.rows"))
+    format_ = LogFormat(input=Input(records="data.rows"))
     path = write(tmp_path / "a", f'{{"data":{{"rows":[{EVENT}]}}}}\n{{"data":{{}}}}\n')
     assert "(no list of records at data.rows)" in failure(path, format_)
 
@@ -196,7 +201,7 @@ def test_a_document_that_does_not_fit_into_memory_is_named(tmp_path: Path) -> No
     path = write(tmp_path / "a", f'{{"rows":[{",".join([EVENT] * 10)}]}}' * 10 + " " * (50 << 20))
     before = MEMORY_LIMIT.set("50MB")
     try:
-        said = failure(path, LogFormat(records=("rows",)))
+        said = failure(path, LogFormat(input=Input(records="rows")))
     finally:
         MEMORY_LIMIT.reset(before)
     assert said.startswith(f"'{path}' does not fit into memory (Out of Memory Error: ")
@@ -221,7 +226,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 def test_events_in_a_text_field(tmp_path: Path) -> None:
-    format_ = LogFormat(embedded=("log",))
+    format_ = LogFormat(input=Input(embedded="log"))
     records = [
         {"log": EVENT + "\n", "stream": "stdout"},
         {"log": "Server started\n"},
@@ -233,7 +238,7 @@ def test_events_in_a_text_field(tmp_path: Path) -> None:
     expected = [EVENT, "Server started", '{"log": {"event": "registered"}}']
     expected += ['{"stream": "stdout"}', '{"a": "ü"}', "broken"]
     assert lines(write(tmp_path / "a.log", text), format_) == expected
-    nested = LogFormat(records=("logEvents",), embedded=("message",))
+    nested = LogFormat(input=Input(records="logEvents", embedded="message"))
     document = json.dumps({"logEvents": [{"id": "1", "message": EVENT}, {"message": OTHER}]})
     assert lines(write(tmp_path / "b.gz", gzip.compress(document.encode())), nested) == [
         EVENT,
@@ -327,7 +332,9 @@ def test_delimiters(tmp_path: Path, delimiter: str) -> None:
 
 
 def test_a_table_without_a_header_has_no_quotation(tmp_path: Path) -> None:
-    format_ = LogFormat(columns=("event", "timestamp", "initiator_id", "page", "channel"))
+    format_ = LogFormat(
+        input=Input(columns=("event", "timestamp", "initiator_id", "page", "channel"))
+    )
     text = 'registered\t2020-11-02\t1\tp\t"Quoted\nregistered\t2020-11-02\t2\t\t\n'
     assert lines(write(tmp_path / "a", text), format_) == [
         (
@@ -396,10 +403,10 @@ def test_dates_in_parquet_are_their_midnight(tmp_path: Path) -> None:
 
 def test_events_in_a_text_column_of_parquet(tmp_path: Path) -> None:
     duckdb.sql(f"SELECT '{EVENT}' AS message, 1 AS n").write_parquet(str(tmp_path / "a"))
-    assert lines(tmp_path / "a", LogFormat(embedded=("message",))) == [EVENT]
+    assert lines(tmp_path / "a", LogFormat(input=Input(embedded="message"))) == [EVENT]
     assert len(list((tmp_path / "scratch").iterdir())) == 1
     assert "Parquet without a column for log" in failure(
-        tmp_path / "a", LogFormat(embedded=("log",))
+        tmp_path / "a", LogFormat(input=Input(embedded="log"))
     )
 
 

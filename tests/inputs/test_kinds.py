@@ -19,7 +19,7 @@ from user_conversion.inputs.kinds.content import AnyKind, Lines, NotALogError, W
 from user_conversion.inputs.kinds.json_files import ARRAY, Values
 from user_conversion.inputs.kinds.parquet import Parquet
 from user_conversion.inputs.kinds.tables import Table
-from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.log_format import Input, LogFormat
 from user_conversion.rules.presets import log_format
 
 DEFAULT = LogFormat()
@@ -174,13 +174,15 @@ def test_columns_that_a_table_needs_depend_on_the_log_format(tmp_path: Path) -> 
     table = "time,user\n1,2\n"
     assert recognised(path, table, format_) == "a table without a column for event"
     assert recognised(path, table, format_, event="registered") == Table(",")
-    assert recognised(path, table, LogFormat(fields=format_.fields, unnamed=True)) == Table(",")
+    assert recognised(
+        path, table, LogFormat(fields=format_.fields, input=Input(unnamed=True))
+    ) == Table(",")
     wanted = LogFormat(fields={**format_.fields, "event": (("x",), ("y", "z"))})
     assert recognised(path, "a,b\n1,2\n", wanted) == "a table without a column for event (x or y)"
 
 
 def test_a_table_without_a_header(tmp_path: Path) -> None:
-    format_ = LogFormat(columns=("event", "timestamp", "initiator_id", "channel"))
+    format_ = LogFormat(input=Input(columns=("event", "timestamp", "initiator_id", "channel")))
     path = tmp_path / "file"
     assert recognised(path, "registered\t2020-11-02\t1\t\n", format_) == Table("\t")
     assert recognised(path, "\t2020-11-02\t1\t\n", format_) == Table("\t")
@@ -192,7 +194,7 @@ def test_a_table_without_a_header(tmp_path: Path) -> None:
 
 def test_the_place_of_the_records_of_a_document(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    nested = LogFormat(records=("data", "events"))
+    nested = LogFormat(input=Input(records="data.events"))
     assert recognised(path, '{"data":{"events":[]}}', nested) == Values(("data", "events"))
     assert recognised(path, '{"data":{"events":[]}}\n' * 2, nested) == Values(("data", "events"))
     assert recognised(path, WRAPPED, nested) == LINES

@@ -15,7 +15,7 @@ from support.logs import write_log
 from support.mutations import MISSING, WRONG, mutated, places
 
 from user_conversion.rules.errors import SettingsError
-from user_conversion.rules.log_format import APP_LOADED, REGISTERED, LogFormat, needed_fields
+from user_conversion.rules.log_format import APP_LOADED, REGISTERED, Input, LogFormat, needed_fields
 from user_conversion.rules.paths import parse_path, path_text
 from user_conversion.rules.presets import log_format, presets
 from user_conversion.settings import Settings
@@ -192,7 +192,7 @@ def test_equal_formats_give_equal_documents(tmp_path: Path) -> None:
 
 def test_the_fields_that_a_file_needs() -> None:
     rest = ("timestamp", "initiator_id")
-    assert needed_fields(LogFormat(unnamed=True)) == rest
+    assert needed_fields(LogFormat(input=Input(unnamed=True))) == rest
     assert needed_fields(LogFormat(), "registered") == rest
 
 

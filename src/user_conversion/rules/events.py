@@ -105,7 +105,7 @@ def read_line(
         return Event(kind, time, read_id(ids[0]), {"user_id": read_id(ids[1])})
     initiator_id = first_at(record, log_format.fields["initiator_id"])
     if initiator_id is None or initiator_id in NO_ID:
-        if log_format.anonymous:
+        if log_format.input.anonymous:
             return Skipped.ANONYMOUS
         raise Rejected(Reason.MISSING_INITIATOR_ID)
     fields = {
@@ -149,7 +149,7 @@ def parse_epoch(number: Decimal, zone: tzinfo | None = None) -> datetime | None:
 def _kind(record: dict[str, Any], log_format: LogFormat) -> str | None:
     """The kind of event that a record names, None for another event."""
     name = as_text(first_at(record, log_format.fields["event"]))
-    if not name and not log_format.unnamed:
+    if not name and not log_format.input.unnamed:
         raise Rejected(Reason.MISSING_EVENT)
     return log_format.kind_by_name.get(name or "")
 
@@ -163,14 +163,14 @@ def _holding(record: dict[str, Any], log_format: LogFormat, name: str) -> Iterat
 def _read_time(value: Any, log_format: LogFormat, latest: datetime) -> datetime:
     if value is None:
         raise Rejected(Reason.MISSING_TIMESTAMP)
-    zone = time_zone(log_format.timezone) if log_format.timezone != "UTC" else None
+    zone = time_zone(log_format.input.timezone) if log_format.input.timezone != "UTC" else None
     time = None
-    if log_format.timestamp and isinstance(value, str | int):
-        value = TimestampForm.of(log_format.timestamp).rewritten(str(value))
+    if log_format.input.timestamp and isinstance(value, str | int):
+        value = TimestampForm.of(log_format.input.timestamp).rewritten(str(value))
     if isinstance(value, str):
         time = parse_timestamp(value, zone)
     if time is None and not isinstance(value, bool) and re.fullmatch(EPOCH_NUMBER, str(value)):
-        time = parse_epoch(Decimal(value), zone if log_format.local_numbers else None)
+        time = parse_epoch(Decimal(value), zone if log_format.input.local_numbers else None)
     if time is None:
         raise Rejected(Reason.INVALID_TIMESTAMP)
     if not EARLIEST <= time <= latest:

@@ -18,7 +18,7 @@ from msgspec import UNSET, UnsetType
 
 from user_conversion.rules.conditions import Condition, Conditions, recorded
 from user_conversion.rules.errors import SettingsError, did_you_mean
-from user_conversion.rules.paths import FieldPath, path_text
+from user_conversion.rules.paths import FieldPath, parse_path, path_text
 
 REGISTERED = "registered"
 APP_LOADED = "app_loaded"
@@ -55,7 +55,14 @@ class ByKind(msgspec.Struct, Generic[T], frozen=True, forbid_unknown_fields=True
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The table `[input]` of a log format: how the events are in a file."""
+    """The table `[input]` of a log format: how the events are in a file.
+
+    `timestamp` is a form that timestamps may have besides the usual ones, `encoding` that of text
+    files. `records`, `embedded` and `columns` say where the events are in a file that is not one
+    JSON object per line. `unnamed` says that records without an event name are other events,
+    `anonymous` that events without a user are usual, `local_numbers` that epoch numbers count from
+    midnight in `timezone`.
+    """
 
     timezone: str = "UTC"
     timestamp: str | None = None
@@ -138,11 +145,7 @@ class LogFormat:
     are kept with the registration. `where` has, for each kind of event, conditions that must all
     hold; events for which one of `exclude` holds do not count. With `[identity]`, `events` and
     `fields` also have those of the kind `IDENTIFIED`. `files` has, for each kind, patterns
-    of the files that hold only it. `timestamp` is a form that timestamps may have besides the usual
-    ones, `encoding` that of text files. `records`, `embedded` and `columns` say where the events
-    are in a file that is not one JSON object per line. `unnamed` says that records without an event
-    name are other events, `anonymous` that events without a user are usual, `local_numbers` that
-    epoch numbers count from midnight in `timezone`.
+    of the files that hold only it.
     """
 
     name: str = DEFAULT
@@ -156,15 +159,7 @@ class LogFormat:
     where: Mapping[str, Conditions] = field(default_factory=dict)
     exclude: Conditions = field(default_factory=dict)
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    timezone: str = "UTC"
-    timestamp: str | None = None
-    encoding: str = UTF_8
-    records: FieldPath | None = None
-    embedded: FieldPath | None = None
-    columns: tuple[str, ...] | None = None
-    unnamed: bool = False
-    anonymous: bool = False
-    local_numbers: bool = False
+    input: Input = field(default_factory=Input)
     warehouse: Warehouse = field(default_factory=Warehouse)
 
     @property
@@ -202,6 +197,16 @@ class LogFormat:
         found = [path for paths in self.fields.values() for path in paths]
         return [*found, *(path for each in (*self.where.values(), self.exclude) for path in each)]
 
+    @cached_property
+    def records(self) -> FieldPath | None:
+        """The path of the array that has the records of a file."""
+        return parse_path(self.input.records) if self.input.records else None
+
+    @cached_property
+    def embedded(self) -> FieldPath | None:
+        """The path of the text that has the record of a line."""
+        return parse_path(self.input.embedded) if self.input.embedded else None
+
     def kind_of_file(self, path: Path) -> str | None:
         """The kind of event that every record of a file is, None if the records say it."""
         for kind, patterns in self.files.items():
@@ -214,19 +219,8 @@ class LogFormat:
         """The format for `run.json` and the ledger; equal formats give equal documents."""
         fields = {name: tuple(map(path_text, self.fields[name])) for name in sorted(self.fields)}
         where = {kind: _recorded(conditions) for kind, conditions in self.where.items()}
-        how = Input(
-            timezone=self.timezone,
-            timestamp=self.timestamp,
-            encoding=self.encoding,
-            records=path_text(self.records) if self.records else None,
-            embedded=path_text(self.embedded) if self.embedded else None,
-            columns=self.columns,
-            unnamed=self.unnamed,
-            anonymous=self.anonymous,
-            local_numbers=self.local_numbers,
-        )
         return RecordedLogFormat(
-            *(self.name, self.ids, dict(self.events), fields, where, dict(self.files), how),
+            *(self.name, self.ids, dict(self.events), fields, where, dict(self.files), self.input),
             exclude=_recorded(self.exclude),
         )
 
@@ -265,5 +259,5 @@ def needed_fields(log_format: LogFormat, event: str | None = None) -> tuple[str,
     """
     if event == IDENTIFIED:
         return IDENTITY_FIELDS
-    has_names = not (event or log_format.unnamed)
+    has_names = not (event or log_format.input.unnamed)
     return REQUIRED_FIELDS if has_names else REQUIRED_FIELDS[1:]

@@ -26,12 +26,13 @@ from user_conversion.rules.log_format import (
     REGISTERED,
     REQUIRED_FIELDS,
     USER_ID,
+    Input,
     LogFormat,
     Names,
     WrittenIdentity,
     WrittenLogFormat,
 )
-from user_conversion.rules.paths import Element, FieldPath, is_of_folder, parse_path
+from user_conversion.rules.paths import Element, FieldPath, is_of_folder, parse_path, path_text
 from user_conversion.rules.timestamp_forms import TimestampForm
 from user_conversion.rules.toml import checked, read_toml
 from user_conversion.rules.weeks import time_zone
@@ -128,9 +129,6 @@ def _log_format(name: str, merged: Mapping[str, Any]) -> LogFormat:
         events[IDENTIFIED], files[IDENTIFIED] = _texts(identity.events), _texts(identity.files)
         fields |= _identity_fields(source, identity)
     _check_events(source, events)
-    time_zone(document.input.timezone)
-    if document.input.timestamp is not None:
-        TimestampForm.of(document.input.timestamp)
     return LogFormat(
         name=name,
         ids=document.ids or ("text" if "initiator_id" in document.fields else "integer"),
@@ -142,15 +140,7 @@ def _log_format(name: str, merged: Mapping[str, Any]) -> LogFormat:
         },
         exclude=_conditions(document.exclude, source, "exclude"),
         files=files,
-        timezone=document.input.timezone,
-        timestamp=document.input.timestamp,
-        encoding=_encoding(document.input.encoding, source),
-        records=_optional_path(document.input.records),
-        embedded=_optional_path(document.input.embedded),
-        columns=document.input.columns,
-        unnamed=document.input.unnamed,
-        anonymous=document.input.anonymous,
-        local_numbers=document.input.local_numbers,
+        input=_input(document.input, source),
         warehouse=document.warehouse,
     )
 
@@ -210,6 +200,19 @@ def _conditions(
     return conditions
 
 
+def _input(given: Input, source: str) -> Input:
+    """What was written, checked; what means the same is the same."""
+    time_zone(given.timezone)
+    if given.timestamp is not None:
+        TimestampForm.of(given.timestamp)
+    return msgspec.structs.replace(
+        given,
+        encoding=_encoding(given.encoding, source),
+        records=_usual(given.records),
+        embedded=_usual(given.embedded),
+    )
+
+
 def _encoding(name: str, source: str) -> str:
     try:
         codec = codecs.lookup(name)
@@ -222,11 +225,11 @@ def _encoding(name: str, source: str) -> str:
     return codec.name
 
 
-def _optional_path(text: str | None) -> FieldPath | None:
-    path = None if text is None else parse_path(text)
-    if path and any(isinstance(step, Element) for step in path):
-        raise SettingsError(f"{text!r} is not a path to a field: it leads to one of many.")
-    return path
+def _usual(path: str | None) -> str | None:
+    steps = () if path is None else parse_path(path)
+    if any(isinstance(step, Element) for step in steps):
+        raise SettingsError(f"{path!r} is not a path to a field: it leads to one of many.")
+    return path_text(steps) or None
 
 
 def _texts(value: str | Iterable[str]) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ class Forms(NamedTuple):
 def forms_of(sample: bytes, log_format: LogFormat) -> Forms:
     """The forms of the first timestamp and the first id of a log."""
     time, user = (_first_value(name, sample, log_format) for name in ("timestamp", "initiator_id"))
-    if log_format.timestamp:
+    if log_format.input.timestamp:
         time = b""
     formats = (TYPED_FORMS[form] for form in TYPED_FORMS if re.fullmatch(b'"' + form + b'"', time))
     is_number = re.fullmatch(rb"-?[0-9]+", user) is not None
@@ -44,8 +44,10 @@ def forms_of(sample: bytes, log_format: LogFormat) -> Forms:
 def forms_of_rows(columns: Mapping[str, str], log_format: LogFormat) -> Forms:
     """The forms of a table: its instants are not texts if the column says what they are."""
     name = _only_key("timestamp", log_format)
-    kinds = {"TIMESTAMP WITH TIME ZONE", *(["TIMESTAMP"] if log_format.timezone == "UTC" else [])}
-    is_typed = name is not None and columns.get(name) in kinds and not log_format.timestamp
+    kinds = {"TIMESTAMP WITH TIME ZONE"}
+    if log_format.input.timezone == "UTC":
+        kinds.add("TIMESTAMP")
+    is_typed = name is not None and columns.get(name) in kinds and not log_format.input.timestamp
     return Forms("of the column" if is_typed else None)
 
 

@@ -103,8 +103,8 @@ def read_sql(
         is_registered=fields.is_kind(REGISTERED, known),
         is_app_loaded=fields.is_kind(APP_LOADED, known),
         is_excluded=fields.is_excluded(),
-        unnamed=str(log_format.unnamed),
-        anonymous=str(log_format.anonymous),
+        unnamed=str(log_format.input.unnamed),
+        anonymous=str(log_format.input.anonymous),
         has_no_id=_has_no_id("id_text"),
         has_no_user_id=_has_no_id("user_id_text"),
         latest=latest.replace(tzinfo=None).isoformat(" "),
@@ -214,8 +214,8 @@ class _Fields:
         if self._format.kinds != KINDS:
             is_identified = self.is_kind(IDENTIFIED, known)
             text = f"coalesce({text}, CASE WHEN {is_identified} THEN '{events.NO_TIME}' END)"
-        if self._format.timestamp:
-            form = TimestampForm.of(self._format.timestamp)
+        if self._format.input.timestamp:
+            form = TimestampForm.of(self._format.input.timestamp)
             parts = ", ".join(map(literal, (form.pattern, form.replacement)))
             text = f"regexp_replace({text}, {parts})"
         number = f"TRY_CAST({text} AS DECIMAL(38, 9))"
@@ -227,8 +227,8 @@ class _Fields:
         )
         instant = f"make_timestamp(CAST(CASE {micros} END AS BIGINT))"
         local = ""
-        if self._format.timezone != "UTC":
-            if self._format.local_numbers:
+        if self._format.input.timezone != "UTC":
+            if self._format.input.local_numbers:
                 instant = self._instant(instant)
             local = (
                 f"WHEN regexp_full_match({text}, '{events.LOCAL_TIMESTAMP}') "
@@ -242,7 +242,7 @@ class _Fields:
 
     def _instant(self, local: str) -> str:
         """The instant in UTC of a local time. If it comes twice, DuckDB takes the second one."""
-        zone = literal(self._format.timezone)
+        zone = literal(self._format.input.timezone)
         second = f"timezone({zone}, {local})"
         # Since 1970, no clock has gone back by more than three hours.
         earlier = f"({second} - INTERVAL 4 HOURS)"

@@ -58,8 +58,8 @@ def read_records(record: Record, log_format: LogFormat, latest: datetime) -> Dat
     rows = record.rows.withColumns(
         {column: _field(record, log_format, name) for column, name in texts.items()}
     )
-    if log_format.timestamp:
-        form = TimestampForm.of(log_format.timestamp)
+    if log_format.input.timestamp:
+        form = TimestampForm.of(log_format.input.timestamp)
         replacement = form.replacement.replace("\\", "$")
         text = F.regexp_replace("timestamp_text", form.pattern, replacement)
         rows = rows.withColumn("timestamp_text", text)
@@ -112,8 +112,8 @@ def _instant(log_format: LogFormat) -> Column:
     text = F.col("timestamp_text")
     # Spark compiles two regular expressions for each text with a zone; the session's zone is UTC.
     instant = F.try_to_timestamp(F.expr("trim(TRAILING 'Z' FROM timestamp_text)"))
-    if log_format.timezone != "UTC":
-        local = F.to_utc_timestamp(instant, log_format.timezone)
+    if log_format.input.timezone != "UTC":
+        local = F.to_utc_timestamp(instant, log_format.input.timezone)
         has_offset = F.regexp_extract(text, TIMESTAMP, OFFSET) != ""
         instant = F.when(has_offset, instant).otherwise(local)
     return F.when(text.rlike(TIMESTAMP), instant)
@@ -139,8 +139,8 @@ def _epoch_instant(log_format: LogFormat) -> Column:
         .when(nanoseconds, F.floor(F.floor(number) * F.lit(0.001).cast("decimal(3, 3)")))
     )
     instant = F.timestamp_micros(micros.cast("bigint"))
-    if log_format.local_numbers:
-        return F.to_utc_timestamp(instant, log_format.timezone)
+    if log_format.input.local_numbers:
+        return F.to_utc_timestamp(instant, log_format.input.timezone)
     return instant
 
 
@@ -191,8 +191,8 @@ def _verdict(record: Record, log_format: LogFormat, latest: datetime) -> Column:
     texts = map(F.col, _used(TEXTS, log_format))
     has_no_id = reduce(or_, (text.isNull() | text.isin(*events.NO_ID) for text in texts))
     is_invalid = reduce(or_, (F.col(name).isNull() for name in _used(IDS, log_format)))
-    unnamed = Skipped.OTHER if log_format.unnamed else Reason.MISSING_EVENT
-    anonymous = Skipped.ANONYMOUS if log_format.anonymous else Reason.MISSING_INITIATOR_ID
+    unnamed = Skipped.OTHER if log_format.input.unnamed else Reason.MISSING_EVENT
+    anonymous = Skipped.ANONYMOUS if log_format.input.anonymous else Reason.MISSING_INITIATOR_ID
     read = F.concat_ws("", *(_field(record, log_format, name) for name in log_format.fields))
     is_garbled = read.contains("\N{REPLACEMENT CHARACTER}") & (F.expr(DECODED) != F.col("value"))
     return (

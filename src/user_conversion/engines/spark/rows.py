@@ -67,10 +67,11 @@ def _kinds(columns: Mapping[str, str], log_format: LogFormat) -> dict[str, str |
     """The type of the column of each path. Raises `EngineError` if a text would be another."""
     paths = [path for path in log_format.paths if not is_of_folder(path)]
     kinds = {str(path[0]): columns.get(str(path[0])) for path in paths}
-    times = {} if log_format.timestamp else dict.fromkeys(log_format.fields["timestamp"], INSTANTS)
+    times = () if log_format.input.timestamp else log_format.fields["timestamp"]
     for path in paths:
         kind = kinds[str(path[0])]
-        allowed = TEXTS | (times.get(path, {}).keys() if paths.count(path) == 1 else set())
+        is_time = path in times and paths.count(path) == 1
+        allowed = TEXTS | INSTANTS.keys() if is_time else TEXTS
         if len(path) > 1 or path == ("file",) or kind not in allowed:
             raise EngineError(PARQUET)
     return kinds

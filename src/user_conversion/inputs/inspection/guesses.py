@@ -56,7 +56,9 @@ def known_formats() -> dict[str, LogFormat]:
 
 def preset_of(records: Records, formats: Mapping[str, LogFormat]) -> str | None:
     """The log format with most of its fields in the records, None if none has all it needs."""
-    scores = {name: _score(records, each) for name, each in formats.items() if not each.columns}
+    scores = {
+        name: _score(records, each) for name, each in formats.items() if not each.input.columns
+    }
     best = max(scores, key=lambda name: scores[name])
     return best if scores[best] > 0 else None
 

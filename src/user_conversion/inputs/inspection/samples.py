@@ -134,7 +134,7 @@ def _sample(file: LineFile, content: Content, log_format: LogFormat) -> Sample:
         content.kind.name + packed,
         first_records(file),
         content.kind.records if isinstance(content.kind, Values) else None,
-        has_columns_of=log_format.name if log_format.columns else None,
+        has_columns_of=log_format.name if log_format.input.columns else None,
     )
     for name in sample.records[0] if sample.records else ():
         texts = [record.get(name) for record in sample.records]

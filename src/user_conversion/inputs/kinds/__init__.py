@@ -50,7 +50,7 @@ def recognise(path: Path, wanted: Wanted, source: str) -> Content:
     with io.BufferedReader(LogStream(path, packed_with, source)) as stream:
         data = stream.read(SAMPLE)
     sample = Sample(data, len(data) < SAMPLE)
-    encoding = wanted.log_format.encoding
+    encoding = wanted.log_format.input.encoding
     if data.startswith((parquet.MAGIC, *archives.MAGIC)):
         encoding = UTF_8  # of no importance
     if encoding != UTF_8:

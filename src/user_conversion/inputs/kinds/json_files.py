@@ -85,7 +85,7 @@ def recognise(sample: Sample, wanted: Wanted) -> Lines | Values | None:
     if not text:
         return Lines()
     has_lines = _has_object_line(text, sample.is_whole)
-    if wanted.log_format.columns and not has_lines:
+    if wanted.log_format.input.columns and not has_lines:
         return None  # cells can begin with a brace
     found: Lines | Values | None = None
     if OBJECT.match(text):
@@ -98,7 +98,9 @@ def recognise(sample: Sample, wanted: Wanted) -> Lines | Values | None:
 def is_foreign(sample: Sample, wanted: Wanted) -> bool:
     """Whether a file is JSON in which no key is that of a field that an event needs."""
     text = sample.text.strip()
-    if not sample.is_whole or wanted.log_format.columns or any(key in text for key in wanted.keys):
+    if wanted.log_format.input.columns or any(key in text for key in wanted.keys):
+        return False
+    if not sample.is_whole:
         return False
     return _has_object_line(text, is_whole=True) or bool(_first_value(text)[0])
 

@@ -56,7 +56,7 @@ def recognise(sample: Sample, wanted: Wanted) -> Table | None:
         return None
     for delimiter in DELIMITERS:
         rows = _first_rows(sample.text, delimiter, wanted.log_format)
-        if columns := wanted.log_format.columns:
+        if columns := wanted.log_format.input.columns:
             is_table = any(len(row) == len(columns) for row in rows)
         elif wanted.paths:
             is_table = bool(rows) and not wanted.missing(rows[0])
@@ -69,7 +69,7 @@ def recognise(sample: Sample, wanted: Wanted) -> Table | None:
 
 def why_not(text: str, wanted: Wanted) -> str:
     """Why a text is no table with the columns that are wanted."""
-    if columns := wanted.log_format.columns:
+    if columns := wanted.log_format.input.columns:
         return f"no row of a table with {len(columns)} columns"
     for delimiter in reversed(DELIMITERS):
         rows = _first_rows(text, delimiter, wanted.log_format)
@@ -93,14 +93,14 @@ def _rows(
     """
     csv.field_size_limit(LARGEST_CELL)
     lines, left_out = iter(text), 0
-    if not log_format.columns:
+    if not log_format.input.columns:
         for line in lines:
             if not PREAMBLE.match(line):
                 lines = chain([line], lines)
                 break
             left_out += 1
     # Tools that write tabs and no header write quotation marks as they are.
-    is_raw = delimiter == TAB and log_format.columns
+    is_raw = delimiter == TAB and log_format.input.columns
     quoting: Any = csv.QUOTE_NONE if is_raw else csv.QUOTE_MINIMAL
     reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
     while True:
@@ -130,7 +130,7 @@ def _records(rows: Iterable[tuple[int, list[str]]], wanted: Wanted) -> Iterator[
     A row with more or fewer cells than there are columns comes as an array of its cells, a blank
     one as an empty text.
     """
-    columns: Sequence[str] | None = wanted.log_format.columns
+    columns: Sequence[str] | None = wanted.log_format.input.columns
     members = _members(columns or (), wanted)
     for line, row in rows:
         if columns and len(row) == len(columns):

@@ -51,10 +51,11 @@ def warehouse_query(
         raise SettingsError(f"--by {by}: the query splits by fields of the registration only.")
     require_field(by, log_format.attributes)
     time_zone(timezone)
-    if log_format.timezone != "UTC" or log_format.timestamp:
+    written = log_format.input
+    if written.timezone != "UTC" or written.timestamp:
         raise SettingsError(
             "The query reads timestamps without a zone as UTC, the log format as "
-            f"{log_format.timestamp or log_format.timezone}: make a view with times in UTC."
+            f"{written.timestamp or written.timezone}: make a view with times in UTC."
         )
     if log_format.kinds != KINDS:
         raise SettingsError(
