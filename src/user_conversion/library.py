@@ -13,7 +13,7 @@ from user_conversion.answer.record import RunRecord
 from user_conversion.answer.results import ConversionResult
 from user_conversion.jobs.run import run_jobs
 from user_conversion.outputs import render, sentences, words
-from user_conversion.outputs.tables import WEEK_COLUMNS, week_rows
+from user_conversion.outputs.csv_json import WEEK_COLUMNS, week_rows
 from user_conversion.places.frames import Frame
 from user_conversion.places.output import published_files
 from user_conversion.rules import datasets

@@ -16,9 +16,9 @@ from backports import zstd
 
 from user_conversion.inputs import kinds
 from user_conversion.inputs.kinds.content import AnyKind, Lines, NotALogError, Wanted, Zip
+from user_conversion.inputs.kinds.delimited import Table
 from user_conversion.inputs.kinds.json_files import ARRAY, Values
 from user_conversion.inputs.kinds.parquet import Parquet
-from user_conversion.inputs.kinds.tables import Table
 from user_conversion.rules.log_format import Input, LogFormat
 from user_conversion.rules.presets import log_format
 

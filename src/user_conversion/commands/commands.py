@@ -84,7 +84,7 @@ def events_split(
 ) -> None:
     """Raw events to user_registration, app_loaded and rejected_events, by day."""
     from user_conversion.jobs.run import run_jobs
-    from user_conversion.outputs import tables, terminal
+    from user_conversion.outputs import csv_json, terminal
 
     done = run_jobs(SPLIT, _with_inputs(settings, paths), [SPLIT])
     split = done.split
@@ -93,7 +93,7 @@ def events_split(
     terminal.show_notes(done.record.notes)
     if format == "json":
         found = {"events": split.total, "read": split.read, "files_read": len(split.files)}
-        print(tables.json_text(found), end="")
+        print(csv_json.json_text(found), end="")
     else:
         terminal.show_events(terminal.console(), split)
 
@@ -126,14 +126,14 @@ def check(
     """Has the rate changed, are the logs late? Reads the last run; exit status 3 if so."""
     from user_conversion.answer.finality import is_late
     from user_conversion.jobs.report import last_record
-    from user_conversion.outputs import tables, terminal
+    from user_conversion.outputs import csv_json, terminal
     from user_conversion.places.place import place_at
 
     result = last_record(place_at(place(output))).conversion
     today = datetime.now(time_zone(result.timezone)).date()
     late = max_age is not None and is_late(result.observed_through, max_age, today)
     if format == "json":
-        print(tables.check_as_json(result, late), end="")
+        print(csv_json.check_as_json(result, late), end="")
     else:
         terminal.show_change(terminal.console(), result, late)
     return Status.FOUND if result.change.changed or late else Status.DONE

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 # The function that renders a format, as module:function; imported when it is used.
 WRITERS = {
     "html": "user_conversion.outputs.page.page:render",
-    "csv": "user_conversion.outputs.tables:as_csv",
-    "json": "user_conversion.outputs.tables:as_json",
+    "csv": "user_conversion.outputs.csv_json:as_csv",
+    "json": "user_conversion.outputs.csv_json:as_json",
     "md": "user_conversion.outputs.markdown:as_markdown",
     "openlineage": "user_conversion.outputs.openlineage:as_openlineage",
     "prometheus": "user_conversion.outputs.prometheus:as_prometheus",

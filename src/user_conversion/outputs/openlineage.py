@@ -9,7 +9,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from user_conversion.answer.record import RunRecord
-from user_conversion.outputs.tables import json_text
+from user_conversion.outputs.csv_json import json_text
 from user_conversion.rules import datasets
 from user_conversion.rules.addresses import is_address, split_address
 from user_conversion.rules.datasets import Dataset

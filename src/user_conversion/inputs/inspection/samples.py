@@ -15,9 +15,9 @@ from user_conversion.inputs.compression import NONE, PARQUET, SUPPORTED, LogStre
 from user_conversion.inputs.convert import Conversion
 from user_conversion.inputs.input_file import InputFile, SkippedFile
 from user_conversion.inputs.kinds.content import ANYTHING, Content, Lines, NotALogError, Wanted
+from user_conversion.inputs.kinds.delimited import Table
 from user_conversion.inputs.kinds.json_files import Values, as_object
 from user_conversion.inputs.kinds.parquet import Parquet
-from user_conversion.inputs.kinds.tables import Table
 from user_conversion.inputs.lines import LineFile
 from user_conversion.inputs.objects import Objects
 from user_conversion.rules.errors import InputError

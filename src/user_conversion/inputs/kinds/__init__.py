@@ -13,7 +13,7 @@ from pathlib import Path
 
 from user_conversion.inputs import compression
 from user_conversion.inputs.compression import LogStream, compression_at, compression_of
-from user_conversion.inputs.kinds import archives, json_files, parquet, prefixed_lines, tables
+from user_conversion.inputs.kinds import archives, delimited, json_files, parquet, prefixed_lines
 from user_conversion.inputs.kinds.content import AnyKind, Content, NotALogError, Sample, Wanted
 from user_conversion.rules.log_format import UTF_8
 
@@ -23,7 +23,7 @@ KINDS: tuple[Callable[[Sample, Wanted], AnyKind | None], ...] = (
     archives.recognise,
     json_files.recognise,
     prefixed_lines.recognise,
-    tables.recognise,
+    delimited.recognise,
 )
 
 SAMPLE = 1 << 18
@@ -72,6 +72,6 @@ def _unsupported(data: bytes) -> str | None:
 
 def _why_unknown(sample: Sample, source: str, wanted: Wanted) -> str:
     if not sample.is_binary:
-        return tables.why_not(sample.text, wanted)
+        return delimited.why_not(sample.text, wanted)
     # Brotli has no magic number.
     return "compressed with brotli" if source.lower().endswith(".br") else "not text"

@@ -17,10 +17,10 @@ from user_conversion.answer.record import RunRecord
 from user_conversion.answer.results import ConversionResult
 from user_conversion.answer.statistics import percent
 from user_conversion.outputs import sentences
+from user_conversion.outputs.csv_json import as_csv
 from user_conversion.outputs.folding import MOST_CHARTED, fold_cohorts, fold_days
 from user_conversion.outputs.page import charts, tables
 from user_conversion.outputs.page.charts import TEMPLATES
-from user_conversion.outputs.tables import as_csv
 
 
 def render(record: RunRecord) -> str:
