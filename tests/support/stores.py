@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import random
 import shutil
 import socket
 import subprocess
@@ -38,17 +39,20 @@ class RunningStore:
     environment: dict[str, str]
 
 
-def free_port() -> int:
-    """A port that is free, and 10,000 above it one too, as SeaweedFS wants for its own calls."""
-    while True:
-        with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            if port > 50_000:
-                port -= 25_000
+def free_ports(count: int) -> list[int]:
+    """Ports that are free, and those 10,000 above them, as SeaweedFS wants for its own calls.
+
+    None is one that the system gives to a process that asks for any.
+    """
+    found: list[int] = []
+    with contextlib.ExitStack() as stack:
+        while len(found) < count:
+            port = random.randrange(11_000, 22_000)
             with contextlib.suppress(OSError):
-                other.bind(("127.0.0.1", port + 10_000))
-                return port
+                for each in (port, port + 10_000):
+                    stack.enter_context(socket.create_server(("127.0.0.1", each)))
+                found.append(port)
+    return found
 
 
 def weed() -> str | None:
@@ -68,7 +72,7 @@ def seaweedfs(folder: Path) -> Iterator[RunningStore]:
     }
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
     (folder / "data").mkdir()
-    master, volume, filer, s3 = (free_port() for _ in range(4))
+    master, volume, filer, s3 = free_ports(4)
     command = [
         *(program, "server", "-dir", str(folder / "data"), "-ip", "127.0.0.1"),
         *("-ip.bind", "127.0.0.1", f"-master.port={master}", f"-volume.port={volume}"),
@@ -116,7 +120,7 @@ def azurite_program() -> str | None:
 @contextlib.contextmanager
 def azurite(folder: Path) -> Iterator[RunningStore]:
     """A server of Azure's blobs with one container, in memory."""
-    program, port = azurite_program(), free_port()
+    program, (port,) = azurite_program(), free_ports(1)
     assert program
     command = [
         *(program, "--inMemoryPersistence", "--silent", "--disableTelemetry"),
