@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from support.command import assert_refused, command
 from support.logs import WORKED_EXAMPLE, app_loaded, registered
-from support.stores import KEY, SECRET, Lake, RunningStore, azurite, azurite_program, free_port
+from support.processes import free_port
+from support.stores import KEY, SECRET, Lake, RunningStore, azurite, azurite_program
 
 from user_conversion.places.stores.store import Store
 

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import hmac
 import json
-import random
+import secrets
 import shutil
 import socket
 import subprocess
@@ -47,7 +47,7 @@ def free_ports(count: int) -> list[int]:
     found: list[int] = []
     with contextlib.ExitStack() as stack:
         while len(found) < count:
-            port = random.randrange(11_000, 22_000)
+            port = 11_000 + secrets.randbelow(11_000)
             with contextlib.suppress(OSError):
                 for each in (port, port + 10_000):
                     stack.enter_context(socket.create_server(("127.0.0.1", each)))
