@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import time
 import uuid
+import zoneinfo
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from hypothesis import HealthCheck, Phase, settings
 from support.engines import COSTS, PROFILE, EngineUnderTest, engines
 from support.proxy import proxy_before
 from support.stores import Lake, RunningStore, seaweedfs, weed
+
+# Zones as the product has them, whatever the age of the machine's own.
+zoneinfo.reset_tzpath(to=())
 
 # The same examples in every run of CI; `task fuzz` searches for new ones. Explaining a failure
 # takes as long as finding it.

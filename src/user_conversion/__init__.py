@@ -20,12 +20,14 @@ if TYPE_CHECKING:
         user_conversion,
         weekly_summary,
     )
+    from user_conversion.rules.errors import UserConversionError
     from user_conversion.rules.weeks import calendar_rows
 
 __version__ = "0.1.0"
 
 _MODULES = {
     "Answer": "library",
+    "UserConversionError": "rules.errors",
     "calendar_rows": "rules.weeks",
     "cohort_table": "metric.conversion",
     "earliest_registrations": "metric.conversion",
@@ -36,6 +38,7 @@ _MODULES = {
 }
 __all__ = [
     "Answer",
+    "UserConversionError",
     "__version__",
     "calendar_rows",
     "cohort_table",

@@ -14,6 +14,7 @@ from user_conversion.answer.results import ConversionResult
 from user_conversion.jobs.run import run_jobs
 from user_conversion.outputs import render, sentences, words
 from user_conversion.outputs.csv_json import WEEK_COLUMNS, week_rows
+from user_conversion.places.footers import require_columns
 from user_conversion.places.frames import Frame
 from user_conversion.places.output import published_files
 from user_conversion.rules import datasets
@@ -79,6 +80,8 @@ class Answer:
         read_as = split.parameters.log_format if split else LogFormat().recorded
         dataset = datasets.user_conversion(attributes_of(read_as.fields), id_type(read_as.ids))
         with published_files(self.output, dataset) as files:
+            if files:
+                require_columns(dataset.name, dataset.columns, files)
             return Frame.of_parquet(dataset.columns | {"registration_week": "string"}, files)
 
     def page(self) -> str:

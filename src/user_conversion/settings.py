@@ -38,7 +38,8 @@ from user_conversion.rules.definitions import DEFINITIONS, Definition, definitio
 from user_conversion.rules.errors import SettingsError
 from user_conversion.rules.log_format import LogFormat
 from user_conversion.rules.presets import log_format
-from user_conversion.rules.weeks import MONDAY, WEEKDAYS, require_weekday, time_zone
+from user_conversion.rules.weeks import MONDAY, WEEKDAYS, require_weekday
+from user_conversion.rules.zones import time_zone
 
 MEMORY_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT])(i?)B", re.IGNORECASE)
 

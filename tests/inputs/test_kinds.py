@@ -189,6 +189,8 @@ def test_a_table_without_a_header(tmp_path: Path) -> None:
     assert recognised(path, '{"a":1}\t2020-11-02\t1\t\n', format_) == Table("\t")
     assert recognised(path, "registered,2020-11-02,1,\n", format_) == Table(",")
     assert recognised(path, '{"a":1,"b":2,"c":3,"d":4}\n', format_) == LINES
+    in_last = 'registered|2020-11-02|1|{"event":"app_loaded"}\n'
+    assert recognised(path, in_last, format_) == Table("|")
     assert recognised(path, "one\ttwo\n", format_) == "no row of a table with 4 columns"
 
 

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -36,6 +37,23 @@ def as_csv(rows: list[dict[str, str]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+@pytest.mark.parametrize("zone", ["America/Vancouver", "Africa/Casablanca", "Europe/Berlin"])
+def test_a_local_time_is_one_instant(tmp_path: Path, zone: str) -> None:
+    """DuckDB reads one of two lines, Python the other: their zones may differ in age."""
+    times = [f"2026-{month:02}-{day:02} 12:00:00" for month in range(9, 12) for day in (1, 15, 28)]
+    log = write_log(
+        tmp_path / "log.json",
+        [registered(time, id_) for user, time in enumerate(times) for id_ in (user, f"0{user}")],
+    )
+    log_format = {"input": {"timezone": zone}}
+    now = datetime(2026, 11, 29, tzinfo=UTC)
+    DUCKDB.split(tmp_path / "out", log, log_format=log_format, now=now)
+    rows = read_dataset(tmp_path / "out", "user_registration")
+    found = [(row.initiator_id, row.time) for row in rows]
+    assert len(found) == 2 * len(times)
+    assert len({*found}) == len(times)
 
 
 @DUCKDB.examples(10)

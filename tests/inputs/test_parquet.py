@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars
 import pytest
-from support.datasets import everything
-from support.engines import EngineUnderTest
+from support.datasets import everything, read_dataset
+from support.engines import DUCKDB, EngineUnderTest
 
 from user_conversion.engines import ENGINES
 from user_conversion.inputs.kinds.parquet import Parquet
+from user_conversion.rules.errors import InputError
 
 # Events with an odd instant and the largest ids; what a column is made of.
 EVENTS = """
@@ -121,6 +123,39 @@ def test_a_path_leads_into_a_column(
 def test_a_field_is_the_value_of_a_folder(read: Callable[..., int]) -> None:
     fields = {"channel": "folder:country"}
     assert read(COLUMNS["usual"], folder="country=de", field=fields) == 0
+
+
+@pytest.mark.parametrize("number", ["0", "1 - id % 2", "NULL::BIGINT", "7"])
+def test_a_column_has_the_name_of_the_number_of_a_file(
+    read: Callable[..., int], number: str
+) -> None:
+    columns = f"{COLUMNS['usual']}, {number} AS file_index"
+    read(columns, columns, folder="country=de", field={"channel": "folder:country"})
+
+
+def test_a_date_is_text_but_as_a_time(engine: EngineUnderTest, tmp_path: Path) -> None:
+    path = tmp_path / "logs" / "a.parquet"
+    path.parent.mkdir()
+    columns = "event, time::DATE AS timestamp, id AS initiator_id, time::DATE AS channel"
+    duckdb.sql(f"SELECT {columns} {EVENTS}").write_parquet(str(path))
+    left_out = {"exclude": {"channel": "2020-11-09"}}
+    result = engine.split(tmp_path / "out", path, log_format=left_out)
+    assert (result.read.registered, result.read.app_loaded, result.read.excluded) == (2, 0, 1)
+    channels = {row.channel for row in read_dataset(tmp_path / "out", "user_registration")}
+    assert channels == {"2020-11-02"}
+
+
+def test_columns_that_differ_in_case_are_refused(tmp_path: Path) -> None:
+    event = {"event": "registered", "timestamp": "2020-11-02T06:21:14Z", "initiator_id": 1}
+    rows = polars.DataFrame([event | {"Channel": "a", "channel": "b", "channel_1": "c"}])
+    rows.write_parquet(tmp_path / "a.parquet")
+    said = "several columns 'channel' that differ only in upper and lower case"
+    with pytest.raises(InputError, match=said):
+        DUCKDB.split(tmp_path / "out", tmp_path / "a.parquet")
+    rows.drop("Channel").write_parquet(tmp_path / "a.parquet")
+    DUCKDB.split(tmp_path / "out", tmp_path / "a.parquet")
+    (row,) = read_dataset(tmp_path / "out", "user_registration")
+    assert row.channel == "b"
 
 
 def test_local_times_have_no_zone(read: Callable[..., int]) -> None:

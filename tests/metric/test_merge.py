@@ -10,10 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
-from support.datasets import CONTRACT, row_counts
+from support.datasets import CONTRACT, read_dataset, row_counts
 from support.engines import DUCKDB, EngineUnderTest, engines
 from support.logs import app_loaded, registered, write_log
 from support.strategies import (
@@ -233,6 +234,67 @@ def test_a_run_with_nothing_new_starts_no_engine(
     tomorrow = run(now=RUN_STARTED + timedelta(days=1)).as_json()
     assert started
     assert (first["observed_through"], tomorrow["observed_through"]) == ("2025-06-14", "2025-06-15")
+
+
+LATER = app_loaded("2020-11-25T06:00:00Z", 99)
+
+
+def two_nights(nights: Nights, **options: Any) -> dict[str, Any]:
+    """The second one reads what the first one wrote."""
+    nights.deliver(
+        registered("2020-11-02T06:00:00Z", 1, "invite", plan="free"),
+        registered("2020-11-03T06:00:00Z", 2, plan="pro"),
+        app_loaded("2020-11-10T06:00:00Z", 1, "tv"),
+        LATER,
+    )
+    nights.run(**options)
+    nights.deliver(
+        registered("2020-11-04T06:00:00Z", 3, "ads", plan="pro"),
+        app_loaded("2020-11-10T07:00:00Z", 3, "phone"),
+    )
+    return nights.run(**options)
+
+
+def test_no_folder_above_the_output_is_a_week(engine: EngineUnderTest, tmp_path: Path) -> None:
+    answer = two_nights(Nights(engine, tmp_path / "registration_week=2020-01" / "x"))
+    assert [week["registration_week"] for week in answer["weeks"]] == ["2020-45"]
+    assert (answer["total_registered"], answer["total_converted"]) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    "above", ["channel=web", "initiator_id=7", "loads_before_registration=3", "registered_at=2020"]
+)
+def test_no_folder_above_the_output_is_a_column(tmp_path: Path, above: str) -> None:
+    answer = two_nights(Nights(DUCKDB, tmp_path / above), by="channel")
+    assert {each["value"]: each["total_registered"] for each in answer["segments"]} == {
+        "ads": 1,
+        "invite": 1,
+        None: 1,
+    }
+
+
+@pytest.mark.parametrize("name", ["format", "n", "file", "filename", "rows", "value"])
+def test_a_field_may_have_the_name_of_something_within(
+    tmp_path: Path, output: Path, name: str
+) -> None:
+    for number in range(1, 4):
+        lines = [registered("2020-11-02T06:00:00Z", number, plan="pro")]
+        write_log(tmp_path / "logs" / f"{number}.json", lines)
+        DUCKDB.run(output, tmp_path / "logs", field={name: "plan"}, by=name)
+    files = f"read_parquet('{output}/user_conversion/*/*/*.parquet', hive_partitioning = false)"
+    assert duckdb.sql(f'SELECT "{name}" FROM {files}').fetchall() == [("pro",)] * 3
+
+
+def test_the_answer_to_another_definition_does_not_hold(nights: Nights) -> None:
+    """The record is that of a run before the last one, as if somebody had put it back."""
+    nights.deliver(registered("2020-11-02T06:00:00Z", 1), app_loaded("2020-11-03T06:00:00Z", 1))
+    nights.run()
+    before = (nights.output / "run.json").read_bytes()
+    assert nights.run(definition="same-week")["total_converted"] == 1
+    (nights.output / "run.json").write_bytes(before)
+    assert nights.run()["total_converted"] == 0
+    (summary,) = read_dataset(nights.output, "weekly_summary")
+    assert summary.total_converted == 0
 
 
 def test_the_answer_of_an_earlier_run_does_not_hold(nights: Nights) -> None:

@@ -94,7 +94,7 @@ def test_only_two_presets_know_the_names_of_events() -> None:
 
 
 def test_the_columns_of_snowplow() -> None:
-    columns = log_format("snowplow-tsv", **NAMES).columns  # type: ignore[arg-type]
+    columns = log_format("snowplow-tsv", **NAMES).input.columns  # type: ignore[arg-type]
     assert columns is not None
     assert len(columns) == len(set(columns)) == 131
     places = {12: "user_id", 48: "mkt_source", 101: "dvce_type", 124: "derived_tstamp"}
@@ -143,7 +143,8 @@ def test_options_override_the_file_and_the_file_its_preset(tmp_path: Path) -> No
     assert loaded.fields["plan"] == (("a", "plan"), ("plan",))
     assert loaded.attributes == ("channel", "city", "plan")
     assert loaded.where == {APP_LOADED: {("context", "app", "name"): ("shop", "true", "7")}}
-    assert (loaded.timezone, loaded.unnamed, loaded.anonymous) == ("Europe/Berlin", True, True)
+    how = loaded.input
+    assert (how.timezone, how.unnamed, how.anonymous) == ("Europe/Berlin", True, True)
     assert ("context", "app", "name") in loaded.paths
 
 
@@ -163,7 +164,7 @@ def test_what_a_file_can_say_about_inputs(tmp_path: Path) -> None:
     )
     loaded = log_format(path)
     assert (loaded.records, loaded.embedded) == (("data", "Records"), ("log",))
-    assert (loaded.columns, loaded.local_numbers) == (("event", "timestamp"), True)
+    assert (loaded.input.columns, loaded.input.local_numbers) == (("event", "timestamp"), True)
     assert loaded.kind_of_file(Path("/in/user_registered/1.json")) == REGISTERED
     assert loaded.kind_of_file(Path("/in/opened/1.json")) == APP_LOADED
     assert loaded.kind_of_file(Path("/in/rest.json")) is None

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+import tzdata
 from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import ZONES
@@ -18,22 +19,22 @@ from user_conversion.rules.weeks import (
     WEEKDAYS,
     first_day_of,
     start_of_day,
-    time_zone,
     week_label,
     weeks_between,
 )
+from user_conversion.rules.zones import time_zone
 
 
 def test_utc_needs_no_file_of_zones(tmp_path: Path) -> None:
     """Images have overwritten it with another zone."""
-    berlin = next(Path(path, "Europe/Berlin") for path in zoneinfo.TZPATH if Path(path).exists())
+    berlin = Path(tzdata.__file__).with_name("zoneinfo") / "Europe" / "Berlin"
     shutil.copy(berlin, tmp_path / "UTC")
     zoneinfo.reset_tzpath([tmp_path])
     zoneinfo.ZoneInfo.clear_cache()
     try:
         assert time_zone("UTC") is UTC
     finally:
-        zoneinfo.reset_tzpath()
+        zoneinfo.reset_tzpath([])
         zoneinfo.ZoneInfo.clear_cache()
 
 

@@ -69,9 +69,10 @@ class SplitJob(Job, frozen=True, kw_only=True):
 
 
 class ConversionJob(Job, frozen=True, kw_only=True):
-    """The last run of `conversion-rate`, and the answer."""
+    """The last run of `conversion-rate`, the answer, and a hash of the state that goes with it."""
 
     parameters: ConversionParameters
+    state: str = ""
     result: ConversionResult
 
 

@@ -31,7 +31,8 @@ from user_conversion.outputs import WRITERS
 from user_conversion.rules.errors import SettingsError, Status
 from user_conversion.rules.job_names import CONVERSION, SPLIT
 from user_conversion.rules.printing import printable
-from user_conversion.rules.weeks import MONDAY, time_zone
+from user_conversion.rules.weeks import MONDAY
+from user_conversion.rules.zones import time_zone
 from user_conversion.settings import Settings
 
 DEFAULTS = Settings()

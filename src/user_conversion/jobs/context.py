@@ -15,7 +15,8 @@ from user_conversion.inputs.objects import Objects
 from user_conversion.metric.compiled import metric_sql
 from user_conversion.places.publication import Publication
 from user_conversion.rules.datasets import Dataset
-from user_conversion.rules.weeks import DAY, start_of_day, time_zone
+from user_conversion.rules.weeks import DAY, start_of_day
+from user_conversion.rules.zones import time_zone
 from user_conversion.settings import Settings
 
 Rows = list[dict[str, Any]]

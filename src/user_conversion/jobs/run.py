@@ -26,7 +26,7 @@ from user_conversion.answer.results import ConversionResult
 from user_conversion.answer.weeks import restated
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.conversion_rate.job import compute_conversion
-from user_conversion.jobs.conversion_rate.state import is_unchanged
+from user_conversion.jobs.conversion_rate.state import is_unchanged, state_hash
 from user_conversion.jobs.events_split.job import SplitResult, split_events
 from user_conversion.jobs.report import last_record
 from user_conversion.outputs import render
@@ -144,7 +144,12 @@ def _convert(context: Context, split: SplitResult | None, last: RunRecord | None
     read_alike = not was_read or was_read.parameters.log_format == settings.events.recorded
     if before and read_alike and replace(before.parameters, by=settings.by) == parameters:
         result = replace(result, restated=restated(before.result.weeks, result.weeks))
-    return ConversionJob(**_how_it_ran(context, begun), parameters=parameters, result=result)
+    return ConversionJob(
+        **_how_it_ran(context, begun),
+        parameters=parameters,
+        state=state_hash(context),
+        result=result,
+    )
 
 
 def _answer_that_holds(
@@ -155,7 +160,7 @@ def _answer_that_holds(
 ) -> ConversionResult | None:
     """The last answer if it was asked for alike, by this version, and nothing has come since."""
     rate = last.jobs.rate if last and last.versions.get(PRODUCT) == __version__ else None
-    if rate and rate.parameters == parameters and is_unchanged(context, split, rate.result):
+    if rate and rate.parameters == parameters and is_unchanged(context, split, rate):
         return rate.result
     return None
 

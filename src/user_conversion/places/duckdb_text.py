@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -23,6 +24,20 @@ def quoted(name: str) -> str:
 def path_literal(path: Path) -> str:
     """An SQL literal that stands for this path alone, whatever characters it has."""
     return literal(glob.escape(str(path)))
+
+
+def parquet_rows(files: Iterable[Path], partition: str | None = None) -> str:
+    """The rows of Parquet files, in SQL. The names of folders are no columns, whatever they are.
+
+    Only a `partition`, which the folder of each file has the value of, is one more column.
+    """
+    found = f"[{', '.join(map(path_literal, files))}], hive_partitioning = false"
+    if partition is None:
+        return f"read_parquet({found})"
+    # No column of a dataset has a name with spaces.
+    value = f"""regexp_extract("file of a row", '/{partition}=([^/]*)/[^/]*$', 1)"""
+    named = f"read_parquet({found}, filename = 'file of a row')"
+    return f"(SELECT *, {value} AS {quoted(partition)} FROM {named})"
 
 
 def first_line(error: Exception) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from user_conversion.places.duckdb_text import path_literal
+from user_conversion.places.duckdb_text import parquet_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -48,12 +48,12 @@ class Frame:
 
         *_, partition = columns
         names = ", ".join(f'"{name}"' for name in columns)
-        paths = ", ".join(map(path_literal, files))
-        read = f"read_parquet([{paths}], hive_types = {{'{partition}': VARCHAR}})"
         session = duckdb.connect()
         # Otherwise instants would have the machine's zone.
         session.execute("SET TimeZone = 'UTC'")
-        session.execute(f"CREATE TABLE rows AS SELECT {names} FROM {read}")
+        session.execute(
+            f"CREATE TABLE rows AS SELECT {names} FROM {parquet_rows(files, partition)}"
+        )
         return cls(session.table("rows"))
 
     @property

@@ -25,7 +25,7 @@ from user_conversion.rules.log_format import (
 from user_conversion.rules.paths import as_text, first_at, value_at
 from user_conversion.rules.rejected import Reason, Rejected
 from user_conversion.rules.timestamp_forms import TimestampForm
-from user_conversion.rules.weeks import time_zone
+from user_conversion.rules.zones import time_zone
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 # The time of an identified event that has none.

@@ -35,7 +35,7 @@ from user_conversion.rules.log_format import (
 from user_conversion.rules.paths import Element, FieldPath, is_of_folder, parse_path, path_text
 from user_conversion.rules.timestamp_forms import TimestampForm
 from user_conversion.rules.toml import checked, read_toml
-from user_conversion.rules.weeks import time_zone
+from user_conversion.rules.zones import time_zone
 
 # The name of a log format that is a table of the project file.
 TABLE = "[log_format]"

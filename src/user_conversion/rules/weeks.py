@@ -6,12 +6,9 @@ time zones takes part: assigning an instant to a week is a comparison of instant
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from zoneinfo import ZoneInfo, available_timezones
 
 from user_conversion.rules.errors import SettingsError
 
@@ -19,10 +16,6 @@ DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MONDAY = WEEKDAYS[0]
-# Names that mean another zone on another machine, and clocks that count leap seconds.
-OF_THE_MACHINE = {"localtime", "posixrules", "Factory"}
-OTHER_CLOCKS = ("posix/", "right/")
-
 CALENDAR_COLUMNS = {
     "utc_day": "date",
     "registration_week": "string",
@@ -51,40 +44,6 @@ class Week:
     def number(self) -> int:
         """Weeks since the one of 1970-01-01; consecutive weeks differ by one."""
         return (self.first_day - date(1969, 12, 29)).days // 7
-
-
-def time_zone(name: str) -> tzinfo:
-    """The zone of an IANA name. Raises `SettingsError` if there is none.
-
-    UTC needs no file of zones: an image can have overwritten it.
-    """
-    if name in ("UTC", "Etc/UTC"):
-        return UTC
-    if name not in OF_THE_MACHINE and not name.startswith(OTHER_CLOCKS):
-        with suppress(KeyError, ValueError, OSError):
-            return ZoneInfo(name)
-    raise SettingsError(
-        f"Unknown time zone '{name}'{_hint(name)} Use an IANA name such as Europe/Berlin."
-    )
-
-
-def _hint(name: str) -> str:
-    """What was probably meant."""
-    if offset := re.fullmatch(
-        r"(?:UTC|GMT)? ?([+-])0?([0-9]|1[0-4])(?::?00)?", name, re.IGNORECASE
-    ):
-        sign, way = ("-", "ahead of") if offset[1] == "+" else ("+", "behind")
-        zone, hours = f"Etc/GMT{sign}{offset[2]}", f"{offset[2]} hour{'s' * (offset[2] != '1')}"
-        return f"; did you mean {zone}? It is {hours} {way} UTC: its sign is reversed."
-    import difflib
-
-    known = {zone.lower(): zone for zone in available_timezones() - OF_THE_MACHINE}
-    cities = {zone.rsplit("/", 1)[-1].lower(): zone for zone in known.values()}
-    wanted = name.lower().replace(" ", "_")
-    near = [cities[wanted]] if wanted in cities else []
-    for names in () if near else (known, cities):
-        near += [names[match] for match in difflib.get_close_matches(wanted, names, 3)]
-    return f"; did you mean {', '.join(dict.fromkeys(near))}?" if near else "."
 
 
 def week_label(first_day: date) -> str:

@@ -20,7 +20,7 @@ from user_conversion.engines.duckdb.session import (
     open_session,
 )
 from user_conversion.engines.lines import NewTables
-from user_conversion.places.duckdb_text import literal, path_literal
+from user_conversion.places.duckdb_text import literal, parquet_rows
 from user_conversion.places.footers import require_columns
 from user_conversion.rules.counts import LineCount
 from user_conversion.rules.datasets import Columns, Dataset
@@ -74,12 +74,8 @@ class DuckDBEngine(Engine):
             self.create_view(table, no_rows(columns | in_names))
             return
         require_columns(table, columns, files, self._connection)
-        paths = ", ".join(path_literal(file) for file in files)
         selected = ", ".join(_loaded(name, kind) for name, kind in (columns | in_names).items())
-        hive = f"true, hive_types = {{'{partition}': VARCHAR}}" if partition else "false"
-        self.create_view(
-            table, f"SELECT {selected} FROM read_parquet([{paths}], hive_partitioning = {hive})"
-        )
+        self.create_view(table, f"SELECT {selected} FROM {parquet_rows(files, partition)}")
 
     def create_table(self, table: str, columns: Columns, rows: Iterable[Sequence[Any]]) -> None:
         """See `Engine.create_table`."""

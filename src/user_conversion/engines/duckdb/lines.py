@@ -16,15 +16,14 @@ from typing import Any
 
 import duckdb
 
-from user_conversion.engines.duckdb.forms import Forms, forms_of, forms_of_rows
+from user_conversion.engines.duckdb.forms import FILE_NUMBER, Forms, forms_of, forms_of_rows
 from user_conversion.engines.duckdb.read_sql import LARGEST_LINE, Kind, read_sql
 from user_conversion.engines.duckdb.session import memory_limit, move_to_disk
 from user_conversion.engines.duckdb.unclear import LineScan
 from user_conversion.engines.lines import Key, NewTables, line_counts
 from user_conversion.inputs.compression import PARQUET
-from user_conversion.inputs.kinds.parquet import rows_of
 from user_conversion.inputs.lines import LineFile, beginning
-from user_conversion.places.duckdb_text import first_line, is_disk_full
+from user_conversion.places.duckdb_text import first_line, is_disk_full, parquet_rows
 from user_conversion.places.progress import READING, watched
 from user_conversion.rules.counts import LineCount, Skipped
 from user_conversion.rules.errors import EngineError, InputError
@@ -151,7 +150,9 @@ class LineReader:
         """The columns of a file of rows, and their types; none of a file of lines."""
         if file.compression != PARQUET:
             return {}
-        described = self._fetch(f"DESCRIBE FROM {rows_of(file.path)}")
+        described = self._fetch(f"DESCRIBE FROM {parquet_rows([file.path])}")
+        if any(name.lower() == FILE_NUMBER for name, *_ in described):
+            raise EngineError(PARQUET)  # so that they are made lines: it would hide the number
         return {name: kind for name, kind, *_ in described}
 
     def _group(self, file: LineFile) -> tuple[str, ...]:

@@ -10,9 +10,9 @@ from importlib import resources
 from string import Template
 
 from user_conversion.engines.duckdb.forms import FILE_NUMBER, Forms, first_keys
-from user_conversion.inputs.kinds.parquet import rows_of, value_of
+from user_conversion.inputs.kinds.parquet import value_of
 from user_conversion.inputs.lines import LineFile
-from user_conversion.places.duckdb_text import literal, path_literal
+from user_conversion.places.duckdb_text import literal, parquet_rows, path_literal
 from user_conversion.rules import events
 from user_conversion.rules.conditions import Condition, Conditions
 from user_conversion.rules.log_format import (
@@ -164,12 +164,17 @@ class _Fields:
 
     def of_rows(self, files: Sequence[LineFile], columns: Mapping[str, str]) -> str:
         """The records in the rows of files: what their JSON would have, as columns."""
-        instant = str(self._format.fields["timestamp"][0][0]) if self._forms.timestamp else None
+        times = [str(path[0]) for path in self._format.fields["timestamp"]]
         found = []
         for key in self._keys:
-            value = _value(key, columns.get(key), key in self._nested, key == instant)
+            kind = columns.get(key)
+            value = "NULL::VARCHAR"
+            if kind is not None:
+                value = value_of(key, kind, key in self._nested, key in times)
+                is_instant = bool(self._forms.timestamp) and key == times[0]
+                value = _converted(value, kind, key in self._nested, is_instant)
             found.append(f"{value} AS {_quoted(key)}")
-        rows = rows_of(*(file.path for file in files))
+        rows = parquet_rows(file.path for file in files)
         return f"(SELECT {', '.join(found)}, {FILE_NUMBER} FROM {rows})"
 
     def is_object(self) -> str:
@@ -273,11 +278,8 @@ class _Fields:
         return f"json_extract_string({value}, {literal(keys)})"
 
 
-def _value(name: str, kind: str | None, is_nested: bool, is_instant: bool) -> str:
-    """A column of a file as JSON if a path leads into it, as an instant, or as text."""
-    if kind is None:
-        return "NULL::VARCHAR"
-    value = value_of(name, kind, is_nested)
+def _converted(value: str, kind: str, is_nested: bool, is_instant: bool) -> str:
+    """A value of a file as JSON if a path leads into it, as an instant, or as text."""
     if is_nested:
         return f"to_json({value})"
     if is_instant:

@@ -165,7 +165,7 @@ class SparkEngine(Engine):
             rows = self._spark.read.schema(schema).parquet(*map(self._pattern, files))
             if partition:
                 # Staged and published files have no base path in common, as Spark would need.
-                of_name = rf"regexp_extract(_metadata.file_path, '{partition}=([^/]+)', 1)"
+                of_name = rf"regexp_extract(_metadata.file_path, '/{partition}=([^/]*)/[^/]*$', 1)"
                 rows = rows.selectExpr("*", f"{of_name} AS {partition}")
             rows.createOrReplaceTempView(table)
 

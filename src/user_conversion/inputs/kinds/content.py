@@ -80,6 +80,11 @@ class Wanted:
         """Whether a path begins with a column."""
         return not self.paths or any(path[0] == column for path in self.paths)
 
+    def is_time(self, column: str) -> bool:
+        """Whether a column is the time of an event, or may be."""
+        times = self.log_format.fields.get("timestamp", ())
+        return not self.paths or any(path[0] == column for path in times)
+
     def is_nested(self, column: str) -> bool:
         """Whether a path leads into a column, which may hold JSON text then."""
         return not self.paths or any(path[0] == column and path[1:] for path in self.paths)

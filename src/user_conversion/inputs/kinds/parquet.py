@@ -9,7 +9,8 @@ from pathlib import Path
 from user_conversion.inputs import duckdb_reader
 from user_conversion.inputs.compression import require_no_bomb
 from user_conversion.inputs.kinds.content import NotALogError, Sample, Wanted
-from user_conversion.places.duckdb_text import literal, path_literal, quoted
+from user_conversion.places.duckdb_text import literal, parquet_rows, path_literal, quoted
+from user_conversion.rules.errors import InputError
 
 MAGIC = b"PAR1"
 # Bytes of an event as text. Constants take nothing in Parquet, however many rows there are.
@@ -23,24 +24,20 @@ class Parquet:
     name: str = "Parquet"
 
     def write_lines(self, path: Path, target: Path, source: str, wanted: Wanted) -> None:
-        """See `Kind`. Instants are written in UTC, dates as their midnight."""
+        """See `Kind`. Instants are written in UTC."""
         members = ", ".join(
-            f"{literal(name)}, {value_of(name, kind, wanted.is_nested(name))}"
+            f"{literal(name)}, {value_of(name, kind, wanted.is_nested(name), wanted.is_time(name))}"
             for name, kind in require_columns(path, source, wanted).items()
             if wanted.is_wanted(name)
         )
-        query = f"SELECT json_object({members}) FROM {rows_of(path)} LIMIT {wanted.limit or 'ALL'}"
+        rows, limit = parquet_rows([path]), wanted.limit or "ALL"
+        query = f"SELECT json_object({members}) FROM {rows} LIMIT {limit}"
         duckdb_reader.write_lines(query, target, source)
 
 
 def recognise(sample: Sample, wanted: Wanted) -> Parquet | None:
     """Whether a file is Parquet."""
     return Parquet() if sample.data.startswith(MAGIC) else None
-
-
-def rows_of(*paths: Path) -> str:
-    """The rows of files, in SQL. Folders such as `day=2020-01-01` are no columns."""
-    return f"read_parquet([{', '.join(map(path_literal, paths))}], hive_partitioning = false)"
 
 
 def require_columns(path: Path, source: str, wanted: Wanted) -> dict[str, str]:
@@ -57,8 +54,20 @@ def require_columns(path: Path, source: str, wanted: Wanted) -> dict[str, str]:
 
 def columns_of(path: Path, source: str) -> dict[str, str]:
     """The columns of a file and their types. Raises `InputError` if it cannot be read."""
-    rows = duckdb_reader.rows_of(f"DESCRIBE FROM {rows_of(path)}", source)
-    return {name: kind for name, kind, *_ in rows}
+    rows = duckdb_reader.rows_of(f"DESCRIBE FROM {parquet_rows([path])}", source)
+    columns = {name: kind for name, kind, *_ in rows}
+    # Of two columns that differ only in case, DuckDB calls the second one NAME_1.
+    if any(name.endswith("_1") for name in columns):
+        schema = f"SELECT name FROM parquet_schema({path_literal(path)})"
+        known = {name.lower() for name in columns}
+        written = {name for (name,) in duckdb_reader.rows_of(schema, source)}
+        lost = sorted(name for name in written - columns.keys() if name.lower() in known)
+        if lost and columns.keys() - written:
+            raise InputError(
+                f"'{source}' has several columns {lost[0]!r} that differ only in upper and lower "
+                "case; rename them."
+            )
+    return columns
 
 
 def row_count(path: Path, source: str) -> int:
@@ -71,17 +80,20 @@ def texts_of(path: Path, source: str, columns: Iterable[str]) -> Iterator[bytes]
     """The values of columns as JSON, each once; of columns that are not there, none."""
     kinds = columns_of(path, source)
     for name in {*columns} & {*kinds}:
-        value = value_of(name, kinds[name], is_nested=False)
-        query = f"SELECT DISTINCT CAST(to_json({value}) AS VARCHAR) FROM {rows_of(path)}"
+        value = value_of(name, kinds[name], is_nested=False, is_time=False)
+        query = f"SELECT DISTINCT CAST(to_json({value}) AS VARCHAR) FROM {parquet_rows([path])}"
         yield from (str(text).encode() for (text,) in duckdb_reader.rows_of(query, source))
 
 
-def value_of(name: str, kind: str, is_nested: bool) -> str:
-    """The value of a column in a record, in SQL; text may be JSON if a path leads into it."""
+def value_of(name: str, kind: str, is_nested: bool, is_time: bool) -> str:
+    """The value of a column in a record, in SQL.
+
+    Text may be JSON if a path leads into it. As a time, a date is its midnight.
+    """
     column = quoted(name)
     if kind == "BLOB":
         column, kind = _text_of(column), "VARCHAR"
-    if kind == "DATE":
+    if kind == "DATE" and is_time:
         return f"CAST({column} AS TIMESTAMP)"
     if kind == "VARCHAR" and is_nested:
         return (

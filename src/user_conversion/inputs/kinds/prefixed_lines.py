@@ -50,6 +50,8 @@ class PrefixedLines:
 
 def recognise(sample: Sample, wanted: Wanted) -> PrefixedLines | None:
     """Whether the first line and half of those after it have a prefix and an object behind it."""
+    if wanted.log_format.input.columns:
+        return None  # cells can begin with a brace
     lines = [line for line in sample.text.split("\n", LINES)[:LINES] if line.strip()]
     for prefix in (KUBERNETES, ANY):
         found = [prefix.match(line) for line in lines]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from user_conversion.answer.finality import last_observed_day
-from user_conversion.answer.results import ConversionResult
+from user_conversion.answer.record import ConversionJob
 from user_conversion.inputs.fingerprint import hash_of
 from user_conversion.inputs.ledger import Batch, Ledger
 from user_conversion.jobs.context import Context
@@ -72,7 +72,7 @@ def last_state(run: Context, split: SplitResult | None) -> State | None:
         return None
     publication, before = run.publication, split.before
     try:
-        state = decoded(publication.output.read(STATE) or b"", State)
+        state = decoded(_published(run), State)
         parts = {each.name: publication.published(each) for each in state_datasets(before)}
         found = publication.count_rows(parts)
     except (OSError, ValueError, DatasetError):
@@ -85,15 +85,25 @@ def last_state(run: Context, split: SplitResult | None) -> State | None:
     return state if holds else None
 
 
-def is_unchanged(run: Context, split: SplitResult | None, answer: ConversionResult) -> bool:
+def is_unchanged(run: Context, split: SplitResult | None, last: ConversionJob) -> bool:
     """Whether no event and no observed day came since the state and its answer were published."""
-    if split is None or split.has_read or answer.events != split.total:
+    if split is None or split.has_read or last.state != state_hash(run):
         return False
     state = last_state(run, split)
     if state is None:
         return False
     observed = last_observed_day(run.settings.as_of, state.latest, run.started, run.zone)
-    return answer.observed_through == state.observed_through == observed
+    return last.result.observed_through == state.observed_through == observed
+
+
+def state_hash(run: Context) -> str:
+    """The hash of `state.json` as it will be published. An answer is of one state."""
+    staged = run.publication.folder / STATE
+    return hash_of(staged.read_bytes() if staged.exists() else _published(run))
+
+
+def _published(run: Context) -> bytes:
+    return run.publication.output.read(STATE) or b""
 
 
 def events_of(ledger: Ledger) -> int:

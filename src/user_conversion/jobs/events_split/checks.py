@@ -114,8 +114,9 @@ def on_first_reading(reading: Reading) -> Iterator[str]:
     if not optional:
         return
     counted = "".join(f", count({name}) AS {name}" for name in map(engine.quoted, optional))
-    (row,) = engine.rows(f"SELECT count(*) AS n{counted} FROM new_user_registration")
-    for name in optional if row.pop("n") else ():
+    rows = engine.quoted("all rows")  # no field has a name with a space
+    (row,) = engine.rows(f"SELECT count(*) AS {rows}{counted} FROM new_user_registration")
+    for name in optional if row["all rows"] else ():
         if not row[name]:
             yield f"No registration has the field {name}: is its path right?"
 

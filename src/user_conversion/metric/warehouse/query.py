@@ -18,7 +18,7 @@ from user_conversion.metric.warehouse.sources import (
 from user_conversion.rules.definitions import ANY_LOAD_NEXT_WEEK, NEXT_WEEK, SAME_WEEK, Definition
 from user_conversion.rules.errors import SettingsError
 from user_conversion.rules.log_format import BASE_FIELDS, KINDS, LogFormat, require_field
-from user_conversion.rules.weeks import time_zone
+from user_conversion.rules.zones import time_zone
 
 TEMPLATE = Path(__file__).with_name("query.sql.jinja")
 # By definition: whether any load counts or only the first one, and the days from the Monday of
