@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.datasets import read_dataset
+from support.datasets import read_dataset, users
 from support.engines import DUCKDB, EngineUnderTest
 from support.logs import registered, write_log
 
@@ -36,6 +37,37 @@ def test_same_content_under_two_names_is_read_once_and_named(tmp_path: Path, out
     assert done.status == 0
     assert "b.json (same content as" in done.err
     assert len(read_dataset(output, "user_registration")) == 1
+
+
+def test_the_events_of_a_file_that_was_gone_stay(tmp_path: Path, output: Path) -> None:
+    """Its name is used again, by the next log and by one that grows from it."""
+    logs = tmp_path / "logs"
+    write_log(logs / "other.log", [registered("2020-11-01T12:00:00Z", 1)])
+    log = write_log(logs / "app.log", [registered("2020-11-02T12:00:00Z", 2)])
+    DUCKDB.split(output, logs)
+    log.unlink()
+    assert DUCKDB.split(output, logs).gone == 1
+    write_log(log, [registered("2020-11-09T12:00:00Z", 3)])
+    assert DUCKDB.split(output, logs).replaced == ()
+    write_log(log, [registered("2020-11-09T12:00:00Z", user) for user in (3, 4)])
+    assert DUCKDB.split(output, logs).total.lines == 4
+    assert users(output) == [1, 2, 3, 4]
+
+
+def test_what_is_piped_in_adds_its_events(
+    tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same content again does not, and a folder may be read in between."""
+    first, second = (registered(f"2020-11-0{day}T12:00:00Z", day) for day in (2, 3))
+    write_log(tmp_path / "logs" / "a.json", [registered("2020-11-04T12:00:00Z", 4)])
+    for lines in ([first], [second], None, [first], [first, registered("2020-11-05T12:00:00Z", 5)]):
+        if lines is None:
+            DUCKDB.split(output, tmp_path / "logs")
+            continue
+        piped = io.TextIOWrapper(io.BytesIO("".join(f"{line}\n" for line in lines).encode()))
+        monkeypatch.setattr("sys.stdin", piped)
+        DUCKDB.split(output, Path("-"))
+    assert users(output) == [2, 3, 4, 5]
 
 
 def test_a_file_delivered_again_replaces_what_it_delivered(

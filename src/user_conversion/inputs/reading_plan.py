@@ -3,7 +3,8 @@
 A file of the same path, size and time of change is not opened. Of others the whole content is
 compared: what is known is not read again, wherever it is now. A content that begins with a known
 one which is nowhere else has grown. A file with another content that is at the path of a known one
-which is nowhere else replaces it. Known files that are not found are gone; their events stay.
+which is nowhere else replaces it, but for standard input. Known files that are not found are gone;
+their events stay for good, even if another content comes to their path later.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class KnownFile(msgspec.Struct, frozen=True, kw_only=True):
     `sources` are its names when its lines were read, which rejected lines have. `event` is the kind
     of event that the log format says it holds. If lines can be added, it `can_grow`; if its last
     line was not finished, that line began at `unfinished_at` and was rejected. `days` are the UTC
-    days of its events. `read_at` is the run that read it last. `tag` is that of an object.
+    days of its events. `read_at` is the run that read it last. `tag` is that of an object. What was
+    `gone` once keeps its events, whatever is at its path later.
     """
 
     path: str
@@ -50,6 +52,7 @@ class KnownFile(msgspec.Struct, frozen=True, kw_only=True):
     unfinished_at: int | None = None
     counts: EventCounts = msgspec.field(default_factory=EventCounts)
     days: tuple[date, ...] = ()
+    gone: bool = False
 
     @property
     def file(self) -> InputFile:
@@ -64,7 +67,12 @@ class KnownFile(msgspec.Struct, frozen=True, kw_only=True):
     def at(self, file: InputFile) -> KnownFile:
         """The same content where it is now."""
         return msgspec.structs.replace(
-            self, path=file.name, size=file.size, modified_ns=file.modified_ns, tag=file.tag
+            self,
+            path=file.name,
+            size=file.size,
+            modified_ns=file.modified_ns,
+            tag=file.tag,
+            gone=False,
         )
 
 
@@ -129,8 +137,8 @@ class ReadingPlan:
     @property
     def gone(self) -> list[KnownFile]:
         """The known files that were not found."""
-        is_file = (each for each in self._left.values() if each.path != STANDARD_INPUT)
-        return [each for each in is_file if each.content.size]
+        left = (each for each in self._left.values() if each.content.size)
+        return [msgspec.structs.replace(each, gone=True) for each in left]
 
     def changed(self, files: Iterable[InputFile]) -> list[InputFile]:
         """Those of all files that are not as they were when they were seen last."""
@@ -197,10 +205,10 @@ class ReadingPlan:
 
     def _replaced(self, new: FileToRead) -> FileToRead:
         """A file as the replacement of the known one at its path, if that is nowhere else."""
-        if new.known:
+        if new.known or new.file.name == STANDARD_INPUT:
             return new
         for number, known in self._left.items():
-            if known.path == new.file.name and known.content.size:
+            if known.path == new.file.name and known.content.size and not known.gone:
                 del self._left[number]
                 return replace(new, replaces=known)
         return new

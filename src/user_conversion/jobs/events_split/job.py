@@ -10,7 +10,7 @@ import msgspec
 
 from user_conversion.inputs.duckdb_reader import MEMORY_LIMIT
 from user_conversion.inputs.files import Found, find_files, is_standard_input, spooled
-from user_conversion.inputs.input_file import InputFile, SkippedFile
+from user_conversion.inputs.input_file import STANDARD_INPUT, InputFile, SkippedFile
 from user_conversion.inputs.ledger import Batch, Ledger
 from user_conversion.inputs.preparation import Prepared, require_logs
 from user_conversion.inputs.reading_plan import FileToRead, KnownFile, ReadingPlan
@@ -144,7 +144,7 @@ class _Plan:
             contents = {each.fingerprint.content for each in self.files.to_read}
             known = (each for each in self.published.files if each.content.size)
             return [e for e in known if e.path not in names and e.content not in contents]
-        return self.files.gone
+        return [each for each in self.files.gone if each.path != STANDARD_INPUT]
 
 
 def _plan(run: Context) -> _Plan:
