@@ -635,6 +635,13 @@ def test_lines_that_kubernetes_cut(tmp_path: Path, names: list[str]) -> None:
     assert lines(write(tmp_path / "app.log", text)) == [EVENT] * 2 * len(names)
 
 
+def test_most_lines_of_kubernetes_are_cut(tmp_path: Path) -> None:
+    parts = [EVENT[:9], EVENT[9:20], EVENT[20:]]
+    pieces = [("F", EVENT), *zip("PPF", parts, strict=True), *zip("PPF", parts, strict=True)]
+    text = "".join(f"2020-11-02T06:21:14.1Z stdout {part} {piece}\n" for part, piece in pieces)
+    assert lines(write(tmp_path / "app.log", text)) == [EVENT] * 3
+
+
 def test_bytes_in_parquet_are_text_or_hexadecimal_digits(tmp_path: Path) -> None:
     rows = {"event": b"registered", "timestamp": b"2020-11-02T06:21:14Z"}
     uuid = bytes(range(0xF0, 0x100))

@@ -49,15 +49,20 @@ class PrefixedLines:
 
 
 def recognise(sample: Sample, wanted: Wanted) -> PrefixedLines | None:
-    """Whether the first line and half of those after it have a prefix and an object behind it."""
+    """Whether the first line and half of those after it have a prefix and an object behind it.
+
+    Lines that are parts of a longer one, which was cut, do not count.
+    """
     if wanted.log_format.input.columns:
         return None  # cells can begin with a brace
     lines = [line for line in sample.text.split("\n", LINES)[:LINES] if line.strip()]
     for prefix in (KUBERNETES, ANY):
         found = [prefix.match(line) for line in lines]
         behind = [each and as_object(each.string[each.end() :]) for each in found]
-        is_cut = bool(found and found[0] and "P" in found[0].groups())
-        has_objects = 2 * sum(each is not None for each in behind) >= len(lines)
+        goes_on = [each is not None and "P" in each.groups() for each in found]
+        is_cut = bool(goes_on and goes_on[0])
+        parts = sum(here or before for here, before in zip(goes_on, [False, *goes_on]))
+        has_objects = 2 * sum(each is not None for each in behind) >= len(lines) - parts
         if found and found[0] and (is_cut or has_objects):
             return PrefixedLines(prefix)
     return None
