@@ -117,7 +117,7 @@ def test_segment_and_rudderstack(tmp_path: Path, preset: str) -> None:
         ),
     )
     format_ = log_format(preset, **names)  # type: ignore[arg-type]
-    assert (format_.unnamed, format_.anonymous) == (True, True)
+    assert (format_.input.unnamed, format_.input.anonymous) == (True, True)
     assert events(tmp_path, format_) == [
         Found(None, "2020-11-02T06:21:13.000Z", "u1", None, None),
         Found("registered", "2020-11-02T06:21:14.000Z", "u1", "newsletter", None),
@@ -245,7 +245,7 @@ def test_mixpanel(tmp_path: Path) -> None:
         ),
     )
     format_ = log_format("mixpanel", registered="Sign Up", app_loaded="App Open")
-    assert (format_.local_numbers, format_.timezone) == (True, "UTC")
+    assert (format_.input.local_numbers, format_.input.timezone) == (True, "UTC")
     assert events(tmp_path, format_) == [
         Found("registered", "1604298074", "u1", None, None),
         Found("app_loaded", "1604902874", "u1", "ads", "iPhone"),

@@ -61,7 +61,9 @@ def recognise(sample: Sample, wanted: Wanted) -> PrefixedLines | None:
         behind = [each and as_object(each.string[each.end() :]) for each in found]
         goes_on = [each is not None and "P" in each.groups() for each in found]
         is_cut = bool(goes_on and goes_on[0])
-        parts = sum(here or before for here, before in zip(goes_on, [False, *goes_on]))
+        parts = sum(
+            here or before for here, before in zip(goes_on, [False, *goes_on], strict=False)
+        )
         has_objects = 2 * sum(each is not None for each in behind) >= len(lines) - parts
         if found and found[0] and (is_cut or has_objects):
             return PrefixedLines(prefix)
