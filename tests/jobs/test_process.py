@@ -208,9 +208,12 @@ def test_without_memory_there_is_a_sentence(log: Path, output: Path, megabytes: 
     shell = f'ulimit -v {megabytes << 10}; exec "$@"'
     words = command_line("run", "--input", log, "--output", output)
     done = subprocess.run(["sh", "-c", shell, "sh", *words], capture_output=True, text=True)
-    assert done.returncode == 1
     (sentence,) = done.stderr.splitlines()
-    assert sentence.startswith("user-conversion: Not enough memory")
+    if done.returncode == 127:  # glibc ends a process that has no room for one more thread
+        assert sentence.startswith("cannot allocate memory for thread-local data")
+    else:
+        assert done.returncode == 1
+        assert sentence.startswith("user-conversion: Not enough memory")
 
 
 def test_without_threads_there_is_a_sentence(log: Path, output: Path) -> None:

@@ -22,11 +22,10 @@ from user_conversion.answer.record import (
     SplitJob,
     SplitParameters,
 )
-from user_conversion.answer.results import ConversionResult
 from user_conversion.answer.weeks import restated
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.conversion_rate.job import compute_conversion
-from user_conversion.jobs.conversion_rate.state import is_unchanged, state_hash
+from user_conversion.jobs.conversion_rate.state import is_unchanged, staged_state
 from user_conversion.jobs.events_split.job import SplitResult, split_events
 from user_conversion.jobs.report import last_record
 from user_conversion.outputs import render
@@ -137,8 +136,8 @@ def _convert(context: Context, split: SplitResult | None, last: RunRecord | None
         *(settings.definition, settings.timezone, settings.as_of, settings.by, settings.week_start)
     )
     with watched("Computing the conversion"):
-        result = _answer_that_holds(context, split, last, parameters)
-        result = result or compute_conversion(context, split)
+        holds = _answer_that_holds(context, split, last, parameters)
+        result = holds.result if holds else compute_conversion(context, split)
     # With another date, definition or log format other figures are expected.
     was_read = previous.split if split else None
     read_alike = not was_read or was_read.parameters.log_format == settings.events.recorded
@@ -147,7 +146,7 @@ def _convert(context: Context, split: SplitResult | None, last: RunRecord | None
     return ConversionJob(
         **_how_it_ran(context, begun),
         parameters=parameters,
-        state=state_hash(context),
+        state=holds.state if holds else staged_state(context),
         result=result,
     )
 
@@ -157,11 +156,11 @@ def _answer_that_holds(
     split: SplitResult | None,
     last: RunRecord | None,
     parameters: ConversionParameters,
-) -> ConversionResult | None:
+) -> ConversionJob | None:
     """The last answer if it was asked for alike, by this version, and nothing has come since."""
     rate = last.jobs.rate if last and last.versions.get(PRODUCT) == __version__ else None
     if rate and rate.parameters == parameters and is_unchanged(context, split, rate):
-        return rate.result
+        return rate
     return None
 
 

@@ -11,8 +11,6 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-import msgspec
-
 from user_conversion.jobs.conversion_rate.added_events import AddedEvents, packed
 from user_conversion.jobs.conversion_rate.state import (
     Figures,
@@ -187,7 +185,7 @@ class Merge:
             observed_through=observed,
             figures=figures,
         )
-        publication.write_text(STATE, msgspec.json.encode(state).decode())
+        publication.write_text(STATE, state.as_bytes().decode())
 
     # Attributes, as columns and as one.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
+import msgspec
+
 from user_conversion.answer.finality import last_observed_day
 from user_conversion.answer.record import ConversionJob
 from user_conversion.inputs.fingerprint import hash_of
@@ -44,6 +46,10 @@ class State(Document, frozen=True, kw_only=True, tag=2):
     observed_through: date | None
     figures: Figures
 
+    def as_bytes(self) -> bytes:
+        """The content of `state.json`."""
+        return msgspec.json.encode(self)
+
 
 def basis_of(
     run: Context, ledger: Ledger, earliest: datetime | None, latest: datetime | None
@@ -72,7 +78,7 @@ def last_state(run: Context, split: SplitResult | None) -> State | None:
         return None
     publication, before = run.publication, split.before
     try:
-        state = decoded(_published(run), State)
+        state = decoded(publication.output.read(STATE) or b"", State)
         parts = {each.name: publication.published(each) for each in state_datasets(before)}
         found = publication.count_rows(parts)
     except (OSError, ValueError, DatasetError):
@@ -87,23 +93,18 @@ def last_state(run: Context, split: SplitResult | None) -> State | None:
 
 def is_unchanged(run: Context, split: SplitResult | None, last: ConversionJob) -> bool:
     """Whether no event and no observed day came since the state and its answer were published."""
-    if split is None or split.has_read or last.state != state_hash(run):
+    if split is None or split.has_read:
         return False
     state = last_state(run, split)
-    if state is None:
+    if state is None or last.state != hash_of(state.as_bytes()):
         return False
     observed = last_observed_day(run.settings.as_of, state.latest, run.started, run.zone)
     return last.result.observed_through == state.observed_through == observed
 
 
-def state_hash(run: Context) -> str:
-    """The hash of `state.json` as it will be published. An answer is of one state."""
-    staged = run.publication.folder / STATE
-    return hash_of(staged.read_bytes() if staged.exists() else _published(run))
-
-
-def _published(run: Context) -> bytes:
-    return run.publication.output.read(STATE) or b""
+def staged_state(run: Context) -> str:
+    """The hash of the state that is to be published: an answer is of one state."""
+    return hash_of((run.publication.folder / STATE).read_bytes())
 
 
 def events_of(ledger: Ledger) -> int:
