@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from user_conversion.inputs import embedded
 from user_conversion.inputs.compression import (
     NONE,
     PARQUET,
     LogStream,
     decompress,
-    read_text,
     recode,
-    utf_8_file,
 )
 from user_conversion.inputs.input_file import SkippedFile
 from user_conversion.inputs.kinds import archives, recognise
 from user_conversion.inputs.kinds.content import Content, Lines, NotALogError, Wanted, Zip
-from user_conversion.inputs.kinds.json_files import as_object, one_line
 from user_conversion.inputs.kinds.parquet import Parquet, require_columns
 from user_conversion.inputs.lines import LineFile, bytes_between
 from user_conversion.rules.log_format import UTF_8, LogFormat
-from user_conversion.rules.paths import FieldPath, value_at
 
-# Writes the file at the second path from the one at the first.
-Step = Callable[[Path, Path], None]
-# What each record of Docker has.
-DOCKER = {"log", "stream", "time"}
+# Writes the file at the second path from the one at the first. Returns the byte of the first where
+# what goes on behind its end begins.
+Step = Callable[[Path, Path], int | None]
 PLAIN_LINES = Content(Lines(), NONE)
 
 
@@ -65,27 +59,46 @@ class Conversion:
         else:
             raise NotALogError(source, f"zip inside {content.compression}")
 
-    def added_lines(self, path: Path, source: str, start: int, end: int | None) -> LineFile:
-        """The lines of a file, decompressed, that begin at a byte and end before another."""
-        added = self._written(path, partial(_cut, source=source, start=start, end=end))
-        return self._line_file(added, source, PLAIN_LINES, (path, start))
+    def added_lines(
+        self, path: Path, source: str, start: int, end: int | None, known: int = 0
+    ) -> LineFile:
+        """The lines of a file, decompressed, that begin at a byte and end before another.
+
+        Of the first of them only what goes on is read: so many lines are `known`.
+        """
+        added = self._new_file()
+        _cut(path, added, source, start, end)
+        return self._line_file(added, source, PLAIN_LINES, (path, start), known)
+
+    def unfinished(self, content: bytes) -> tuple[list[bytes], int]:
+        """What goes on behind a content, and the number of lines of it that were read whole."""
+        at = self.log_format.embedded
+        return embedded.unfinished(content, at) if at else ([content], 0)
 
     def _line_file(
-        self, path: Path, source: str, content: Content, begins_at: tuple[Path, int] | None = None
+        self,
+        path: Path,
+        source: str,
+        content: Content,
+        begins_at: tuple[Path, int] | None = None,
+        known: int = 0,
     ) -> LineFile:
         event = self.log_format.kind_of_file(Path(source))
         if self._is_read_as_table(content):
             require_columns(path, source, self._wanted(source))
             return LineFile(path, source, PARQUET, event, path.stat().st_size)
-        steps = self._steps(source, content)
+        steps = self._steps(source, content, known)
         compression = NONE if steps else content.compression
         if not _is_utf_8(path):
             steps.insert(0, _link)
+        goes_on_at = None
         for step in steps:
-            before, path = path, self._written(path, step)
+            before, path = path, self._new_file()
+            goes_on_at = step(before, path)
             if before.parent == self.scratch:
                 before.unlink()
-        return LineFile(path, source, compression, event, path.stat().st_size, begins_at)
+        size = path.stat().st_size
+        return LineFile(path, source, compression, event, size, begins_at, goes_on_at)
 
     def _is_read_as_table(self, content: Content) -> bool:
         """Whether the engine reads the rows. Several names are looked for in whole columns only."""
@@ -98,14 +111,14 @@ class Conversion:
             and not self.log_format.embedded
         )
 
-    def _steps(self, source: str, content: Content) -> list[Step]:
+    def _steps(self, source: str, content: Content, known: int) -> list[Step]:
         """What makes lines of a file; nothing if the engine reads the file itself."""
         steps: list[Step] = []
         if not isinstance(content.kind, Lines | Zip):
             wanted = self._wanted(source)
             steps.append(partial(content.kind.write_lines, source=source, wanted=wanted))
-        if self.log_format.embedded:
-            steps.append(partial(_unpack, source=source, at=self.log_format.embedded))
+        if at := self.log_format.embedded:
+            steps.append(partial(embedded.unpack, source=source, at=at, after=known))
         is_read_by_engine = content.compression in (NONE, *self.engine_compressions)
         if content.encoding != UTF_8:
             steps.insert(0, partial(recode, encoding=content.encoding, source=source))
@@ -116,12 +129,6 @@ class Conversion:
 
     def _wanted(self, source: str) -> Wanted:
         return Wanted(self.log_format, self.log_format.kind_of_file(Path(source)), self.limit)
-
-    def _written(self, path: Path, step: Step) -> Path:
-        """A new file that a step has written."""
-        target = self._new_file()
-        step(path, target)
-        return target
 
     def _new_file(self) -> Path:
         """An empty file in the scratch folder."""
@@ -155,27 +162,6 @@ class Conversion:
 def _cut(path: Path, target: Path, source: str, start: int, end: int | None) -> None:
     with LogStream(path, name=source) as stream, target.open("wb") as out:
         out.writelines(bytes_between(stream, start, end))
-
-
-def _unpack(path: Path, target: Path, source: str, at: FieldPath) -> None:
-    """Write the text that each record has in a field, or the record if the field has no text.
-
-    Docker cuts long lines: a text of its records without a line end goes on in the next one.
-    """
-    with read_text(path, source, newline="\n") as lines, utf_8_file(target) as out:
-        begun: dict[Any, str] = defaultdict(str)
-        for line in lines:
-            record = as_object(line)
-            event = text = value_at(record, at)
-            if not isinstance(text, str):
-                event = line
-            elif record and record.keys() >= DOCKER:
-                begun[record["stream"]] += text
-                if not text.endswith("\n"):
-                    continue
-                event = begun.pop(record["stream"])
-            out.write(one_line(event.rstrip("\r\n")) + "\n")
-        out.writelines(one_line(event) + "\n" for event in begun.values())
 
 
 def _link(path: Path, target: Path) -> None:

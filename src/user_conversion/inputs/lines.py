@@ -21,8 +21,9 @@ class LineFile:
     `path` is what the engine reads, `source` what people call the file, `event` the kind of event
     that every record is, None if the records say it, `size` the bytes at `path`, `lines` how many
     lines they are. If earlier lines of the source were read before, `begins_at` is the file and the
-    byte where these lines begin. `origin` is the place of its input among those that are read. If
-    the lines are a whole object as it is, `address` is that.
+    byte where these lines begin. If a text goes on behind their end, it begins at the byte
+    `goes_on_at` of them. `origin` is the place of its input among those that are read. If the lines
+    are a whole object as it is, `address` is that.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class LineFile:
     event: str | None
     size: int
     begins_at: tuple[Path, int] | None = None
+    goes_on_at: int | None = None
     lines: int = 0
     origin: int = 0
     address: str | None = None

@@ -26,20 +26,20 @@ class Prepared:
     """The lines to read in order, the inputs they come from, and the files that are not logs.
 
     `inputs` are as they will be known, with nothing counted yet; `plan` has them as found;
-    `begun` has, by the place of an input, its last line as it was when it was not finished.
+    `begun` has, by the place of an input, its last lines as they were when not finished.
     """
 
     files: list[LineFile] = field(default_factory=list)
     inputs: list[KnownFile] = field(default_factory=list)
     plan: list[FileToRead] = field(default_factory=list)
     skipped: list[SkippedFile] = field(default_factory=list)
-    begun: dict[int, bytes] = field(default_factory=dict)
+    begun: dict[int, list[bytes]] = field(default_factory=dict)
 
     def add(self, more: Prepared) -> None:
         """Add what was prepared later."""
         first = len(self.inputs)
         self.files += (replace(file, origin=first + file.origin) for file in more.files)
-        self.begun |= {first + place: line for place, line in more.begun.items()}
+        self.begun |= {first + place: lines for place, lines in more.begun.items()}
         self.inputs += more.inputs
         self.plan += more.plan
         self.skipped += more.skipped
@@ -74,7 +74,7 @@ def _add(
     prepared: Prepared, conversion: Conversion, new: FileToRead, is_named: bool, is_copied: bool
 ) -> None:
     path, source = new.file.path, source_name(new.file)
-    origin, can_grow = len(prepared.inputs), True
+    origin, can_grow, goes_on_at = len(prepared.inputs), True, None
     if new.known is None and not is_copied:
         content = conversion.recognise(path, source)
         if content.is_foreign and not is_named:
@@ -85,14 +85,17 @@ def _add(
                 prepared.skipped.append(found)
             else:
                 prepared.files.append(_counted(found[0], new, origin))
+                goes_on_at = found[0].goes_on_at
     else:
-        end = new.file.size if compression_at(path, source) == NONE else None
-        lines = conversion.added_lines(path, source, new.start, end)
-        prepared.files.append(_counted(lines, new, origin))
+        known, end = 0, new.file.size if compression_at(path, source) == NONE else None
         if new.known and new.known.unfinished_at is not None:
-            ends = new.known.unfinished_at, new.known.content.size
-            prepared.begun[origin] = content_between(path, *ends)
-    prepared.inputs.append(_known(new, can_grow))
+            before = content_between(path, new.known.unfinished_at, new.known.content.size)
+            prepared.begun[origin], known = conversion.unfinished(before)
+        lines = conversion.added_lines(path, source, new.start, end, known)
+        prepared.files.append(_counted(lines, new, origin))
+        if lines.goes_on_at is not None:
+            goes_on_at = new.start + lines.goes_on_at
+    prepared.inputs.append(_known(new, can_grow, goes_on_at))
     prepared.plan.append(new)
 
 
@@ -107,12 +110,14 @@ def _counted(file: LineFile, new: FileToRead, origin: int) -> LineFile:
     return replace(file, lines=lines, origin=origin, address=address)
 
 
-def _known(new: FileToRead, can_grow: bool) -> KnownFile:
+def _known(new: FileToRead, can_grow: bool, goes_on_at: int | None) -> KnownFile:
     content, print_ = new.fingerprint.content, new.fingerprint
-    unfinished = None
+    unfinished = goes_on_at if can_grow else None
     if can_grow and not print_.ends_in_line:
         last = content_between(new.file.path, print_.last_line_at, content.size)
-        unfinished = None if as_object(last) is not None else print_.last_line_at
+        if as_object(last) is None:
+            places = (goes_on_at, print_.last_line_at)
+            unfinished = min(place for place in places if place is not None)
     return KnownFile(
         path=new.file.name,
         size=new.file.size,
@@ -142,7 +147,7 @@ def prepare_again(
 def _read_before(conversion: Conversion, known: KnownFile, path: Path) -> Iterator[LineFile]:
     source = known.sources[-1]
     if known.can_grow:
-        yield conversion.added_lines(path, source, 0, known.next_byte)
+        yield conversion.added_lines(path, source, 0, known.content.size)
         return
     for found in conversion.files(path, source, conversion.recognise(path, source)):
         if not isinstance(found, SkippedFile):

@@ -3,8 +3,9 @@
 A file of the same path, size and time of change is not opened. Of others the whole content is
 compared: what is known is not read again, wherever it is now. A content that begins with a known
 one which is nowhere else has grown. A file with another content that is at the path of a known one
-which is nowhere else replaces it, but for standard input. Known files that are not found are gone;
-their events stay for good, even if another content comes to their path later.
+which is nowhere else replaces it, but for standard input; so does a file with the content of one
+which is nowhere else if its name says another kind of event. Known files that are not found are
+gone; their events stay for good, even if another content comes to their path later.
 """
 
 from __future__ import annotations
@@ -80,14 +81,15 @@ class KnownFile(msgspec.Struct, frozen=True, kw_only=True):
 class FileToRead:
     """A file with content that was not read before.
 
-    What `known` had of it was read. It `replaces` the file that was at its path before.
+    What `known` had of it was read. It `replaces` the file that was at its path before, and the one
+    that had its content as another kind of event.
     """
 
     file: InputFile
     fingerprint: Fingerprint
     event: str | None
     known: KnownFile | None = None
-    replaces: KnownFile | None = None
+    replaces: tuple[KnownFile, ...] = ()
 
     @property
     def start(self) -> int:
@@ -128,6 +130,7 @@ class ReadingPlan:
                 self._beginnings.setdefault((length, each.content.beginning), []).append(number)
         self._lengths = {length for length, _ in self._beginnings}
         self._paths = {each.path for each in known}
+        self._known = {each.content for each in known if each.content.size}
         self._found: dict[_Key, InputFile] = {}
         self._undecided: list[FileToRead] = []
         self.to_read: list[FileToRead] = []
@@ -163,7 +166,7 @@ class ReadingPlan:
                 continue
             self._found[key] = file
             # The longer form of a known file, or its replacement, if that is not found elsewhere.
-            is_undecided = print_.marks or file.name in self._paths
+            is_undecided = print_.marks or file.name in self._paths or print_.content in self._known
             (self._undecided if is_undecided else new).append(FileToRead(file, print_, event))
         self.to_read += new
         return new
@@ -204,14 +207,17 @@ class ReadingPlan:
         return replace(new, known=self._left.pop(number))
 
     def _replaced(self, new: FileToRead) -> FileToRead:
-        """A file as the replacement of the known one at its path, if that is nowhere else."""
+        """A file as the replacement of known ones, if these are nowhere else."""
         if new.known or new.file.name == STANDARD_INPUT:
             return new
-        for number, known in self._left.items():
-            if known.path == new.file.name and known.content.size and not known.gone:
-                del self._left[number]
-                return replace(new, replaces=known)
-        return new
+        numbers = [n for n, known in self._left.items() if _is_replaced(known, new)]
+        return replace(new, replaces=tuple(self._left.pop(n) for n in numbers))
+
+
+def _is_replaced(known: KnownFile, new: FileToRead) -> bool:
+    """Whether a file that was not gone is not what it was."""
+    is_there = known.path == new.file.name or known.content == new.fingerprint.content
+    return is_there and known.content.size > 0 and not known.gone
 
 
 def _has_grown(known: KnownFile, new: Fingerprint) -> bool:

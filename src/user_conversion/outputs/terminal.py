@@ -86,7 +86,7 @@ def show_files(split: SplitResult) -> None:
         )
         show_notes([f"{gone} gone; the events {kept}."])
     replaced = words.number_of(len(split.replaced), "file")
-    _show_some(f"Other content, which replaces the former, of {replaced}:", split.replaced)
+    _show_some(f"Other events, which replace the former, of {replaced}:", split.replaced)
 
 
 def _show_some(heading: str, files: Sequence[str]) -> None:

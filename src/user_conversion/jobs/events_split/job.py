@@ -220,7 +220,7 @@ def _without(plan: _Plan, prepared: Prepared) -> Ledger:
         return msgspec.structs.replace(plan.ledger, files=())
     read = {id(new) for new in prepared.plan if prepared.files}
     stay = (new for new in plan.files.to_read if id(new) not in read)
-    left = [known for new in stay for known in (new.known, new.replaces) if known]
+    left = [known for new in stay for known in (new.known, *new.replaces) if known]
     files = (*plan.files.present, *plan.files.gone, *left)
     return msgspec.structs.replace(plan.ledger, files=files)
 
@@ -229,7 +229,7 @@ def _with(run: Context, ledger: Ledger, prepared: Prepared, read: Sequence[Known
     """The ledger with the files of this run, together with what was known of those that grew."""
     pairs = zip(prepared.plan, read, strict=True)
     joined = [
-        unfinished.continued(new, each, prepared.begun.get(place))
+        unfinished.continued(new, each, prepared.begun.get(place, ()))
         for place, (new, each) in enumerate(pairs)
     ]
     joined.sort(key=lambda each: each.path.split("/"))

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 
 from user_conversion.engines import engine_description
 from user_conversion.inputs.compression import PARQUET
@@ -34,14 +35,14 @@ class Replaced:
         cls, to_read: Sequence[FileToRead], present: Sequence[KnownFile], gone: Sequence[KnownFile]
     ) -> Replaced:
         """What has to be read again. Raises `InputError` if it is gone."""
-        files = tuple(each.replaces for each in to_read if each.replaces)
+        files = tuple(chain.from_iterable(each.replaces for each in to_read))
         days = frozenset(day for each in files for day in each.days)
         continued = [each.known.at(each.file) for each in to_read if each.known]
         known = [*present, *continued]
         for each in gone:
             if days.intersection(each.days):
                 raise InputError(
-                    f"'{files[0].path}' has other content than when it was read, and of the days "
+                    f"'{files[0].path}' has other events than when it was read, and of the days "
                     f"that it had, '{each.path}' is gone, too: these days cannot be made anew. Put "
                     "it back, or rebuild from the inputs given with --full-refresh."
                 )
@@ -61,7 +62,7 @@ def _require_own_sources(files: Sequence[KnownFile], others: Sequence[KnownFile]
             same = set(replaced.sources) & set(other.sources)
             if same and replaced.counts.rejected and other.counts.rejected:
                 raise InputError(
-                    f"'{replaced.path}' has other content than when it was read, and its rejected "
+                    f"'{replaced.path}' has other events than when it was read, and its rejected "
                     f"lines cannot be told from those of '{other.path}', which once had the same "
                     "name. Rebuild from the inputs given with --full-refresh."
                 )

@@ -21,14 +21,16 @@ Line = tuple[str, str]
 
 def continued_lines(prepared: Prepared) -> list[Line]:
     """The unfinished last lines of files that have grown, as they were read."""
-    before = ((prepared.plan[place].known, line) for place, line in prepared.begun.items())
-    return [(known.sources[-1], kept_text(line)) for known, line in before if known]
+    before = ((prepared.plan[place].known, lines) for place, lines in prepared.begun.items())
+    return [
+        (known.sources[-1], kept_text(line)) for known, lines in before if known for line in lines
+    ]
 
 
-def continued(new: FileToRead, read: KnownFile, begun: bytes | None) -> KnownFile:
+def continued(new: FileToRead, read: KnownFile, begun: Sequence[bytes]) -> KnownFile:
     """What is known of a file, together with what was known before it grew.
 
-    `begun` is the last line that it had, if that was not finished.
+    `begun` are the last lines that it had, if they were not finished.
     """
     known = new.known
     if known is None:
@@ -36,15 +38,13 @@ def continued(new: FileToRead, read: KnownFile, begun: bytes | None) -> KnownFil
     return msgspec.structs.replace(
         read,
         sources=tuple(dict.fromkeys((*known.sources, *read.sources))),
-        counts=known.counts - _counts(begun) + read.counts,
+        counts=known.counts - sum(map(_counts, begun), EventCounts()) + read.counts,
         days=tuple(sorted({*known.days, *read.days})),
     )
 
 
-def _counts(begun: bytes | None) -> EventCounts:
-    """How the last line was counted when it was not finished."""
-    if begun is None:
-        return EventCounts()
+def _counts(begun: bytes) -> EventCounts:
+    """How a last line was counted when it was not finished."""
     is_blank = not begun.strip(WHITESPACE)
     return EventCounts.of(1, {Skipped.BLANK if is_blank else Reason.INVALID_JSON: 1})
 

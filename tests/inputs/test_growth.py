@@ -1,0 +1,131 @@
+"""Logs that grow at any byte, or come under names of other kinds: the events are a rebuild's."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from support.datasets import read_dataset
+from support.engines import DUCKDB
+from support.logs import app_loaded, registered, write_log
+
+DATASETS = ("user_registration", "app_loaded", "rejected_events")
+KINDS = """
+ids = "integer"
+[fields]
+timestamp = "at"
+initiator_id = "id"
+[files]
+registered = "*/registered-*"
+app_loaded = "*/loaded-*"
+"""
+NAMES = ("registered-1", "registered-2", "loaded-1", "loaded-2")
+
+
+def rows(output: Path) -> dict[str, Counter[object]]:
+    """All that was published, but for numbers of lines, which may be those of a part."""
+    return {
+        name: Counter(
+            str({key: value for key, value in vars(row).items() if key != "line_number"})
+            for row in read_dataset(output, name)
+        )
+        for name in DATASETS
+    }
+
+
+def write_format(folder: Path, text: str) -> str:
+    path = folder / "format.toml"
+    path.write_text(text)
+    return str(path)
+
+
+@st.composite
+def docker_logs(draw: st.DrawFn) -> bytes:
+    """A log of two streams whose lines were cut; some are no events, the last may lack its end."""
+    texts: dict[str, list[str]] = {"stdout": [], "stderr": []}
+    for user in range(draw(st.integers(1, 5))):
+        event = draw(
+            st.sampled_from(
+                [
+                    registered("2020-11-03T12:00:00Z", user),
+                    app_loaded("2020-11-10T12:00:00Z", user),
+                    "Listening on port 80",
+                    "",
+                ]
+            )
+        )
+        stream = draw(st.sampled_from(sorted(texts)))
+        end = draw(st.sampled_from(["\n", "\r\n"]))
+        size = draw(st.integers(20, 200))
+        whole = event + end
+        parts = [whole[at : at + size] for at in range(0, len(whole), size)]
+        texts[stream] += parts
+    first = registered("2020-11-02T12:00:00Z", 99) + "\n"
+    lines = [json.dumps({"log": first, "stream": "stdout", "time": "2020"})]
+    while any(texts.values()):
+        stream = draw(st.sampled_from([name for name, left in texts.items() if left]))
+        lines.append(json.dumps({"log": texts[stream].pop(0), "stream": stream, "time": "2020"}))
+    return "\n".join(lines).encode() + draw(st.sampled_from([b"\n", b""]))
+
+
+@DUCKDB.examples(30)
+@given(docker_logs(), st.lists(st.floats(0, 1), min_size=1, max_size=3))
+def test_a_log_of_docker_that_is_read_at_any_length(content: bytes, cuts: Sequence[float]) -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        form = write_format(folder, '[input]\nembedded = "log"\n')
+        log = folder / "docker.log"
+        least = content.find(b"\n") + 1 or len(content)
+        for cut in (*sorted(cuts), 1):
+            log.write_bytes(content[: max(least, int(cut * len(content)))])
+            last = DUCKDB.split(folder / "output", log, log_format=form)
+        rebuilt = DUCKDB.split(folder / "rebuilt", log, log_format=form)
+        assert last.total == rebuilt.total
+        assert rows(folder / "output") == rows(folder / "rebuilt")
+
+
+def test_what_docker_cut_at_the_end_of_a_night(tmp_path: Path) -> None:
+    """The first half of a line is rejected; the event is there when the second half is."""
+    event = app_loaded("2020-11-10T12:00:00Z", 1)
+    whole = registered("2020-11-03T12:00:00Z", 1)
+    texts = [whole + "\n", event[:30], event[30:] + "\n"]
+    lines = [json.dumps({"log": text, "stream": "stdout", "time": "2020"}) for text in texts]
+    form, log = write_format(tmp_path, '[input]\nembedded = "log"\n'), tmp_path / "docker.log"
+    log.write_text("\n".join(lines[:2]) + "\n")
+    first = DUCKDB.split(tmp_path / "output", log, log_format=form).total
+    assert (first.registered, first.app_loaded, first.rejected) == (1, 0, 1)
+    log.write_text("\n".join(lines) + "\n")
+    second = DUCKDB.split(tmp_path / "output", log, log_format=form).total
+    assert (second.registered, second.app_loaded, second.rejected) == (1, 1, 0)
+    assert not read_dataset(tmp_path / "output", "rejected_events")
+
+
+@DUCKDB.examples(15)
+@given(st.lists(st.permutations(NAMES), min_size=2, max_size=3), st.integers(1, 4))
+@example([NAMES, ("loaded-1", "loaded-2", "registered-1", "registered-2")], 1)
+@example([NAMES, ("loaded-1", "registered-1", "loaded-2", "registered-2")], 4)
+def test_files_that_move_between_kinds(nights: Sequence[Sequence[str]], number: int) -> None:
+    """Whatever the same contents are called in the last night is what they are."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        form = write_format(folder, KINDS)
+        for names in nights:
+            shutil.rmtree(folder / "logs", ignore_errors=True)
+            for stays, day in (("registered-0", "01"), ("loaded-0", "02")):
+                write_log(
+                    folder / "logs" / stays,
+                    [json.dumps({"at": f"2020-11-{day}T09:00:00Z", "id": 0})],
+                )
+            for content, file in enumerate(names[:number]):
+                lines = [{"at": f"2020-11-0{1 + content}T12:00:00Z", "id": n} for n in range(2)]
+                (folder / "logs" / file).write_text("\n".join(map(json.dumps, lines)))
+            last = DUCKDB.split(folder / "output", folder / "logs", log_format=form)
+        rebuilt = DUCKDB.split(folder / "rebuilt", folder / "logs", log_format=form)
+        assert last.total == rebuilt.total
+        assert rows(folder / "output") == rows(folder / "rebuilt")
