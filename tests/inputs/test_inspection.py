@@ -115,6 +115,19 @@ def test_records_in_a_document_and_a_time_of_another_name(tmp_path: Path) -> Non
     assert found.tables["fields"]["timestamp"] == "occurred"
 
 
+def test_batches_on_lines(tmp_path: Path) -> None:
+    """The path of the first event of each batch would be that of some of the events only."""
+    events = [segment(number, "User Registered") for number in range(3)]
+    log = tmp_path / "batches.json"
+    batches = [{"batch": events[:2], "sentAt": "2020-11-02"}, {"batch": events[2:], "sentAt": None}]
+    log.write_text("".join(json.dumps(batch) + "\n" for batch in batches))
+    found = inspect([str(log)])
+    assert (found.records, found.log_format) == (3, "segment")
+    carts = [{"type": "order", "event": "x", "items": [{"event": "y"}, {"event": "z"}]}] * 2
+    log.write_text("".join(json.dumps(cart) + "\n" for cart in carts))
+    assert inspect([str(log)]).records == 2
+
+
 def test_what_is_not_found_is_left_to_be_filled_in(tmp_path: Path) -> None:
     path = tmp_path / "log.json"
     path.write_text('{"a":1}\n')

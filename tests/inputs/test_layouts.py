@@ -397,6 +397,28 @@ def test_a_batch_of_opentelemetry_on_each_line(tmp_path: Path) -> None:
     ]
 
 
+def test_a_batch_of_events_on_each_line(tmp_path: Path) -> None:
+    """As libraries send them. A log whose events have a list of their own is no log of batches."""
+    sign_up = {"type": "track", "event": "registered", "timestamp": "2020-11-02T06:21:14Z"}
+    visit = {"type": "track", "event": "app_loaded", "timestamp": "2020-11-09T06:21:14Z"}
+    user = {"initiator_id": 1}
+    batches = [
+        {"batch": [{"type": "identify"} | user], "sentAt": "2020-11-02T06:21:15Z"},
+        {"batch": [sign_up | user, visit | user], "sentAt": "2020-11-09T06:21:15Z"},
+        {"batch": [], "sentAt": "2020-11-10T06:21:15Z"},
+    ]
+    write(tmp_path / "in" / "batches.json", lines(*batches))
+    found = [
+        Found("registered", "2020-11-02T06:21:14Z", "1", None, None),
+        Found("app_loaded", "2020-11-09T06:21:14Z", "1", None, None),
+    ]
+    assert events(tmp_path, log_format(None))[1:] == found
+    carts = {"cart": [{"event": "looked at", "price": 7}]}
+    for first in (carts, {"level": "info"} | carts):
+        write(tmp_path / "in" / "batches.json", lines(first, sign_up | user, visit | user | carts))
+        assert events(tmp_path, log_format(None))[1:] == found
+
+
 def test_two_tables_of_which_each_holds_one_kind_of_event(tmp_path: Path) -> None:
     write(
         tmp_path / "in" / "users.csv",

@@ -193,11 +193,16 @@ def undecided(_: object) -> Any:
     raise UndecidedError
 
 
+class Rounded(Decimal):
+    """A number that a 64-bit float does not hold exactly, as it holds it."""
+
+
 def double(text: str) -> Decimal:
-    """A number with a fraction or an exponent, which a 64-bit float must hold exactly."""
-    if Decimal(repr(float(text))) != Decimal(text):
+    """A number with a fraction or an exponent, which is a 64-bit float."""
+    held = repr(float(text))
+    if held == "inf":
         raise UndecidedError
-    return Decimal(text)
+    return Decimal(text) if Decimal(held) == Decimal(text) else Rounded(held)
 
 
 def integer(text: str) -> int:

@@ -449,13 +449,15 @@ def offset_text(offset: timedelta, random: Random) -> str:
 
 
 def epoch_text(time: datetime, random: Random, log_format: LogFormat) -> str | None:
-    """A number, or a text of digits, that means the instant; None if there is none."""
+    """A number, or a text of digits, that means about the instant; None if there is none."""
     local = time.astimezone(ZoneInfo(log_format.timezone) if log_format.local_numbers else UTC)
     micros = (local.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
     if local.fold or not 10**15 <= micros <= 42 * 10**14:
         return None
     unit = random.choice([unit for unit in (10**6, 10**3, 1) if micros % unit == 0])
     number = str(micros // unit) if random.random() < 0.7 else f"{micros}000"
+    if random.random() < 0.2:  # more digits than a 64-bit float has
+        return f"{number}.{random.choice(('99999999', random.randrange(10**9)))}"
     return random.choice((number, f'"{number}"'))
 
 

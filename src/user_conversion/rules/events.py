@@ -170,7 +170,7 @@ def _read_time(value: Any, log_format: LogFormat, latest: datetime) -> datetime:
     if isinstance(value, str):
         time = parse_timestamp(value, zone)
     if time is None and not isinstance(value, bool) and re.fullmatch(EPOCH_NUMBER, str(value)):
-        time = parse_epoch(Decimal(value), zone if log_format.input.local_numbers else None)
+        time = parse_epoch(Decimal(str(value)), zone if log_format.input.local_numbers else None)
     if time is None:
         raise Rejected(Reason.INVALID_TIMESTAMP)
     if not EARLIEST <= time <= latest:
@@ -197,10 +197,10 @@ def _text_id(value: Any) -> str:
 def _parse_object(line: bytes) -> dict[str, Any]:
     try:
         text = line.decode("utf-8")
-        value = json.loads(text, parse_float=Decimal)
+        value = json.loads(text)
         if "\\u" in text:  # a lone surrogate cannot be written as UTF-8
-            json.dumps(value, ensure_ascii=False, default=float).encode()
-    except (ValueError, ArithmeticError, RecursionError):  # Decimal refuses some exponents
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         raise Rejected(Reason.INVALID_JSON) from None
     if not isinstance(value, dict):
         raise Rejected(Reason.INVALID_JSON)

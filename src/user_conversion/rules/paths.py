@@ -85,7 +85,7 @@ def as_text(value: Any) -> str | None:
     """A JSON value as the text of an attribute: strings as they are, others as compact JSON."""
     if value is None or isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=float)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def value_at(value: Any, path: FieldPath) -> Any:

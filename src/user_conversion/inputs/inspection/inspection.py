@@ -112,8 +112,7 @@ def inspect(paths: Sequence[str]) -> Inspection:
 def _inspected(paths: Sequence[str], objects: Objects) -> Inspection:
     found = find_files(paths, objects=objects)
     formats = guesses.known_formats()
-    headless = [each for each in formats.values() if each.input.columns]
-    looked_at = samples(found.files, headless, objects)
+    looked_at = samples(found.files, formats.values(), objects)
     records = [record for sample in looked_at for record in sample.records]
     if looked_at and all(sample.kind.startswith(NOT_A_LOG) for sample in looked_at):
         raise InputError(f"'{found.files[0].name}' is {looked_at[0].kind}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -21,7 +21,7 @@ from user_conversion.inputs.kinds.parquet import Parquet
 from user_conversion.inputs.lines import LineFile
 from user_conversion.inputs.objects import Objects
 from user_conversion.rules.errors import InputError
-from user_conversion.rules.log_format import LogFormat
+from user_conversion.rules.log_format import REQUIRED_FIELDS, LogFormat
 from user_conversion.rules.paths import FieldPath
 
 RECORDS = 2_000
@@ -50,19 +50,44 @@ class Sample:
     has_columns_of: str | None = None
 
 
+class _Conversions:
+    """How files are read if their log format may be any of some."""
+
+    def __init__(self, formats: Collection[LogFormat], scratch: Path) -> None:
+        def conversion(log_format: LogFormat) -> Conversion:
+            return Conversion(log_format, frozenset(SUPPORTED), scratch, RECORDS)
+
+        self._headless = [conversion(each) for each in formats if each.input.columns]
+        self._anything = conversion(ANYTHING)
+        paths = {
+            name: tuple(path for each in formats for path in each.fields[name])
+            for name in REQUIRED_FIELDS
+        }
+        self._any_of_them = conversion(LogFormat(fields=paths))
+
+    def recognise(self, file: InputFile) -> tuple[Conversion, Content]:
+        """How a file is read, and what it is. Raises `NotALogError`."""
+        for each in self._headless:
+            with suppress(NotALogError):
+                content = each.recognise(file.path, file.name)
+                if isinstance(content.kind, Table):
+                    return each, content
+        content = self._anything.recognise(file.path, file.name)
+        if isinstance(content.kind, Lines):
+            # Lines may be batches of events; it takes the names of fields to tell.
+            content = self._any_of_them.recognise(file.path, file.name)
+        return self._anything, content
+
+
 def samples(
-    files: Sequence[InputFile], headless: Iterable[LogFormat], objects: Objects
+    files: Sequence[InputFile], formats: Collection[LogFormat], objects: Objects
 ) -> list[Sample]:
     """The first records of files from all over the list; those within a zip file count one by one.
 
-    `headless` has the log formats whose tables have no header. Raises `InputError` if a file
-    cannot be read.
+    Their log format may be one of `formats`. Raises `InputError` if a file cannot be read.
     """
     with tempfile.TemporaryDirectory() as folder:
-        conversions = [
-            Conversion(each, frozenset(SUPPORTED), Path(folder), RECORDS)
-            for each in (*headless, ANYTHING)
-        ]
+        conversions = _Conversions(formats, Path(folder))
         found = (
             sample for file in spread(files) for sample in _samples(file, objects, conversions)
         )
@@ -92,9 +117,7 @@ def first_records(file: LineFile) -> Records:
         return [record for record in found if record is not None]
 
 
-def _samples(
-    file: InputFile, objects: Objects, conversions: Sequence[Conversion]
-) -> Iterator[Sample]:
+def _samples(file: InputFile, objects: Objects, conversions: _Conversions) -> Iterator[Sample]:
     if objects.fetch_beginning(file, BEGINNING):
         with suppress(InputError):
             found = list(_samples_here(file, conversions))
@@ -106,9 +129,9 @@ def _samples(
         yield from _samples_here(file, conversions)
 
 
-def _samples_here(file: InputFile, conversions: Sequence[Conversion]) -> Iterator[Sample]:
+def _samples_here(file: InputFile, conversions: _Conversions) -> Iterator[Sample]:
     try:
-        conversion, content = _recognised(file, conversions)
+        conversion, content = conversions.recognise(file)
         for each in conversion.files(file.path, file.name, content):
             if isinstance(each, SkippedFile):
                 yield Sample(f"{NOT_A_LOG}: {each.reason}")
@@ -116,16 +139,6 @@ def _samples_here(file: InputFile, conversions: Sequence[Conversion]) -> Iterato
                 yield _sample(*each, conversion.log_format)
     except NotALogError as error:
         yield Sample(f"{NOT_A_LOG}: {error.reason}")
-
-
-def _recognised(file: InputFile, conversions: Sequence[Conversion]) -> tuple[Conversion, Content]:
-    *headless, anything = conversions
-    for each in headless:
-        with suppress(NotALogError):
-            content = each.recognise(file.path, file.name)
-            if isinstance(content.kind, Table):
-                return each, content
-    return anything, anything.recognise(file.path, file.name)
 
 
 def _sample(file: LineFile, content: Content, log_format: LogFormat) -> Sample:
