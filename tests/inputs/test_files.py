@@ -40,6 +40,7 @@ FORMS = {
 }
 NAMES = [
     *("it's.json", 'quo"ted".json', "a space.json", " first.json", "back\\slash.json"),
+    "back\\slash and [star]*.json",
     *("star*.json", "question?.json", "[a-b].json", "{a,b}.json", "(a|b).json", "a,b.json"),
     *("über.json", "日本.json", "😀.json", "e\u0301.json"),
     *("percent%20.json", "plus+.json", "hash#.json", "a&b.json", "a;b.json", "a:b.json"),
@@ -140,6 +141,15 @@ def test_name_of_the_output(engine: EngineUnderTest, tmp_path: Path) -> None:
     (week,) = read_dataset(output, "weekly_summary")
     assert (week.total_registered, week.total_converted) == (2, 0)
     assert_no_litter(output)
+
+
+def test_an_output_with_a_backslash_is_refused(tmp_path: Path) -> None:
+    """DuckDB and Hadoop would write a folder in a folder."""
+    log, output = write_log(tmp_path / "a.json", [line(1)]), tmp_path / "back\\slash" / "output"
+    done = command("run", "--input", log, "--output", output)
+    assert_refused(done, output)
+    assert "has a backslash" in done.err
+    assert not output.exists()
 
 
 def test_name_that_is_not_utf_8_is_read(tmp_path: Path, output: Path) -> None:

@@ -125,6 +125,15 @@ def test_a_name_of_an_event_that_never_occurs(tmp_path: Path, output: Path, endi
     assert noted(output, *options, "--input", more) == []
 
 
+def test_a_name_of_an_event_that_is_a_number(tmp_path: Path, output: Path) -> None:
+    lines = [registered("2020-11-03T12:00:00Z", 1), app_loaded("2020-11-10T12:00:00Z", 1)]
+    lines = [line.replace('"registered"', "7").replace('"app_loaded"', "true") for line in lines]
+    log = write_log(tmp_path / "log.json", lines)
+    options = ["--input", log, "--registered", 7, "--registered", "x", "--app-loaded", "true"]
+    (note,) = noted(output, *options)
+    assert note.startswith("No line has the event 'x'.")
+
+
 def test_a_field_that_no_registration_has(tmp_path: Path, output: Path) -> None:
     lines = [registered("2020-11-03T12:00:00Z", 1, plan="free")]
     log = write_log(tmp_path / "log.json", [*lines, app_loaded("2020-11-10T12:00:00Z", 1)])

@@ -89,7 +89,7 @@ class Conversion:
             return LineFile(path, source, PARQUET, event, path.stat().st_size)
         steps = self._steps(source, content, known)
         compression = NONE if steps else content.compression
-        if not _is_utf_8(path):
+        if not _can_be_named(path):
             steps.insert(0, _link)
         goes_on_at = None
         for step in steps:
@@ -169,10 +169,9 @@ def _link(path: Path, target: Path) -> None:
     target.symlink_to(path)
 
 
-def _is_utf_8(path: Path) -> bool:
-    """Whether engines can be given the path of a file."""
+def _can_be_named(path: Path) -> bool:
+    """Whether engines can be given the path of a file: to them a backslash is a slash."""
     try:
-        str(path).encode()
+        return "\\" not in str(path).encode().decode()
     except UnicodeEncodeError:
         return False
-    return True

@@ -84,7 +84,7 @@ def show_files(split: SplitResult) -> None:
         gone = words.number_of(
             split.gone, "file that was read before is", "files that were read before are"
         )
-        show_notes([f"{gone} gone; the events {kept}."])
+        show_notes([f"{gone} gone from the input; the events {kept}."])
     replaced = words.number_of(len(split.replaced), "file")
     _show_some(f"Other events, which replace the former, of {replaced}:", split.replaced)
 
@@ -182,8 +182,8 @@ def show_inspection(out: Console, found: Inspection) -> None:
         Column("Values", [printable(each.form) for each in fields], folded_at=NAME_WIDTH),
     ]
     out.print(fitting_table(columns, out.width))
-    if found.is_doubtful:
-        _print(out, "No field looks like a time: this may be no event log.", "yellow")
+    for note in found.notes:
+        _print(out, note, "yellow")
     _print(out, "To compute the conversion of these logs:", "bold")
     # Without line breaks, so that it can be copied.
     out.print(f"  {printable(found.command)}", soft_wrap=True)

@@ -194,8 +194,8 @@ def advice(records: Records, log_format: LogFormat) -> str:
     if names:
         options = event_options(likely_names(names))
         return f"{_listed(names)}: add {shlex.join(options)}."
-    paths = ", ".join(field.path for field in fields(records)[:SHOWN]) or "none"
-    return (
+    paths = ", ".join(field.path for field in fields(records)[:SHOWN])
+    return paths and (
         f"The records have the fields {paths}: say with --field NAME=PATH where the event, the "
         "timestamp and the initiator_id are."
     )

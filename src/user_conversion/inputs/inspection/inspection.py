@@ -6,7 +6,7 @@ import json
 import shlex
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 from user_conversion.inputs.files import find_files
 from user_conversion.inputs.inspection import guesses
 from user_conversion.inputs.inspection.fields import Field, fields, time_span
-from user_conversion.inputs.inspection.samples import NOT_A_LOG, Sample, samples
+from user_conversion.inputs.inspection.samples import NOT_A_LOG, Records, Sample, samples
 from user_conversion.inputs.objects import Objects
 from user_conversion.places.publication import output_errors
 from user_conversion.rules.errors import InputError
@@ -41,7 +41,7 @@ class Inspection:
     `kinds` has the number of files looked at by kind and compression, `event_names` the most
     frequent names with their numbers, `log_format` the preset that fits (or `default`, or None).
     `tables` are those of a TOML file that reads the logs, with words in capitals for what is to be
-    filled in.
+    filled in. `notes` are sentences on what the command does not mend.
     """
 
     inputs: tuple[str, ...]
@@ -53,6 +53,7 @@ class Inspection:
     time_span: tuple[datetime, datetime] | None
     log_format: str | None
     tables: Mapping[str, Mapping[str, str]]
+    notes: tuple[str, ...]
 
     @property
     def command(self) -> str:
@@ -67,11 +68,6 @@ class Inspection:
         for name, path in self.tables["fields"].items():
             words += ["--field", f"{name}={path}"]
         return shlex.join(words + guesses.event_options(self.tables["events"], self.log_format))
-
-    @property
-    def is_doubtful(self) -> bool:
-        """Whether nothing in the records looks like the time of an event."""
-        return self.tables["fields"].get("timestamp", "").startswith(guesses.UNKNOWN)
 
     def as_toml(self, within: str = "") -> str:
         """A log format as TOML, to be edited; of a project file it is the table `within`."""
@@ -131,6 +127,7 @@ def _inspected(paths: Sequence[str], objects: Objects) -> Inspection:
         time_span(guesses.values(records, log_format, "timestamp")),
         name,
         {"events": guesses.likely_names(names), "fields": given, "input": _places(looked_at)},
+        tuple(_notes(records, log_format, given)),
     )
 
 
@@ -139,6 +136,20 @@ def _log_format_name(looked_at: list[Sample], formats: Mapping[str, LogFormat]) 
     if headless:
         return headless[0]
     return guesses.preset_of([r for sample in looked_at for r in sample.records], formats)
+
+
+def _notes(
+    records: Records, log_format: LogFormat, given_fields: Mapping[str, str]
+) -> Iterator[str]:
+    if given_fields.get("timestamp", "").startswith(guesses.UNKNOWN):
+        yield "No field looks like a time: this may be no event log."
+    if any("\N{REPLACEMENT CHARACTER}" in str(record) for record in records):
+        yield (
+            "Some texts are not UTF-8: a log format can say what they are, such as "
+            'encoding = "latin-1" in [input].'
+        )
+    if any(isinstance(each, float) for each in guesses.values(records, log_format, guesses.USER)):
+        yield "Some ids are numbers with a fraction, which is no id: write integers or texts."
 
 
 def _places(looked_at: list[Sample]) -> dict[str, str]:

@@ -106,14 +106,14 @@ def records_of(files: Sequence[LineFile]) -> Records:
 
 
 def first_records(file: LineFile) -> Records:
-    """The objects on the first lines of a file."""
+    """The objects on the first lines of a file; bytes that are not UTF-8 are replaced."""
     if file.compression == PARQUET:
         with tempfile.TemporaryDirectory() as folder:
             lines = Path(folder, "lines")
             Parquet().write_lines(file.path, lines, file.source, Wanted(ANYTHING, limit=RECORDS))
             return first_records(replace(file, path=lines, compression=NONE))
     with io.BufferedReader(LogStream(file.path, file.compression, file.source)) as stream:
-        found = map(as_object, islice(stream, RECORDS))
+        found = (as_object(line.decode(errors="replace")) for line in islice(stream, RECORDS))
         return [record for record in found if record is not None]
 
 

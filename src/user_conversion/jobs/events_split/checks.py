@@ -98,8 +98,8 @@ def check_events(reading: Reading, counts: EventCounts, before: EventCounts) -> 
     what = f"None of {counts.lines - counts.blank:,} lines is of the kind {' or '.join(absent)}"
     more = advice(reading.sample(), log_format)
     if {*KINDS} <= {*absent} or any(getattr(before, kind) for kind in absent):
-        raise InputError(f"{what}; nothing was published. {more}")
-    return (f"{what}. {more}",)
+        raise InputError(f"{what}; nothing was published. {more}".rstrip())
+    return (f"{what}. {more}".rstrip(),)
 
 
 def on_first_reading(reading: Reading) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ from user_conversion.rules.paths import FieldPath
 
 if TYPE_CHECKING:
     from user_conversion.inputs.inspection.samples import Records
+
+
+NO_TEXT = re.compile(r"-?\d[\d.eE+-]*|true|false|[\[{].*", re.DOTALL)
 
 
 class EventTables:
@@ -152,9 +156,11 @@ def names_without_lines(
     `paths` lead to the names, for files of which the engine reads the columns.
     """
     columns = [str(path[0]) for path in paths]
-    written = {name: {json.dumps(name).encode(), f'"{name}"'.encode()} for name in names}
+    # A name such as 7 may be a number in the records.
+    searched = [name for name in names if not NO_TEXT.fullmatch(name)]
+    written = {name: {json.dumps(name).encode(), f'"{name}"'.encode()} for name in searched}
     overlap = max((len(text) for texts in written.values() for text in texts), default=0)
-    for file in files if names else ():
+    for file in files if written else ():
         before = b""
         is_table = file.compression == PARQUET
         for chunk in texts_of(file.path, file.source, columns) if is_table else chunks(file):

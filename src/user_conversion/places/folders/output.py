@@ -48,6 +48,8 @@ class OutputFolder:
         self._created = not path.exists()
 
     def __enter__(self) -> OutputFolder:
+        if "\\" in str(self.path.absolute()):
+            raise OutputError(f"'{self.path}' has a backslash, which is a slash to the engines.")
         with output_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             for path in (self.path / LOCK, self.staging):
