@@ -15,6 +15,7 @@ TYPED_FORMS = {
     rb"[-0-9]{10}T[:0-9]{8}Z": "%Y-%m-%dT%H:%M:%SZ",
     rb"[-0-9]{10}T[:0-9]{8}[.][0-9]{1,6}Z": "%Y-%m-%dT%H:%M:%S.%fZ",
 }
+INTEGERS = ("BIGINT", "INTEGER", "SMALLINT", "UINTEGER")
 # DuckDB's name for the number of a row's file among those that are read.
 FILE_NUMBER = "file_index"
 
@@ -22,11 +23,13 @@ FILE_NUMBER = "file_index"
 class Forms(NamedTuple):
     """What DuckDB parses while it parses the JSON; lines of another form are then unclear.
 
-    `timestamp` is the format of timestamps, `number_ids` says that ids are numbers.
+    `timestamp` is the format of timestamps, `number_ids` says that ids are numbers,
+    `integer_ids` that they are a column of integers.
     """
 
     timestamp: str | None = None
     number_ids: bool = False
+    integer_ids: bool = False
 
 
 def forms_of(sample: bytes, log_format: LogFormat) -> Forms:
@@ -42,13 +45,16 @@ def forms_of(sample: bytes, log_format: LogFormat) -> Forms:
 
 
 def forms_of_rows(columns: Mapping[str, str], log_format: LogFormat) -> Forms:
-    """The forms of a table: its instants are not texts if the column says what they are."""
-    name = _only_key("timestamp", log_format)
+    """The forms of a table: instants and ids are not texts if the columns say what they are."""
     kinds = {"TIMESTAMP WITH TIME ZONE"}
     if log_format.input.timezone == "UTC":
         kinds.add("TIMESTAMP")
-    is_typed = name is not None and columns.get(name) in kinds and not log_format.input.timestamp
-    return Forms("of the column" if is_typed else None)
+    time, user = (
+        columns.get(_only_key(name, log_format) or "") for name in ("timestamp", "initiator_id")
+    )
+    is_instant = time in kinds and not log_format.input.timestamp
+    is_integer = user in INTEGERS and log_format.ids == "integer" and log_format.kinds == KINDS
+    return Forms("of the column" if is_instant else None, integer_ids=is_integer)
 
 
 def _only_key(name: str, log_format: LogFormat) -> str | None:

@@ -12,7 +12,7 @@ from string import Template
 from user_conversion.engines.duckdb.forms import FILE_NUMBER, Forms, first_keys
 from user_conversion.inputs.kinds.parquet import value_of
 from user_conversion.inputs.lines import LineFile
-from user_conversion.places.duckdb_text import literal, parquet_rows, path_literal
+from user_conversion.places.duckdb_text import literal, parquet_rows, path_literal, quoted
 from user_conversion.rules import events
 from user_conversion.rules.conditions import Condition, Conditions
 from user_conversion.rules.log_format import (
@@ -84,9 +84,7 @@ def read_sql(
             else fields.text("event")
         ),
         time=fields.time(known),
-        id_text=fields.of_identified(
-            ANONYMOUS_ID, known, f"CAST({fields.text('initiator_id')} AS VARCHAR)"
-        ),
+        id_text=fields.of_identified(ANONYMOUS_ID, known, fields.id_text()),
         initiator_id=_id("id_text", log_format, forms),
         user_id_text=fields.of_identified(USER_ID, known, "NULL"),
         user_id=_id("user_id_text", log_format, forms),
@@ -105,7 +103,7 @@ def read_sql(
         is_excluded=fields.is_excluded(),
         unnamed=str(log_format.input.unnamed),
         anonymous=str(log_format.input.anonymous),
-        has_no_id=_has_no_id("id_text"),
+        has_no_id="id_text IS NULL" if forms.integer_ids else _has_no_id("id_text"),
         has_no_user_id=_has_no_id("user_id_text"),
         latest=latest.replace(tzinfo=None).isoformat(" "),
     )
@@ -123,6 +121,8 @@ def _has_no_id(text: str) -> str:
 def _id(text: str, log_format: LogFormat, forms: Forms) -> str:
     if log_format.ids == "text":
         return f"CASE WHEN NOT regexp_full_match({text}, {literal(UNCLEAR_ID)}) THEN {text} END"
+    if forms.integer_ids:
+        return text
     # DuckDB casts 3.5, true and 0x10 to integers, so only texts of plain digits are taken.
     number = f"TRY_CAST({text} AS BIGINT)"
     if forms.number_ids:
@@ -165,6 +165,7 @@ class _Fields:
     def of_rows(self, files: Sequence[LineFile], columns: Mapping[str, str]) -> str:
         """The records in the rows of files: what their JSON would have, as columns."""
         times = [str(path[0]) for path in self._format.fields["timestamp"]]
+        ids = [path[0] for path in self._format.fields["initiator_id"]]
         found = []
         for key in self._keys:
             kind = columns.get(key)
@@ -172,14 +173,15 @@ class _Fields:
             if kind is not None:
                 value = value_of(key, kind, key in self._nested, key in times)
                 is_instant = bool(self._forms.timestamp) and key == times[0]
-                value = _converted(value, kind, key in self._nested, is_instant)
-            found.append(f"{value} AS {_quoted(key)}")
+                if not (self._forms.integer_ids and key in ids):
+                    value = _converted(value, kind, key in self._nested, is_instant)
+            found.append(f"{value} AS {quoted(key)}")
         rows = parquet_rows(file.path for file in files)
         return f"(SELECT {', '.join(found)}, {FILE_NUMBER} FROM {rows})"
 
     def is_object(self) -> str:
         """Whether any member was read."""
-        return "(" + " OR ".join(f"{_quoted(key)} IS NOT NULL" for key in self._keys) + ")"
+        return "(" + " OR ".join(f"{quoted(key)} IS NOT NULL" for key in self._keys) + ")"
 
     def text(self, name: str) -> str:
         """A field as text: the first of its paths that is not null."""
@@ -187,6 +189,11 @@ class _Fields:
         if not texts:
             return "NULL::VARCHAR"
         return texts[0] if len(texts) == 1 else f"coalesce({', '.join(texts)})"
+
+    def id_text(self) -> str:
+        """The id as text, or as it is if all are integers."""
+        text = self.text("initiator_id")
+        return f"CAST({text} AS {'BIGINT' if self._forms.integer_ids else 'VARCHAR'})"
 
     def of_identified(self, name: str, known: str | None, other: str) -> str:
         """A field of identified events as text, another expression for other events."""
@@ -265,8 +272,8 @@ class _Fields:
             listed = ", ".join("NULL" if each is None else literal(each) for each in values)
             return f"([{listed}]::VARCHAR[])[{FILE_NUMBER}::BIGINT + 1]"
         if column not in self._nested:
-            return _quoted(column)
-        value, keys = _quoted(column), "$"
+            return quoted(column)
+        value, keys = quoted(column), "$"
         for step in steps:
             if isinstance(step, Element):
                 key, text = literal(f'$."{step.key}"'), literal(step.text)
@@ -287,7 +294,3 @@ def _converted(value: str, kind: str, is_nested: bool, is_instant: bool) -> str:
     if kind in ("VARCHAR", "BIGINT", "INTEGER"):
         return f"CAST({value} AS VARCHAR)"
     return f"json_extract_string(to_json({value}), '$')"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
