@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from zipfile import ZipFile
 
 import duckdb
 import pytest
@@ -132,6 +133,24 @@ def test_a_name_of_an_event_that_is_a_number(tmp_path: Path, output: Path) -> No
     options = ["--input", log, "--registered", 7, "--registered", "x", "--app-loaded", "true"]
     (note,) = noted(output, *options)
     assert note.startswith("No line has the event 'x'.")
+
+
+def test_a_zip_file_of_what_was_read(tmp_path: Path, output: Path) -> None:
+    """Beside its unpacked file, or one of two with a file in common; also a night later."""
+    logs, lines = tmp_path / "logs", [registered("2020-11-03T12:00:00Z", 1)]
+    log = write_log(logs / "a.json", [*lines, app_loaded("2020-11-10T12:00:00Z", 1)])
+    other = write_log(tmp_path / "other.json", lines)
+    assert noted(output, "--input", logs) == []
+    for name, members in (("b.zip", [other, log]), ("c.zip", [other])):
+        with ZipFile(logs / name, "w") as archive:
+            for member in members:
+                archive.write(member, member.name)
+    first, second = noted(output, "--input", logs)
+    assert first.startswith(f"'{logs}/b.zip' has a log that is also in '{logs}/a.json'")
+    assert second.startswith(f"'{logs}/c.zip' has a log that is also in '{logs}/b.zip'")
+    log.unlink()
+    assert noted(output, "--input", logs) == [first, second]
+    assert noted(output, "--input", logs / "b.zip", "--full-refresh") == []
 
 
 def test_a_field_that_no_registration_has(tmp_path: Path, output: Path) -> None:

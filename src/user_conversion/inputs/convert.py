@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from user_conversion.inputs.compression import (
     decompress,
     recode,
 )
+from user_conversion.inputs.fingerprint import fingerprint
 from user_conversion.inputs.input_file import SkippedFile
 from user_conversion.inputs.kinds import archives, recognise
 from user_conversion.inputs.kinds.content import Content, Lines, NotALogError, Wanted, Zip
@@ -148,7 +149,9 @@ class Conversion:
                     content = self.recognise(extracted, name)
                     if isinstance(content.kind, Zip):
                         raise NotALogError(name, "zip inside zip")
-                    yield self._line_file(extracted, name, content), content
+                    found = fingerprint(extracted, extracted.stat().st_size).content
+                    file = self._line_file(extracted, name, content)
+                    yield replace(file, member=found), content
                     has_logs = True
                 except NotALogError as error:
                     extracted.unlink()

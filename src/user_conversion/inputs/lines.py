@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from user_conversion.inputs.compression import CHUNK, LogStream
+from user_conversion.inputs.fingerprint import Content
 
 SAMPLE = 1 << 16
 LINE_FEED = ord("\n")
@@ -23,7 +24,7 @@ class LineFile:
     lines they are. If earlier lines of the source were read before, `begins_at` is the file and the
     byte where these lines begin. If a text goes on behind their end, it begins at the byte
     `goes_on_at` of them. `origin` is the place of its input among those that are read. If the lines
-    are a whole object as it is, `address` is that.
+    are a whole object as it is, `address` is that. `member` is the content of a file in a zip.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class LineFile:
     lines: int = 0
     origin: int = 0
     address: str | None = None
+    member: Content | None = None
 
 
 def chunks(file: LineFile) -> Iterator[bytes]:

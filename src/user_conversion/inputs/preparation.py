@@ -8,7 +8,7 @@ from pathlib import Path
 
 from user_conversion.inputs.compression import NONE, PARQUET, LogStream, compression_at
 from user_conversion.inputs.convert import Conversion
-from user_conversion.inputs.fingerprint import fingerprint
+from user_conversion.inputs.fingerprint import Content, fingerprint
 from user_conversion.inputs.input_file import InputFile, SkippedFile
 from user_conversion.inputs.kinds.content import Lines, NotALogError
 from user_conversion.inputs.kinds.json_files import as_object
@@ -75,6 +75,7 @@ def _add(
 ) -> None:
     path, source = new.file.path, source_name(new.file)
     origin, can_grow, goes_on_at = len(prepared.inputs), True, None
+    members: list[Content] = []
     if new.known is None and not is_copied:
         content = conversion.recognise(path, source)
         if content.is_foreign and not is_named:
@@ -86,6 +87,7 @@ def _add(
             else:
                 prepared.files.append(_counted(found[0], new, origin))
                 goes_on_at = found[0].goes_on_at
+                members += [found[0].member] if found[0].member else []
     else:
         known, end = 0, new.file.size if compression_at(path, source) == NONE else None
         if new.known and new.known.unfinished_at is not None:
@@ -95,7 +97,7 @@ def _add(
         prepared.files.append(_counted(lines, new, origin))
         if lines.goes_on_at is not None:
             goes_on_at = new.start + lines.goes_on_at
-    prepared.inputs.append(_known(new, can_grow, goes_on_at))
+    prepared.inputs.append(_known(new, can_grow, goes_on_at, members))
     prepared.plan.append(new)
 
 
@@ -110,7 +112,9 @@ def _counted(file: LineFile, new: FileToRead, origin: int) -> LineFile:
     return replace(file, lines=lines, origin=origin, address=address)
 
 
-def _known(new: FileToRead, can_grow: bool, goes_on_at: int | None) -> KnownFile:
+def _known(
+    new: FileToRead, can_grow: bool, goes_on_at: int | None, members: Sequence[Content]
+) -> KnownFile:
     content, print_ = new.fingerprint.content, new.fingerprint
     unfinished = goes_on_at if can_grow else None
     if can_grow and not print_.ends_in_line:
@@ -129,6 +133,7 @@ def _known(new: FileToRead, can_grow: bool, goes_on_at: int | None) -> KnownFile
         can_grow=can_grow,
         ends_in_line=print_.ends_in_line,
         unfinished_at=unfinished,
+        members=tuple(members),
     )
 
 

@@ -37,7 +37,7 @@ class KnownFile(msgspec.Struct, frozen=True, kw_only=True):
     of event that the log format says it holds. If lines can be added, it `can_grow`; if its last
     line was not finished, that line began at `unfinished_at` and was rejected. `days` are the UTC
     days of its events. `read_at` is the run that read it last. `tag` is that of an object. What was
-    `gone` once keeps its events, whatever is at its path later.
+    `gone` once keeps its events, whatever is at its path later. `members` are the logs in a zip.
     """
 
     path: str
@@ -54,6 +54,7 @@ class KnownFile(msgspec.Struct, frozen=True, kw_only=True):
     counts: EventCounts = msgspec.field(default_factory=EventCounts)
     days: tuple[date, ...] = ()
     gone: bool = False
+    members: tuple[Content, ...] = ()
 
     @property
     def file(self) -> InputFile:

@@ -121,6 +121,19 @@ def on_first_reading(reading: Reading) -> Iterator[str]:
             yield f"No registration has the field {name}: is its path right?"
 
 
+def read_twice(files: Sequence[KnownFile]) -> Iterator[str]:
+    """Which zip files have a log that is another file, or in another zip file, too."""
+    places = {each.content: each.path for each in files if each.content.size}
+    for file in files:
+        common = [places[each] for each in file.members if places.get(each, file.path) != file.path]
+        if common:
+            yield (
+                f"'{file.path}' has a log that is also in '{common[0]}', so its events count twice:"
+                " exclude one of them, with --full-refresh."
+            )
+        places |= {each: file.path for each in file.members if each.size}
+
+
 def not_utf_8(engine: Engine) -> tuple[str, ...]:
     """How many rejected lines of this run have bytes that could not be read as text."""
     (row,) = engine.rows(

@@ -23,6 +23,7 @@ from user_conversion.jobs.events_split.checks import (
     known_files,
     not_utf_8,
     on_first_reading,
+    read_twice,
 )
 from user_conversion.jobs.events_split.event_datasets import stage_events
 from user_conversion.jobs.events_split.reading import Reading
@@ -101,6 +102,7 @@ def split_events(run: Context) -> SplitResult:
         read_kept_days(run, replaced, ledger)
         with watched("Writing days"):
             ledger = stage_events(run, ledger, plan.rebuild, prepared, replaced)
+    notes = (*notes, *read_twice(ledger.files))
     run.publication.write_json(LEDGER, ledger)
     return SplitResult(
         run.settings.events,
