@@ -74,7 +74,7 @@ def docker_logs(draw: st.DrawFn) -> bytes:
     return "\n".join(lines).encode() + draw(st.sampled_from([b"\n", b""]))
 
 
-@DUCKDB.examples(30)
+@DUCKDB.examples(20)
 @given(docker_logs(), st.lists(st.floats(0, 1), min_size=1, max_size=3))
 def test_a_log_of_docker_that_is_read_at_any_length(content: bytes, cuts: Sequence[float]) -> None:
     with TemporaryDirectory() as name:
@@ -106,7 +106,7 @@ def test_what_docker_cut_at_the_end_of_a_night(tmp_path: Path) -> None:
     assert not read_dataset(tmp_path / "output", "rejected_events")
 
 
-@DUCKDB.examples(15)
+@DUCKDB.examples(8)
 @given(st.lists(st.permutations(NAMES), min_size=2, max_size=3), st.integers(1, 4))
 @example([NAMES, ("loaded-1", "loaded-2", "registered-1", "registered-2")], 1)
 @example([NAMES, ("loaded-1", "registered-1", "loaded-2", "registered-2")], 4)

@@ -308,6 +308,8 @@ def timestamp(value: object, run_started: datetime, log_format: LogFormat) -> da
     if log_format.timestamp and (isinstance(value, str) or type(value) is int):
         value = usual_form(str(value), log_format.timestamp) or value
     number_zone = zone if log_format.local_numbers else UTC
+    if isinstance(value, Decimal) and value >= 10**18:
+        raise UndecidedError  # a float of nanoseconds, of which Java may write another last digit
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         since_epoch = microseconds_of_number(Decimal(value), number_zone)
     elif not isinstance(value, str):

@@ -3,7 +3,7 @@
 CREATE OR REPLACE TABLE $table AS
 WITH records AS (
     -- A line that DuckDB cannot parse is a row of NULLs, which has no kind below.
-    SELECT $records FROM $source
+    SELECT $records, $local_time AS "local time" FROM $source
 ),
 fields AS (
     SELECT

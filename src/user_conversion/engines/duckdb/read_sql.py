@@ -26,6 +26,7 @@ from user_conversion.rules.log_format import (
 )
 from user_conversion.rules.paths import Element, FieldPath, folder_values, is_of_folder
 from user_conversion.rules.timestamp_forms import TimestampForm
+from user_conversion.rules.zones import seconds_ahead
 
 # DuckDB buffers twice as many bytes in each thread. Larger lines fail the run.
 LARGEST_LINE = 32 << 20
@@ -83,7 +84,8 @@ def read_sql(
             if known
             else fields.text("event")
         ),
-        time=fields.time(known),
+        local_time=fields.local_time(known),
+        time=fields.time(known, latest),
         id_text=fields.of_identified(ANONYMOUS_ID, known, fields.id_text()),
         initiator_id=_id("id_text", log_format, forms),
         user_id_text=fields.of_identified(USER_ID, known, "NULL"),
@@ -218,52 +220,39 @@ class _Fields:
         for path, texts in conditions.items():
             yield f"({Condition.of(texts).sql(self._at(path), literal)})"
 
-    def time(self, known: str | None) -> str:
+    def local_time(self, known: str | None) -> str:
+        """The time on the clocks of the zone of the log format, if it says no other."""
+        text = self._time_text(known)
+        if self._forms.timestamp or self._format.input.timezone == "UTC":
+            return "NULL::TIMESTAMP"
+        number = f"WHEN {_is(text, events.EPOCH_NUMBER)} THEN {_epoch_instant(text)}"
+        is_local = _is(text, events.LOCAL_TIMESTAMP)
+        others = number if self._format.input.local_numbers else ""
+        return f"CASE WHEN {is_local} THEN TRY_CAST({text} AS TIMESTAMP) {others} END"
+
+    def time(self, known: str | None, latest: datetime) -> str:
         """The instant in UTC, as a timestamp without a zone. An identified event may have none."""
-        text = self.text("timestamp")
+        text, local, zone = self._time_text(known), "", self._format.input.timezone
         if self._forms.timestamp:
             return text
+        if zone != "UTC":
+            ahead = seconds_ahead(zone, '"local time"', latest)
+            local = f'WHEN "local time" IS NOT NULL THEN "local time" - to_seconds({ahead})'
+        return f"""CASE {local}
+            WHEN {_is(text, events.TIMESTAMP)}
+            THEN make_timestamp(epoch_us(TRY_CAST({text} AS TIMESTAMPTZ)))
+            WHEN {_is(text, events.EPOCH_NUMBER)} THEN {_epoch_instant(text)}
+        END"""
+
+    def _time_text(self, known: str | None) -> str:
+        text = self.text("timestamp")
         if self._format.kinds != KINDS:
             is_identified = self.is_kind(IDENTIFIED, known)
             text = f"coalesce({text}, CASE WHEN {is_identified} THEN '{events.NO_TIME}' END)"
         if self._format.input.timestamp:
             form = TimestampForm.of(self._format.input.timestamp)
-            parts = ", ".join(map(literal, (form.pattern, form.replacement)))
-            text = f"regexp_replace({text}, {parts})"
-        number = f"TRY_CAST({text} AS DECIMAL(38, 9))"
-        micros = " ".join(
-            f"WHEN {number} BETWEEN {events.SMALLEST_EPOCH * unit} "
-            f"AND {events.LARGEST_EPOCH * unit} "
-            f"THEN CAST(floor({number} * 1000000) AS HUGEINT) // {unit}"
-            for unit in events.EPOCH_UNITS
-        )
-        instant = f"make_timestamp(CAST(CASE {micros} END AS BIGINT))"
-        local = ""
-        if self._format.input.timezone != "UTC":
-            if self._format.input.local_numbers:
-                instant = self._instant(instant)
-            local = (
-                f"WHEN regexp_full_match({text}, '{events.LOCAL_TIMESTAMP}') "
-                f"THEN {self._instant(f'TRY_CAST({text} AS TIMESTAMP)')}"
-            )
-        return f"""CASE {local}
-            WHEN regexp_full_match({text}, '{events.TIMESTAMP}')
-            THEN make_timestamp(epoch_us(TRY_CAST({text} AS TIMESTAMPTZ)))
-            WHEN regexp_full_match({text}, '{events.EPOCH_NUMBER}') THEN {instant}
-        END"""
-
-    def _instant(self, local: str) -> str:
-        """The instant in UTC of a local time. If it comes twice, DuckDB takes the second one."""
-        zone = literal(self._format.input.timezone)
-        second = f"timezone({zone}, {local})"
-        # Since 1970, no clock has gone back by more than three hours.
-        earlier = f"({second} - INTERVAL 4 HOURS)"
-        offset = f"(timezone({zone}, {earlier}) - timezone('UTC', {earlier}))"
-        first = f"({local} - {offset})"
-        return f"""CASE
-            WHEN timezone({zone}, timezone('UTC', {first})) = {local} THEN {first}
-            ELSE timezone('UTC', {second})
-        END"""
+            text = f"regexp_replace({text}, {literal(form.pattern)}, {literal(form.replacement)})"
+        return text
 
     def _at(self, path: FieldPath) -> str:
         column, steps = str(path[0]), path[1:]
@@ -283,6 +272,21 @@ class _Fields:
             else:
                 keys += f"[{step}]" if isinstance(step, int) else f'."{step}"'
         return f"json_extract_string({value}, {literal(keys)})"
+
+
+def _is(text: str, pattern: str) -> str:
+    return f"regexp_full_match({text}, '{pattern}')"
+
+
+def _epoch_instant(text: str) -> str:
+    """The instant of a number, as `events.parse_epoch`."""
+    number = f"TRY_CAST({text} AS DECIMAL(38, 9))"
+    micros = " ".join(
+        f"WHEN {number} BETWEEN {events.SMALLEST_EPOCH * unit} AND {events.LARGEST_EPOCH * unit} "
+        f"THEN CAST(floor({number} * 1000000) AS HUGEINT) // {unit}"
+        for unit in events.EPOCH_UNITS
+    )
+    return f"make_timestamp(CAST(CASE {micros} END AS BIGINT))"
 
 
 def _converted(value: str, kind: str, is_nested: bool, is_instant: bool) -> str:

@@ -29,6 +29,7 @@ from user_conversion.rules.log_format import (
 )
 from user_conversion.rules.rejected import CUT_MARK, RAW_LIMIT, Reason
 from user_conversion.rules.timestamp_forms import TimestampForm
+from user_conversion.rules.zones import seconds_ahead
 
 BLANK = r"\A\uFEFF?[ \t\r\x0b\f]*\z"
 INTEGER, TIMESTAMP, EPOCH_NUMBER, ROUNDED_ID = (
@@ -66,9 +67,14 @@ def read_records(record: Record, log_format: LogFormat, latest: datetime) -> Dat
     rows = rows.withColumn("kind", _kind(log_format))
     if log_format.kinds != KINDS:
         rows = rows.withColumns(_texts_of_identified(record, log_format))
-    rows = rows.withColumns({"instant": _instant(log_format), **_ids(record, log_format)})
+    rows = rows.withColumns({"instant": _instant(), **_ids(record, log_format)})
     rows = rows.withColumn("epoch_number", _epoch_number())
-    rows = rows.withColumn("time", F.coalesce("instant", _epoch_instant(log_format)))
+    rows = rows.withColumn("time", F.coalesce("instant", _epoch_instant()))
+    if log_format.input.timezone != "UTC":
+        rows = rows.withColumn("local_time", _local_time(log_format))
+        ahead = F.expr(seconds_ahead(log_format.input.timezone, "local_time", latest))
+        micros = F.unix_micros("local_time") - 1_000_000 * ahead.cast("bigint")
+        rows = rows.withColumn("time", F.coalesce(F.timestamp_micros(micros), "time"))
     rows = rows.withColumn("verdict", _verdict(record, log_format, latest))
     return rows.select("verdict", *_kept(record, log_format))
 
@@ -107,16 +113,22 @@ def _is_in(value: Column, texts: Texts) -> Column:
     return F.coalesce(reduce(or_, found), F.lit(False))
 
 
-def _instant(log_format: LogFormat) -> Column:
-    """The instant of a timestamp in the form `events.TIMESTAMP`, else NULL."""
-    text = F.col("timestamp_text")
-    # Spark compiles two regular expressions for each text with a zone; the session's zone is UTC.
+def _instant() -> Column:
+    """The instant of a timestamp in the form `events.TIMESTAMP`, else NULL; in UTC if it is local.
+
+    Spark compiles two regular expressions for each text with a zone; the session's zone is UTC.
+    """
     instant = F.try_to_timestamp(F.expr("trim(TRAILING 'Z' FROM timestamp_text)"))
-    if log_format.input.timezone != "UTC":
-        local = F.to_utc_timestamp(instant, log_format.input.timezone)
-        has_offset = F.regexp_extract(text, TIMESTAMP, OFFSET) != ""
-        instant = F.when(has_offset, instant).otherwise(local)
-    return F.when(text.rlike(TIMESTAMP), instant)
+    return F.when(F.col("timestamp_text").rlike(TIMESTAMP), instant)
+
+
+def _local_time(log_format: LogFormat) -> Column:
+    """The time, if it is on the clocks of the zone of the log format."""
+    has_offset = F.regexp_extract("timestamp_text", TIMESTAMP, OFFSET) != ""
+    is_local = F.col("instant").isNotNull() & ~has_offset
+    if log_format.input.local_numbers:
+        is_local |= F.col("epoch_number").isNotNull()
+    return F.when(is_local, F.col("time"))
 
 
 def _epoch_number() -> Column:
@@ -124,7 +136,7 @@ def _epoch_number() -> Column:
     return F.when(is_number, F.expr("try_cast(timestamp_text AS DECIMAL(38, 9))"))
 
 
-def _epoch_instant(log_format: LogFormat) -> Column:
+def _epoch_instant() -> Column:
     """The instant of `epoch_number`, as `events.parse_epoch`."""
     number = F.col("epoch_number")
     seconds, milliseconds, microseconds, nanoseconds = (
@@ -138,10 +150,7 @@ def _epoch_instant(log_format: LogFormat) -> Column:
         # A division of decimals would be rounded.
         .when(nanoseconds, F.floor(F.floor(number) * F.lit(0.001).cast("decimal(3, 3)")))
     )
-    instant = F.timestamp_micros(micros.cast("bigint"))
-    if log_format.input.local_numbers:
-        return F.to_utc_timestamp(instant, log_format.input.timezone)
-    return instant
+    return F.timestamp_micros(micros.cast("bigint"))
 
 
 def _texts_of_identified(record: Record, log_format: LogFormat) -> dict[str, Column]:
