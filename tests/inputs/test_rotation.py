@@ -54,6 +54,36 @@ def test_the_events_of_a_file_that_was_gone_stay(tmp_path: Path, output: Path) -
     assert users(output) == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("copy", ["a-copy.log", "z-copy.log", "day5.log.gz"])
+def test_a_corrected_file_with_a_copy_replaces_what_it_delivered(
+    tmp_path: Path, output: Path, copy: str
+) -> None:
+    """Whichever of the two names comes first."""
+    logs = tmp_path / "logs"
+    write_log(logs / "other.log", [registered("2020-11-01T12:00:00Z", 1)])
+    log = write_log(logs / "day5.log", [registered("2020-11-05T12:00:00Z", n) for n in (2, 3)])
+    DUCKDB.split(output, logs)
+    write_log(log, [registered("2020-11-12T12:00:00Z", 2)])
+    content = log.read_bytes()
+    (logs / copy).write_bytes(gzip.compress(content) if copy.endswith("gz") else content)
+    split = DUCKDB.split(output, logs)
+    assert (split.replaced, split.gone) == ((str(log),), 0)
+    assert users(output) == [1, 2]
+
+
+def test_two_files_that_get_one_content(tmp_path: Path, output: Path) -> None:
+    logs = tmp_path / "logs"
+    paths = [
+        write_log(logs / name, [registered("2020-11-05T12:00:00Z", user)])
+        for user, name in enumerate(("a.log", "b.log"))
+    ]
+    DUCKDB.split(output, logs)
+    for path in paths:
+        write_log(path, [registered("2020-11-06T12:00:00Z", 7)])
+    assert DUCKDB.split(output, logs).replaced == tuple(map(str, paths))
+    assert users(output) == [7]
+
+
 def test_what_is_piped_in_adds_its_events(
     tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

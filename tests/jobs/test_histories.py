@@ -89,8 +89,8 @@ def delivered(before: Sequence[Delivery], disk: dict[str, bytes]) -> list[Delive
 
     What is known and is still there stays, wherever it is. A file that begins with a content that
     is nowhere else is its longer form. Another content at the path of one that is nowhere else
-    replaces it. What is not found stays. Raises `RefusedError` if a day of a replaced content is
-    in a content that is gone, too.
+    replaces it, wherever it is, too. What is not found stays. Raises `RefusedError` if a day of a
+    replaced content is in a content that is gone, too.
     """
     contents = dict.fromkeys(disk[path] for path in sorted(disk))
     paths = {content: [p for p in sorted(disk) if disk[p] == content] for content in contents}
@@ -111,9 +111,10 @@ def delivered(before: Sequence[Delivery], disk: dict[str, bytes]) -> list[Delive
     for number, each in enumerate(new):
         if each.path.startswith("\0"):
             new[number] = replace(each, path=each.path[1:])
-        elif same := [old for old in left if old.path == each.path]:
-            left.remove(same[0])
-            replaced.append(same[0])
+            continue
+        same = [old for old in left if old.path in paths[each.content]]
+        left = [old for old in left if old not in same]
+        replaced += same
     if any(old.days & gone.days for old in replaced for gone in left):
         raise RefusedError
     return [*stay, *new, *left]

@@ -10,8 +10,9 @@ gone; their events stay for good, even if another content comes to their path la
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -78,17 +79,18 @@ class KnownFile(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class FileToRead:
     """A file with content that was not read before.
 
-    What `known` had of it was read. It `replaces` the file that was at its path before, and the one
-    that had its content as another kind of event.
+    What `known` had of it was read. `names` are the files that have it. It `replaces` those that
+    were at their paths before, and the one that had its content as another kind of event.
     """
 
     file: InputFile
     fingerprint: Fingerprint
     event: str | None
+    names: list[str]
     known: KnownFile | None = None
     replaces: tuple[KnownFile, ...] = ()
 
@@ -132,7 +134,7 @@ class ReadingPlan:
         self._lengths = {length for length, _ in self._beginnings}
         self._paths = {each.path for each in known}
         self._known = {each.content for each in known if each.content.size}
-        self._found: dict[_Key, InputFile] = {}
+        self._found: dict[_Key, FileToRead] = {}
         self._undecided: list[FileToRead] = []
         self.to_read: list[FileToRead] = []
         self.skipped: list[SkippedFile] = []
@@ -161,23 +163,34 @@ class ReadingPlan:
             key = print_.content, event
             if self._take(self._contents.get(key), file):
                 continue
-            if key in self._found and print_.content.size:
-                reason = f"same content as '{self._found[key].name}'"
-                self.skipped.append(SkippedFile(file.name, reason))
+            if print_.content.size and (same := self._found.get(key)):
+                self.skipped.append(SkippedFile(file.name, f"same content as '{same.file.name}'"))
+                same.names.append(file.name)
                 continue
-            self._found[key] = file
+            found = FileToRead(file, print_, event, [file.name])
+            self._found[key] = found
             # The longer form of a known file, or its replacement, if that is not found elsewhere.
             is_undecided = print_.marks or file.name in self._paths or print_.content in self._known
-            (self._undecided if is_undecided else new).append(FileToRead(file, print_, event))
+            (self._undecided if is_undecided else new).append(found)
         self.to_read += new
         return new
 
     def decide(self) -> list[FileToRead]:
         """Those that are new and may have grown or replace others, after all were compared."""
-        grown = [self._continued(each) for each in self._undecided]
-        new = [self._replaced(each) for each in grown]
-        self.to_read += new
-        return new
+        for each in self._undecided:
+            each.known = self._shorter(each)
+        self.to_read += self._undecided
+        left: dict[str | Content, list[int]] = defaultdict(list)
+        for number, known in self._left.items():
+            if known.content.size and not known.gone and known.path != STANDARD_INPUT:
+                left[known.path].append(number)
+                left[known.content].append(number)
+        for each in self.to_read:
+            keys = (*each.names, each.fingerprint.content) if not each.known else ()
+            numbers = dict.fromkeys(n for key in keys if key in left for n in left[key])
+            replaced = [self._left.pop(n, None) for n in numbers]
+            each.replaces = tuple(known for known in replaced if known)
+        return self._undecided
 
     def _take(self, number: int | None, file: InputFile) -> bool:
         """Whether a file is a known one, which is found once."""
@@ -195,30 +208,15 @@ class ReadingPlan:
         ends = [(each.content.size, each.next_byte) for n in numbers if (each := self._left.get(n))]
         return {place for size, next_byte in ends for place in (size, size + 1, next_byte)}
 
-    def _continued(self, new: FileToRead) -> FileToRead:
-        """A file as the longer form of a known one, if that is nowhere else."""
+    def _shorter(self, new: FileToRead) -> KnownFile | None:
+        """The known file of which one is the longer form, if that is nowhere else."""
         candidates = [
             number
             for number, known in self._left.items()
             if known.can_grow and known.event == new.event and _has_grown(known, new.fingerprint)
         ]
-        if not candidates:
-            return new
-        number = max(candidates, key=lambda n: self._left[n].content.size)
-        return replace(new, known=self._left.pop(number))
-
-    def _replaced(self, new: FileToRead) -> FileToRead:
-        """A file as the replacement of known ones, if these are nowhere else."""
-        if new.known or new.file.name == STANDARD_INPUT:
-            return new
-        numbers = [n for n, known in self._left.items() if _is_replaced(known, new)]
-        return replace(new, replaces=tuple(self._left.pop(n) for n in numbers))
-
-
-def _is_replaced(known: KnownFile, new: FileToRead) -> bool:
-    """Whether a file that was not gone is not what it was."""
-    is_there = known.path == new.file.name or known.content == new.fingerprint.content
-    return is_there and known.content.size > 0 and not known.gone
+        longest = max(candidates, key=lambda n: self._left[n].content.size, default=None)
+        return None if longest is None else self._left.pop(longest)
 
 
 def _has_grown(known: KnownFile, new: Fingerprint) -> bool:
