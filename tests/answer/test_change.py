@@ -205,4 +205,4 @@ def test_a_chat_is_told_as_the_page_says(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (message,) = told
     assert message.keys() == {"text"}
-    assert "The logs are late: the last whole day is 2020-11-01." in message["text"]
+    assert "The logs are late: the latest event is of 2020-11-02." in message["text"]

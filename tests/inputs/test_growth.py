@@ -106,6 +106,16 @@ def test_what_docker_cut_at_the_end_of_a_night(tmp_path: Path) -> None:
     assert not read_dataset(tmp_path / "output", "rejected_events")
 
 
+def test_a_log_of_batches_whose_last_line_is_finished_later(tmp_path: Path) -> None:
+    events = registered("2020-11-03T12:00:00Z", 1), app_loaded("2020-11-10T12:00:00Z", 1)
+    batch = f'{{"batch":[{",".join(events)}]}}\n'
+    log = tmp_path / "batches.log"
+    for content in (batch, batch + batch[:40], 2 * batch):
+        log.write_text(content)
+        total = DUCKDB.split(tmp_path / "output", log).total
+    assert (total.registered, total.app_loaded, total.rejected) == (2, 2, 0)
+
+
 @DUCKDB.examples(8)
 @given(st.lists(st.permutations(NAMES), min_size=2, max_size=3), st.integers(1, 4))
 @example([NAMES, ("loaded-1", "loaded-2", "registered-1", "registered-2")], 1)

@@ -128,6 +128,58 @@ def test_batches_on_lines(tmp_path: Path) -> None:
     assert inspect([str(log)]).records == 2
 
 
+ENVELOPE = {"event": "registered", "ts": "2020-11-02T06:21:14Z", "user_id": "u1"}
+ACCOUNT = {"id": "u1", "created_at": "2019-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("record", "given"),
+    [
+        (
+            {"key": "k", "value": ENVELOPE, "timestamp": 1604298074000},
+            {"timestamp": "value.ts", "initiator_id": "value.user_id", "event": "value.event"},
+        ),
+        (
+            {"event": "registered", "occurred_at": "2020-11-02T06:21:14Z", "user": ACCOUNT},
+            {"timestamp": "occurred_at", "initiator_id": "user.id"},
+        ),
+        (
+            {"event": "registered", "happened": "2020-11-02T06:21:14Z", "user": ACCOUNT},
+            {"timestamp": "happened", "initiator_id": "user.id"},
+        ),
+        (
+            {"event": "registered", "ts": 1604298074, "client_id": "ios", "actor": ENVELOPE},
+            {"timestamp": "ts", "initiator_id": "actor.user_id"},
+        ),
+    ],
+)
+def test_the_likely_of_several_fields(
+    tmp_path: Path, record: dict[str, object], given: dict[str, str]
+) -> None:
+    """The time beside the event, not that of an envelope; an id that differs between records."""
+    lines = [json.dumps(record).replace("u1", f"u{number}") for number in range(20)]
+    (tmp_path / "log.json").write_text("\n".join(lines))
+    assert inspect([str(tmp_path / "log.json")]).tables["fields"] == given
+
+
+@pytest.mark.parametrize(
+    ("others", "registered", "app_loaded"),
+    [
+        (["app_downloaded"], "signed_up", "app_opened"),
+        (["file_uploaded", "page"], "user_registered", "session_start"),
+        (["push_token_registered", "opened_door"], "Sign Up", "Application Opened"),
+    ],
+)
+def test_the_likely_of_several_events(
+    tmp_path: Path, others: list[str], registered: str, app_loaded: str
+) -> None:
+    line = '{"event":"%s","timestamp":"2020-11-02T06:21:14Z","initiator_id":1}'
+    names = [*others * 3, registered, app_loaded]
+    (tmp_path / "log.json").write_text("\n".join(line % name for name in names))
+    events = inspect([str(tmp_path / "log.json")]).tables["events"]
+    assert events == {"registered": registered, "app_loaded": app_loaded}
+
+
 def test_what_the_command_does_not_mend_is_said(tmp_path: Path) -> None:
     line = '{"event":"registered","timestamp":"2020-11-02T06:21:14Z","initiator_id":%s,"x":"é"}\n'
     log = tmp_path / "log.json"

@@ -15,6 +15,7 @@ import pytest
 from backports import zstd
 
 from user_conversion.inputs import kinds
+from user_conversion.inputs.kinds.batches import Batches
 from user_conversion.inputs.kinds.content import AnyKind, Lines, NotALogError, Wanted, Zip
 from user_conversion.inputs.kinds.delimited import Table
 from user_conversion.inputs.kinds.json_files import ARRAY, Values
@@ -62,8 +63,9 @@ TEXTS: dict[str, tuple[AnyKind | str, str]] = {
     "commas behind objects": (LINES, f"{EVENT},\n{OTHER},\n"),
     "single quotes": (LINES, "{'event': 'registered'}\n"),
     "only the beginning of an object": (LINES, '{"event":"regis'),
-    "a wrapper on each line": (Values(("Records",)), f"{WRAPPED}\n{WRAPPED}\n"),
-    "a wrapper and a broken line": (LINES, f"{WRAPPED}\n{WRAPPED}\n{{broken\n"),
+    "a wrapper on each line": (Batches("Records"), f"{WRAPPED}\n{WRAPPED}\n"),
+    "a wrapper and a broken line": (Batches("Records"), f"{WRAPPED}\n{WRAPPED}\n{{broken\n"),
+    "a wrapper and more events": (LINES, f"{WRAPPED}\n{EVENT}\n{EVENT}\n"),
     "a wrapper of something else on each line": (LINES, '{"a":[{"b":1}]}\n' * 2),
     "an event with a list": (LINES, EVENT[:-1] + ',"items":[{"id":1}]}\n'),
     "one broken line": (LINES, "{broken\n"),
@@ -83,7 +85,7 @@ TEXTS: dict[str, tuple[AnyKind | str, str]] = {
     "one pretty object": (OBJECTS, PRETTY),
     "pretty object that breaks off": (OBJECTS, PRETTY[:-10]),
     "objects with CR": (OBJECTS, f"{EVENT}\r{OTHER}\r"),
-    "document": (Values(("Records",)), WRAPPED),
+    "document on a line": (Batches("Records"), WRAPPED),
     "pretty document": (Values(("Records",)), json.dumps(json.loads(WRAPPED), indent=1)),
     "document with an event a line": (Values(("rows",)), f'{{"rows": [\n{EVENT},\n{OTHER}\n]}}'),
     "two lists of objects": (LINES, '{"a":[{"b":1}],"c":[{"d":1}]}'),
@@ -205,4 +207,4 @@ def test_the_place_of_the_records_of_a_document(tmp_path: Path) -> None:
     # With another name for the event, what looked like a record is a wrapper.
     text = '{"event":"x","rows":[{"name":"registered"}]}'
     assert recognised(path, text) == LINES
-    assert recognised(path, text, log_format(fields={"event": "name"})) == Values(("rows",))
+    assert recognised(path, text, log_format(fields={"event": "name"})) == Batches("rows")

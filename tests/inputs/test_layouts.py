@@ -413,10 +413,23 @@ def test_a_batch_of_events_on_each_line(tmp_path: Path) -> None:
         Found("app_loaded", "2020-11-09T06:21:14Z", "1", None, None),
     ]
     assert events(tmp_path, log_format(None))[1:] == found
+    odd = [{"status": "ok"}, {"batch": None}]
+    write(tmp_path / "in" / "batches.json", lines(*odd, *batches))
+    assert [each for each in events(tmp_path, log_format(None)) if each.kind] == found
     carts = {"cart": [{"event": "looked at", "price": 7}]}
     for first in (carts, {"level": "info"} | carts):
         write(tmp_path / "in" / "batches.json", lines(first, sign_up | user, visit | user | carts))
         assert events(tmp_path, log_format(None))[1:] == found
+
+
+def test_a_batch_that_has_a_time_of_its_own(tmp_path: Path) -> None:
+    """As Segment's library for Node sends it; records without an event need only a time there."""
+    time = "2020-11-02T06:21:14Z"
+    event = {"type": "track", "event": "Signed Up", "timestamp": time, "userId": "u1"}
+    write(tmp_path / "in" / "a.json", lines({"batch": [event], "timestamp": time, "sentAt": time}))
+    assert events(tmp_path, log_format("segment", "Signed Up", "App Opened")) == [
+        Found("registered", time, "u1", None, None)
+    ]
 
 
 def test_two_tables_of_which_each_holds_one_kind_of_event(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def test_a_complete_week_that_changed_is_named(tmp_path: Path, output: Path) -> 
     (changed,) = DUCKDB.run(output, logs).restated
     assert changed.registration_week == "2020-45"
     assert (changed.before.total_converted, changed.after.total_converted) == (0, 2)
-    sentence = "Week 2020-45 was complete with 0 of 3 users converted; with later events it is 2"
+    sentence = "Week 2020-45 was complete with 0 of 3 users converted; now it is 2"
     for form in ("md", "html"):
         file = tmp_path / form
         command("report", "--output", output, "--format", form, "--file", file)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from support import oracle
 from support.command import command
 from support.datasets import ID, TEXT, row_counts
-from support.engines import DUCKDB, EngineUnderTest, engines
+from support.engines import EngineUnderTest, engines
 from support.logs import write_log
 from support.oracle import APP_LOADED, REGISTERED, Event
 from support.strategies import RUN_STARTED, definitions, zones
@@ -229,12 +229,15 @@ def test_a_table_says_which_id_became_which_user(
     assert (answer.events.identified, answer.events.lines) == (2, 5)
 
 
-def test_without_an_event_that_identifies_the_run_says_so(tmp_path: Path) -> None:
+def test_without_an_event_that_identifies_the_run_says_so(
+    engine: EngineUnderTest, tmp_path: Path
+) -> None:
     log = write_log(
         tmp_path / "log.json", [call("Signed Up", 2, userId="a"), call("Opened", 2, userId="a")]
     )
-    split = DUCKDB.split(tmp_path / "output", log, log_format=SEGMENT)
+    split = engine.split(tmp_path / "output", log, log_format=SEGMENT)
     assert any("None of 2 lines is of the kind identified." in note for note in split.notes)
+    assert engine.run(tmp_path / "run", log, log_format=SEGMENT).total_registered == 1
 
 
 def test_what_cannot_be_identified_is_refused(tmp_path: Path) -> None:

@@ -218,7 +218,15 @@ def keys(document: Any) -> Iterator[str]:
     elif isinstance(document, dict):
         for key, value in document.items():
             yield key
-            if key not in {"result", "counts", "versions", "log_format", "rows", "figures"}:
+            if key not in {
+                "result",
+                "counts",
+                "total",
+                "versions",
+                "log_format",
+                "rows",
+                "figures",
+            }:
                 yield from keys(value)
 
 

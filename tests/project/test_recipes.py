@@ -143,8 +143,8 @@ def test_one_toy_of_each_kind(tree: Tree) -> None:
     )
     tree.change(
         "inputs/kinds/__init__.py",
-        "prefixed_lines\n",
-        "prefixed_lines, toys\n",
+        "    prefixed_lines,\n",
+        "    prefixed_lines,\n    toys,\n",
     )
     tree.add("outputs/word.py", OUTPUT)
     tree.change(

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from user_conversion.answer.beta_binomial import BetaBinomial, next_share
 from user_conversion.answer.figures import Count, Interval, Percent
 from user_conversion.answer.forecast import FEWEST_WEEKS, MOST_WEEKS
-from user_conversion.answer.statistics import SIGNIFICANCE_LEVEL, SMALL_SAMPLE, percent
+from user_conversion.answer.statistics import SIGNIFICANCE_LEVEL, SMALL_SAMPLE, percent, rounded
 
 ROSE, FELL, SEGMENTS, AS_USUAL = "rate_rose", "rate_fell", "segments_changed", "as_usual"
 TOO_FEW_WEEKS = "too_few_weeks"
@@ -113,7 +113,7 @@ def _compare(by: str | None, value: str | None, series: Series) -> Comparison | 
         users,
         converted,
         percent(converted, users) or 0.0,
-        (round(100 * low / users, 2), round(100 * high / users, 2)),
+        (rounded(100 * low / users), rounded(100 * high / users)),
         float(f"{expected.p_value(converted):.6g}"),
     )
 

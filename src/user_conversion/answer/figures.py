@@ -106,8 +106,9 @@ def segmentation(by: str, rows: Iterable[Mapping[str, Any]]) -> Segmentation:
         everyone = sum(users for users, _ in counts.values())
         counts = {key: (everyone, converted) for key, (_, converted) in counts.items() if converted}
     found = [
-        Segment.of(*counts[others, value], by=by, value=value, others=others)
-        for others, value in counts
+        Segment.of(*counts[key], by=by, value=OTHERS if others else value, others=others)
+        for key in counts
+        for others, value in (key,)
     ]
     found.sort(key=_largest_first)
     if by == DEVICE_TYPE:

@@ -43,12 +43,9 @@ def last_observed_day(
     return observed and min(observed, now.astimezone(zone).date() - DAY)
 
 
-def is_late(observed_through: date | None, max_age: int, today: date) -> bool:
-    """Whether the day of the latest event is more than `max_age` days before today.
-
-    It is the day after the last one that was seen whole; without events, logs are late.
-    """
-    return observed_through is None or (today - (observed_through + DAY)).days > max_age
+def is_late(latest_day: date | None, max_age: int, now: datetime) -> bool:
+    """Whether the UTC day of the latest event is more than `max_age` days ago, or none is."""
+    return latest_day is None or (now.astimezone(UTC).date() - latest_day).days > max_age
 
 
 def runs(days: Iterable[date]) -> Iterator[tuple[date, date]]:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from user_conversion.answer.beta_binomial import BetaBinomial, Share, next_share
 from user_conversion.answer.figures import Interval, Percent
+from user_conversion.answer.statistics import rounded
 
 # Complete weeks that a forecast needs, and the most it looks at: rates drift.
 FEWEST_WEEKS = 4
@@ -65,7 +66,7 @@ def forecast(week: Curve, day: int, complete: Sequence[Curve], least: int = 0) -
     to_come = BetaBinomial(users - so_far, _share_to_come(week, day, complete[-MOST_WEEKS:]))
     low, high = to_come.interval()
     expected, low, high = (
-        round(100 * max(so_far + number, least) / users, 2) for number in (to_come.mean, low, high)
+        rounded(100 * max(so_far + number, least) / users) for number in (to_come.mean, low, high)
     )
     return Forecast(expected, (low, high))
 

@@ -58,7 +58,7 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 class SplitJob(Job, frozen=True, kw_only=True):
-    """The last run of `events-split`, and what it read."""
+    """The last run of `events-split`, what it read, and all lines behind the published events."""
 
     parameters: SplitParameters
     files_read: Count
@@ -66,6 +66,7 @@ class SplitJob(Job, frozen=True, kw_only=True):
     files_replaced: Texts
     skipped: tuple[SkippedPath, ...]
     counts: EventCounts
+    total: EventCounts | None = None
 
 
 class ConversionJob(Job, frozen=True, kw_only=True):
@@ -108,6 +109,11 @@ class RunRecord(Struct, frozen=True, kw_only=True, tag_field="version", tag=2):
         if self.jobs.rate is None:
             raise DatasetError(f"No conversion has been computed here yet: run {CONVERSION} first.")
         return self.jobs.rate.result
+
+    @property
+    def computed_at(self) -> datetime:
+        """When the run of the last answer began."""
+        return self.jobs.rate.run_at if self.jobs.rate else self.run_at
 
     @property
     def parameters(self) -> dict[str, Any]:

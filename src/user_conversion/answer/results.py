@@ -53,13 +53,15 @@ class ConversionResult(Figures, frozen=True, kw_only=True):
     The figures are those of all registrations, `complete` has those of complete weeks. `channels`
     are the segments by channel, `segments` those by the field that was asked for, if any. `daily`
     has the events by UTC day and kind. `restated` are complete weeks that changed since the last
-    answer with the same options; `identities` is None if ids are used as they were logged. Raises
+    answer with the same options; `identities` is None if ids are used as they were logged.
+    `latest_day` is the UTC day of the latest event, which may be after `--as-of`. Raises
     `ValueError` if the parts contradict each other.
     """
 
     definition: str
     timezone: str
     observed_through: date | None
+    latest_day: date | None = None
     complete: Figures
     weeks: tuple[WeekResult, ...]
     by: str | None

@@ -46,6 +46,11 @@ def percent(successes: int, total: int) -> float | None:
     return (20_000 * successes + total) // (2 * total) / 100 if total else None
 
 
+def rounded(value: float) -> float:
+    """A figure with two decimals, half up, as `percent` has it."""
+    return math.floor(100 * value + 0.5) / 100
+
+
 def wilson_interval(successes: int, total: int) -> tuple[float, float] | None:
     """Return the 95 % Wilson score interval of a rate, in percent with two decimals.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -32,7 +32,6 @@ from user_conversion.rules.errors import SettingsError, Status
 from user_conversion.rules.job_names import CONVERSION, SPLIT
 from user_conversion.rules.printing import printable
 from user_conversion.rules.weeks import MONDAY
-from user_conversion.rules.zones import time_zone
 from user_conversion.settings import Settings
 
 DEFAULTS = Settings()
@@ -131,8 +130,7 @@ def check(
     from user_conversion.places.place import place_at
 
     result = last_record(place_at(place(output))).conversion
-    today = datetime.now(time_zone(result.timezone)).date()
-    late = max_age is not None and is_late(result.observed_through, max_age, today)
+    late = max_age is not None and is_late(result.latest_day, max_age, datetime.now(UTC))
     if format == "json":
         print(csv_json.check_as_json(result, late), end="")
     else:

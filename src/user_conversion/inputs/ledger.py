@@ -6,6 +6,7 @@ It is `ledger.json` in the output folder.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 
 import msgspec
 
@@ -61,6 +62,12 @@ class Ledger(Document, frozen=True, tag=4):
     def counts(self) -> EventCounts:
         """The lines of all files."""
         return sum((each.counts for each in self.files), EventCounts())
+
+    @property
+    def latest_day(self) -> date | None:
+        """The last UTC day with events."""
+        days = (day for file in self.files for day in file.days)
+        return max(days, default=None)
 
     @property
     def attributes(self) -> tuple[str, ...]:

@@ -125,6 +125,7 @@ def _split(context: Context) -> tuple[SplitResult, SplitJob]:
         files_replaced=tuple(result.replaced),
         skipped=skipped,
         counts=result.read,
+        total=result.total,
     )
 
 

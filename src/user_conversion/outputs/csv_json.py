@@ -46,7 +46,7 @@ def json_text(document: Any) -> str:
 def check_as_json(result: ConversionResult, late: bool) -> str:
     """The JSON object of `check --format json`."""
     told = [sentences.newest_week(result), *([sentences.late(result)] if late else ())]
-    more = "definition", "timezone", "observed_through"
+    more = "definition", "timezone", "observed_through", "latest_day"
     document = {
         **msgspec.structs.asdict(result.change),
         "late": late,

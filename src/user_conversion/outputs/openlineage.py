@@ -61,7 +61,7 @@ def _outputs(record: RunRecord) -> Iterator[tuple[Dataset, int]]:
     result, how = record.conversion, split.parameters.log_format
     columns = attributes_of(how.fields), id_type(how.ids)
     for kind, dataset in zip(how.kinds, datasets.event_datasets(*columns, how.kinds), strict=True):
-        yield dataset, getattr(result.events, kind)
-    yield datasets.REJECTED_EVENTS, result.events.rejected
+        yield dataset, getattr(split.total or result.events, kind)
+    yield datasets.REJECTED_EVENTS, (split.total or result.events).rejected
     yield datasets.user_conversion(*columns), result.total_registered
     yield datasets.WEEKLY_SUMMARY, len(result.weeks)

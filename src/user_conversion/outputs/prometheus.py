@@ -37,10 +37,15 @@ def _metrics(record: RunRecord) -> Iterator[Metric]:
     yield "user_conversion_changed", "1 if check finds a change.", {}, int(result.change.changed)
     for name, number, _ in words.reconciliation(result.events)[1:]:
         yield "user_conversion_lines", "Lines read, by outcome.", {"outcome": name}, number
-    if day := result.observed_through:
-        start = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
-        yield "user_conversion_observed_through_seconds", "The last whole day.", {}, start
-    yield "user_conversion_run_at_seconds", "When the run began.", {}, record.run_at.timestamp()
+    for name, what, day in (
+        ("observed_through", "The last whole day.", result.observed_through),
+        ("latest_day", "The UTC day of the latest event.", result.latest_day),
+    ):
+        if day:
+            start = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+            yield f"user_conversion_{name}_seconds", what, {}, start
+    began = record.computed_at.timestamp()
+    yield "user_conversion_run_at_seconds", "When the run of the figures began.", {}, began
     yield "user_conversion_run_duration_seconds", "How long it took.", {}, record.seconds
 
 

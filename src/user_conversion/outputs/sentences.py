@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from user_conversion.answer.change import Comparison
 from user_conversion.answer.figures import Figures, Segmentation
 from user_conversion.answer.finality import MISSING_DAYS, UNFINISHED, Gaps
 from user_conversion.answer.forecast import FEWEST_WEEKS
@@ -31,6 +32,13 @@ def no_rate(result: ConversionResult) -> str:
     return "No week is complete yet" if result.weeks else "No registrations found"
 
 
+def no_complete_week(result: ConversionResult) -> str:
+    """Why there is no rate of complete weeks, if there are weeks."""
+    if any(week.incomplete_because != UNFINISHED for week in result.weeks):
+        return f"{no_rate(result)}: why is beside each of them."
+    return f"{no_rate(result)}: {can_still_convert(len(result.weeks))}."
+
+
 def context(result: ConversionResult) -> str:
     """What the figures depend on."""
     through = f", observed through {result.observed_through}" if result.observed_through else ""
@@ -40,7 +48,10 @@ def context(result: ConversionResult) -> str:
 
 def warnings(result: ConversionResult) -> Iterator[str]:
     """What a reader needs to know before using the figures."""
-    if not result.weeks:
+    later = result.quality.events_after_as_of
+    if not result.weeks and later:
+        yield "No registrations found up to --as-of."
+    elif not result.weeks:
         yield "No registrations found: check the logs, or name the event with --registered."
     elif result.complete.is_small and result.complete.total_registered:
         yield (
@@ -61,9 +72,9 @@ def warnings(result: ConversionResult) -> Iterator[str]:
             f"{users} loaded the app before the registration in these logs: "
             "an earlier one may be missing."
         )
-    if result.quality.events_after_as_of and result.observed_through:
-        events = words.number_of(result.quality.events_after_as_of, "event is", "events are")
-        yield f"{events} not used: after {words.day(result.observed_through)} (--as-of)."
+    if later:
+        events = words.number_of(later, "event is", "events are")
+        yield f"{events} after --as-of, and not used."
 
 
 def restated(result: ConversionResult) -> Iterator[str]:
@@ -74,8 +85,7 @@ def restated(result: ConversionResult) -> Iterator[str]:
             for figures in (each.before, each.after)
         )
         yield (
-            f"Week {each.registration_week} was complete with {was} converted; "
-            f"with later events it is {is_now}."
+            f"Week {each.registration_week} was complete with {was} converted; now it is {is_now}."
         )
 
 
@@ -137,7 +147,7 @@ def missing_days(result: ConversionResult) -> Iterator[str]:
     what = "logs of these days may be missing"
     if weeks:
         rates = "rate of week" if len(weeks) == 1 else "rates of weeks"
-        what = f"{rates} {words.week_names(weeks)} may be too low"
+        what = f"{rates} {words.week_names(weeks)} may be wrong"
     yield f"{missing} The {what}."
 
 
@@ -162,13 +172,9 @@ def newest_week(result: ConversionResult) -> str:
     everybody, *segments = found.segments
     rate = words.rate(everybody.conversion_rate)
     text = f"Week {found.registration_week}: {rate} of new users {result.counted_as.clause}"
-    verdict = "as usual"
-    if everybody.changed:
-        verdict = "more than usual" if everybody.rose else "fewer than usual"
-    text += f", {verdict} ({words.percent_interval(everybody.usual)})"
+    text += f", {_against_usual(everybody)}"
     changed = [
-        f"{words.segment(each, 40)} {words.rate(each.conversion_rate)} "
-        f"(usually {words.percent_interval(each.usual)})"
+        f"{words.segment(each, 40)} {words.rate(each.conversion_rate)}, {_against_usual(each)}"
         for each in segments
         if each.changed
     ]
@@ -176,10 +182,20 @@ def newest_week(result: ConversionResult) -> str:
     return words.ordinary_spaces(text)
 
 
+def _against_usual(found: Comparison) -> str:
+    """How a rate compares with its usual interval; several comparisons are allowed for."""
+    low, high = found.usual
+    interval, is_within = words.percent_interval(found.usual), low <= found.conversion_rate <= high
+    if found.changed:
+        edge = "at the edge of " if is_within else ""
+        return f"{'more' if found.rose else 'fewer'} than usual ({edge}{interval})"
+    return f"as usual ({interval})" if is_within else f"which may be chance (usually {interval})"
+
+
 def late(result: ConversionResult) -> str:
     """That the logs are late, in one sentence."""
-    seen = result.observed_through
-    return f"The logs are late: the last whole day is {seen}." if seen else "There are no events."
+    seen = result.latest_day
+    return f"The logs are late: the latest event is of {seen}." if seen else "There are no events."
 
 
 def comparison(compared: Segmentation) -> str:

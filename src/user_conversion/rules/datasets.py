@@ -99,7 +99,7 @@ REJECTED_EVENTS = Dataset(
 
 def check_attributes(attributes: Attributes) -> None:
     """Raise `SettingsError` for attributes of the registration that cannot be columns."""
-    taken = {"timestamp"}
+    taken = {"timestamp", "format"}
     for dataset in (user_registration(()), app_loaded(), user_conversion(())):
         taken |= {*dataset.columns, str(dataset.partition)}
     for name in attributes:

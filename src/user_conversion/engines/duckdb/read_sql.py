@@ -234,7 +234,7 @@ class _Fields:
         """The instant in UTC, as a timestamp without a zone. An identified event may have none."""
         text, local, zone = self._time_text(known), "", self._format.input.timezone
         if self._forms.timestamp:
-            return text
+            return self.text("timestamp")
         if zone != "UTC":
             ahead = seconds_ahead(zone, '"local time"', latest)
             local = f'WHEN "local time" IS NOT NULL THEN "local time" - to_seconds({ahead})'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from user_conversion.inputs.inspection.fields import Field, fields
@@ -26,21 +26,25 @@ from user_conversion.rules.presets import log_format, presets
 # Fields that tell a log from those of another tool, which has the same names for the rest.
 MARKS = {"rudderstack": ("rudderId", "request_ip")}
 # More likely words come first.
-REGISTRATIONS = r"regist sign(ed)?[\s_.-]?up account.*creat creat join enrol"
+REGISTRATIONS = (
+    r"(^|[./:])((user|account|member|customer)[\s_.-]?)?regist sign(ed)?[\s_.-]?up regist "
+    "account.*creat creat join enrol"
+)
 LOADS = (
-    r"app.*load app.*open open load launch session foreground start log(ged)?[\s_.-]?in view visit"
+    r"app(lication)?[\s_.-]?load app(lication)?[\s_.-]?open open (?<!down)(?<!up)load launch "
+    r"session foreground start log(ged)?[\s_.-]?in view visit"
 )
 NAMES = {
     "event": "event event_name eventName event_type eventType eventAction type action page",
-    "timestamp": "timestamp time event_time event_timestamp ts datetime time_stamp created_at "
-    "received_at timeUnixNano date",
+    "timestamp": "timestamp time event_time event_timestamp occurred_at occurredAt ts datetime "
+    "time_stamp created_at received_at timeUnixNano date",
     "initiator_id": "initiator_id user_id userId user.id distinct_id uid customer_id client_id "
     "account_id email",
     CHANNEL: "channel utm_source acquisition_channel campaign_source traffic_source source "
     "utm_medium medium referrer",
     DEVICE_TYPE: "device_type deviceType device.type device_category device platform os os_name",
 }
-OFTEN = 0.5
+OFTEN, MANY = 0.5, 10
 SHOWN = 8
 USER = "initiator_id"
 # How what is to be filled in begins.
@@ -85,7 +89,7 @@ def given_fields(
     found: Sequence[Field],
 ) -> dict[str, str]:
     """The paths that have to be given beside a log format, or without one."""
-    guessed = _guessed_fields(found)
+    guessed = _guessed_fields(found, records)
     if name is None:
         unknown = {each: f"PATH_OF_{each.upper()}" for each in REQUIRED_FIELDS}
         # A path that is given for the ids makes them text.
@@ -106,7 +110,7 @@ def given_fields(
     return given
 
 
-def _guessed_fields(found: Sequence[Field]) -> dict[str, str]:
+def _guessed_fields(found: Sequence[Field], records: Records) -> dict[str, str]:
     """Paths for fields, by what such fields are often called, or by their values."""
     guesses: dict[str, str] = {}
     for name, often in NAMES.items():
@@ -115,17 +119,33 @@ def _guessed_fields(found: Sequence[Field]) -> dict[str, str]:
             for field in found
             if field.path not in guesses.values()
             and (field.share >= OFTEN or name not in REQUIRED_FIELDS)
+            and not (name == USER and _is_constant(field.path, records))
         ]
-        if guess := _first_named(free, often.split()):
+        if name == "timestamp":
+            times = [field.path for field in found if "time" in field.form.split(" such as ")[0]]
+            beside = [path for path in free if _folder(path) == _folder(guesses.get("event", ""))]
+            guess = _first_named(beside, often.split()) or _only(set(beside) & set(times))
+            guess = guess or _first_named(free, often.split()) or _only(set(free) & set(times))
+        else:
+            guess = _first_named(free, often.split())
+        if guess:
             guesses[name] = guess
-    times = [
-        field.path
-        for field in found
-        if field.share >= OFTEN and "time" in field.form.split(" such as ")[0]
-    ]
-    if "timestamp" not in guesses and len(times) == 1:
-        guesses["timestamp"] = times[0]
     return guesses
+
+
+def _folder(path: str) -> str:
+    """The path of the object that a field is in."""
+    return path.rpartition(".")[0]
+
+
+def _only(paths: Collection[str]) -> str | None:
+    return next(iter(paths)) if len(paths) == 1 else None
+
+
+def _is_constant(path: str, records: Records) -> bool:
+    """Whether many records have the same value, which is no user then."""
+    found = [value_at(record, parse_path(path)) for record in records]
+    return len(found) >= MANY and len(set(map(str, found))) == 1
 
 
 def _first_named(paths: Iterable[str], names: Iterable[str]) -> str | None:
@@ -207,6 +227,9 @@ def other_preset(records: Records, log_format: LogFormat) -> str:
     preset = preset_of(records, formats)
     if not preset or preset == log_format.name or formats[preset].fields == log_format.fields:
         return ""
+    if preset == DEFAULT:
+        is_known = log_format.name in formats
+        return "The logs have the usual fields: leave out --log-format." if is_known else ""
     names = event_names(records, formats[preset])
     named = event_options(likely_names(names), preset)
     options = shlex.join(["--log-format", preset, *named])

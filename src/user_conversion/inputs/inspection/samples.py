@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from user_conversion.inputs.compression import NONE, PARQUET, SUPPORTED, LogStream
 from user_conversion.inputs.convert import Conversion
 from user_conversion.inputs.input_file import InputFile, SkippedFile
+from user_conversion.inputs.kinds.batches import Batches
 from user_conversion.inputs.kinds.content import ANYTHING, Content, Lines, NotALogError, Wanted
 from user_conversion.inputs.kinds.delimited import Table
 from user_conversion.inputs.kinds.json_files import Values, as_object
@@ -143,10 +144,12 @@ def _samples_here(file: InputFile, conversions: _Conversions) -> Iterator[Sample
 
 def _sample(file: LineFile, content: Content, log_format: LogFormat) -> Sample:
     packed = "" if content.compression == NONE else f", {content.compression}"
+    kind = content.kind
+    list_at = (kind.key,) if isinstance(kind, Batches) else None
     sample = Sample(
-        content.kind.name + packed,
+        kind.name + packed,
         first_records(file),
-        content.kind.records if isinstance(content.kind, Values) else None,
+        kind.records if isinstance(kind, Values) else list_at,
         has_columns_of=log_format.name if log_format.input.columns else None,
     )
     for name in sample.records[0] if sample.records else ():

@@ -13,7 +13,14 @@ from pathlib import Path
 
 from user_conversion.inputs import compression
 from user_conversion.inputs.compression import LogStream, compression_at, compression_of
-from user_conversion.inputs.kinds import archives, delimited, json_files, parquet, prefixed_lines
+from user_conversion.inputs.kinds import (
+    archives,
+    batches,
+    delimited,
+    json_files,
+    parquet,
+    prefixed_lines,
+)
 from user_conversion.inputs.kinds.content import AnyKind, Content, NotALogError, Sample, Wanted
 from user_conversion.rules.log_format import UTF_8
 
@@ -21,6 +28,7 @@ from user_conversion.rules.log_format import UTF_8
 KINDS: tuple[Callable[[Sample, Wanted], AnyKind | None], ...] = (
     parquet.recognise,
     archives.recognise,
+    batches.recognise,
     json_files.recognise,
     prefixed_lines.recognise,
     delimited.recognise,

@@ -119,14 +119,15 @@ def one_line(text: str) -> str:
     return text.translate(LINE_ENDS) if "\n" in text or "\r" in text else text
 
 
-def _first_lines(text: str, is_whole: bool) -> list[str]:
+def first_lines(text: str, is_whole: bool) -> list[str]:
+    """The first lines of a text which are complete."""
     lines = text.split("\n", LINES_TO_LOOK_AT)
     return lines if is_whole and len(lines) <= LINES_TO_LOOK_AT else lines[:-1]
 
 
 def _has_object_line(text: str, is_whole: bool) -> bool:
     """Whether one of the first lines is an object."""
-    lines = (line for line in _first_lines(text, is_whole) if line.lstrip()[:1] == "{")
+    lines = (line for line in first_lines(text, is_whole) if line.lstrip()[:1] == "{")
     return any(as_object(line) is not None for line in lines)
 
 
@@ -159,8 +160,6 @@ def _kind_of_objects(text: str, is_whole: bool, has_lines: bool, wanted: Wanted)
         return Values(None if is_whole else _records_of_cut_off(text, wanted))
     is_only = is_whole and not text[end:].strip()
     records = _place_of_records(first, wanted, is_only)
-    if records is None and has_lines and not is_only:
-        records = _place_in_lines(text, is_whole, wanted)
     if records or end > len(line):
         return Values(records)
     is_sequence = line[end:].lstrip()[:1] == "{" and (not line_end or _is_sequence(line))
@@ -196,31 +195,18 @@ def _place_of_records(first: dict[str, Any], wanted: Wanted, is_only: bool) -> F
     log_format = wanted.log_format
     if log_format.records:
         return log_format.records if isinstance(value_at(first, log_format.records), list) else None
-    if not is_only or _is_record(first, wanted):
+    name = needed_fields(log_format, wanted.event)[0]
+    paths = log_format.fields.get(name, ())
+    if not is_only or any(value_at(first, path) is not None for path in paths):
         return None
-    lists = [key for key, value in first.items() if _is_list_of_objects(value)]
-    return (lists[0],) if len(lists) == 1 else None
+    key = list_of_objects(first)
+    return (key,) if key else None
 
 
-def _place_in_lines(text: str, is_whole: bool, wanted: Wanted) -> FieldPath | None:
-    """Where each of the first lines has a list of records, if each is a document of such a list."""
-    lines = [line for line in _first_lines(text, is_whole) if line.strip()]
-    documents = [document for line in lines if (document := as_object(line)) is not None]
-    if len(documents) < len(lines) or any(_is_record(each, wanted) for each in documents):
-        return None
-    places = (_place_of_records(each, wanted, is_only=True) for each in documents)
-    place = next(filter(None, places), None)
-    lists = [value_at(each, place) for each in documents] if place else []
-    if not all(isinstance(each, list) for each in lists):
-        return None
-    return place if any(_is_record(record, wanted) for each in lists for record in each) else None
-
-
-def _is_record(value: dict[str, Any], wanted: Wanted) -> bool:
-    """Whether an object has what says which event it is."""
-    name = needed_fields(wanted.log_format, wanted.event)[0]
-    paths = wanted.log_format.fields.get(name, ())
-    return any(value_at(value, path) is not None for path in paths)
+def list_of_objects(document: dict[str, Any]) -> str | None:
+    """The key of the only list of objects in a document."""
+    lists = [key for key, value in document.items() if _is_list_of_objects(value)]
+    return lists[0] if len(lists) == 1 else None
 
 
 def _is_list_of_objects(value: Any) -> bool:

@@ -27,7 +27,8 @@ class Identities:
             run.publication.require_rows(self._dataset, ledger.rows)
             folders = run.publication.partitions_of(self._dataset).values()
             circles = self._follow("identities", folders)
-            (found,) = run.rows("identity_counts")
+            (row,) = run.rows("identity_counts")
+            found = {name: ids or 0 for name, ids in row.items()}  # Spark sums no rows to NULL
             self.counts = Counts(
                 ids_joined=found["ids"] - circles,
                 ids_of_several_users=found["of_several_users"],

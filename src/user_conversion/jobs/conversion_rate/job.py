@@ -83,6 +83,7 @@ def _answer(added: AddedEvents, merge: Merge) -> ConversionResult:
         timezone=settings.timezone,
         first_weekday=settings.week_start,
         observed_through=observed,
+        latest_day=added.ledger.latest_day,
         complete=Figures.pooled(week for week in weeks if week.complete),
         weeks=weeks,
         by=settings.by,
