@@ -21,7 +21,8 @@ from support.datasets import contents
 from support.logs import app_loaded, registered, write_log
 from support.repository import ROOT
 
-from user_conversion.answer.change import Change, change
+from user_conversion.answer.change import Change, Comparison, change
+from user_conversion.outputs.sentences import against_usual
 from user_conversion.rules.weeks import week_label
 
 CHANNELS = {"ad": (0.6, 0.05), "mail": (0.3, 0.11), None: (0.1, 0.07)}
@@ -163,6 +164,40 @@ def test_late_logs(tmp_path: Path, output: Path) -> None:
         done = command("check", "--output", output, "--max-age", age, "--format", "json")
         assert (done.status, json.loads(done.out)["late"]) == (status, status == 3)
     assert "The logs are late" in command("check", "--output", output, "--max-age", 1).out
+
+
+def test_as_of_makes_logs_neither_late_nor_timely(tmp_path: Path, output: Path) -> None:
+    """It says which events are used; whether logs come is another question."""
+    today = datetime.now(UTC).date()
+    fresh = [registered(f"{today}T00:00:00Z", 1), registered("2020-11-02T12:00:00Z", 2)]
+    for lines, as_of, status in (
+        (fresh[1:], today, 3),
+        (fresh, today, 0),
+        (fresh, date(2020, 11, 2), 0),
+    ):
+        log = write_log(tmp_path / "log.json", [*lines, app_loaded("2020-11-03T12:00:00Z", 2)])
+        options = ["--input", log, "--output", output, "--as-of", as_of, "--full-refresh"]
+        assert command("run", *options).status == 0
+        done = command("check", "--output", output, "--max-age", 2)
+        assert done.status == status, as_of
+        assert ("The logs are late" in done.out) == (status == 3)
+        assert (
+            f'"latest_day": "{today if status == 0 else date(2020, 11, 3)}"'
+            in command("check", "--output", output, "--format", "json").out
+        )
+
+
+@pytest.mark.parametrize("rate", [0, 3, 8, 10, 12, 17, 40])
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_sentence_does_not_contradict_its_figures(rate: int, changed: bool) -> None:
+    """With several comparisons a rate outside of its usual interval may be chance."""
+    usual, given = (8.0, 16.0), (None, None, 100, rate, float(rate))
+    comparison = Comparison(*given, usual, 0.01, changed=changed)
+    sentence = against_usual(comparison)
+    assert ("as usual" in sentence) == (8 <= rate <= 16 and not changed)
+    assert ("than usual" in sentence) == changed
+    assert ("chance" in sentence) == (not changed and not 8 <= rate <= 16)
+    assert ("edge" in sentence) == (changed and 8 <= rate <= 16)
 
 
 def test_no_run_to_check(output: Path) -> None:

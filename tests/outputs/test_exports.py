@@ -16,7 +16,7 @@ import duckdb
 import msgspec
 import pytest
 from support.command import command, command_line
-from support.logs import WORKED_EXAMPLE, app_loaded, registered
+from support.logs import WORKED_EXAMPLE, app_loaded, registered, write_log
 from support.outputs import page_on, rendered, run
 from support.repository import SAMPLE
 
@@ -254,6 +254,39 @@ def test_segments_after_the_largest_fifty_are_one_row_in_every_output(output: Pa
     table = page_on(output).table("Conversion by channel over complete weeks")
     assert table["other segmentssmall sample"][:2] == ["6", "1"]
     assert len(table) == 52
+
+
+def test_segments_beyond_the_largest_thousand(output: Path) -> None:
+    """They are other segments, not users without a value."""
+    channels = [f"c{user // 2}" if user < 2000 else f"d{user}" for user in range(2100)]
+    lines = [
+        registered(f"2020-11-{2 + user % 7:02}T06:00:00Z", user, channel)
+        for user, channel in enumerate(channels)
+    ]
+    lines += [app_loaded(f"2020-11-{day:02}T06:00:00Z", 9999) for day in range(2, 18)] * 9
+    run(output, lines, "--by", "channel")
+    segments = last_record(Folder(output)).conversion.segments
+    assert [each.value for each in segments if each.others] == ["other segments"]
+    assert None not in [each.value for each in segments]
+
+
+def test_the_split_alone_changes_its_rows_but_not_when_figures_were_made(
+    tmp_path: Path, output: Path
+) -> None:
+    run(output, WORKED_EXAMPLE)
+    before = rendered(output, "prometheus")
+    record = last_record(Folder(output))
+    more = write_log(tmp_path / "more.json", [registered("2020-11-04T06:00:00Z", 9)])
+    time.sleep(1.1)
+    assert command("events-split", "--input", more, "--output", output).status == 0
+    assert last_record(Folder(output)).run_at > record.run_at
+    assert rendered(output, "prometheus").splitlines()[:-3] == before.splitlines()[:-3]
+    event = json.loads(rendered(output, "openlineage"))
+    rows = {
+        Path(each["name"]).name: each["outputFacets"]["outputStatistics"]["rowCount"]
+        for each in event["outputs"]
+    }
+    assert (rows["user_registration"], rows["user_conversion"]) == (4, 3)
 
 
 def test_openlineage_has_the_datasets_with_their_rows_and_columns(output: Path) -> None:

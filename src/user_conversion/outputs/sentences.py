@@ -172,9 +172,9 @@ def newest_week(result: ConversionResult) -> str:
     everybody, *segments = found.segments
     rate = words.rate(everybody.conversion_rate)
     text = f"Week {found.registration_week}: {rate} of new users {result.counted_as.clause}"
-    text += f", {_against_usual(everybody)}"
+    text += f", {against_usual(everybody)}"
     changed = [
-        f"{words.segment(each, 40)} {words.rate(each.conversion_rate)}, {_against_usual(each)}"
+        f"{words.segment(each, 40)} {words.rate(each.conversion_rate)}, {against_usual(each)}"
         for each in segments
         if each.changed
     ]
@@ -182,7 +182,7 @@ def newest_week(result: ConversionResult) -> str:
     return words.ordinary_spaces(text)
 
 
-def _against_usual(found: Comparison) -> str:
+def against_usual(found: Comparison) -> str:
     """How a rate compares with its usual interval; several comparisons are allowed for."""
     low, high = found.usual
     interval, is_within = words.percent_interval(found.usual), low <= found.conversion_rate <= high
