@@ -257,17 +257,24 @@ def test_segments_after_the_largest_fifty_are_one_row_in_every_output(output: Pa
 
 
 def test_segments_beyond_the_largest_thousand(output: Path) -> None:
-    """They are other segments, not users without a value."""
-    channels = [f"c{user // 2}" if user < 2000 else f"d{user}" for user in range(2100)]
+    """Of all weeks together. They are other segments, not users without a value."""
+    channels = ["ads"] * 30 + ["tv"] * 30 + [f"rare{number}" for number in range(10)]
     lines = [
         registered(f"2020-11-{2 + user % 7:02}T06:00:00Z", user, channel)
         for user, channel in enumerate(channels)
     ]
+    codes = [f"code{user // 2}" for user in range(3000)]  # of a week that is unfinished
+    lines += [
+        registered("2020-11-17T06:00:00Z", 100 + user, code) for user, code in enumerate(codes)
+    ]
     lines += [app_loaded(f"2020-11-{day:02}T06:00:00Z", 9999) for day in range(2, 18)] * 9
     run(output, lines, "--by", "channel")
     segments = last_record(Folder(output)).conversion.segments
-    assert [each.value for each in segments if each.others] == ["other segments"]
-    assert None not in [each.value for each in segments]
+    assert [(each.value, each.total_registered) for each in segments] == [
+        ("ads", 30),
+        ("tv", 30),
+        ("other segments", 10),
+    ]
 
 
 def test_the_split_alone_changes_its_rows_but_not_when_figures_were_made(

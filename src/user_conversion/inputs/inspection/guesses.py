@@ -150,9 +150,16 @@ def _is_constant(path: str, records: Records) -> bool:
 
 def _first_named(paths: Iterable[str], names: Iterable[str]) -> str | None:
     """The first path that is a name or ends with one; whole paths come first."""
-    exact = [path for name in names for path in paths if path == name]
-    inner = [path for name in names for path in paths if path.endswith(f".{name}")]
+    written = {path: _plain(path) for path in paths}
+    wanted = [_plain(name) for name in names]
+    exact = [path for name in wanted for path in written if written[path] == name]
+    inner = [path for name in wanted for path in written if written[path].endswith(f".{name}")]
     return next(iter([*exact, *inner]), None)
+
+
+def _plain(path: str) -> str:
+    """A path as programmers write it: `User ID` is user_id."""
+    return re.sub(r"[\s-]+", "_", path.strip('"')).lower()
 
 
 def with_fields(paths: Mapping[str, str]) -> LogFormat:
