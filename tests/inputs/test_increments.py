@@ -222,7 +222,7 @@ def test_other_attributes_read_everything_again(tmp_path: Path, output: Path) ->
     assert len(read_dataset(output, "user_registration")) == 1
 
 
-TAKEN = ["time", "Event", "registered_at", "converted", "registration_week"]
+TAKEN = ["format", "time", "Event", "registered_at", "converted", "registration_week"]
 
 
 @pytest.mark.parametrize("name", [*TAKEN, "", "a b", "x;y", 'a"b', "ü", "1st", "a" * 64])

@@ -90,7 +90,7 @@ def nights(tmp_path: Path) -> Nights:
 def test_nights_in_any_order_end_like_a_rebuild(
     engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch, merges: list[bool]
 ) -> None:
-    @engine.examples(20)
+    @engine.examples(16)
     @given(st.data())
     def check(data: st.DataObject) -> None:
         zone, definition = data.draw(zones()), data.draw(definitions())
@@ -273,7 +273,7 @@ def test_no_folder_above_the_output_is_a_column(tmp_path: Path, above: str) -> N
     }
 
 
-@pytest.mark.parametrize("name", ["format", "n", "file", "filename", "rows", "value"])
+@pytest.mark.parametrize("name", ["n", "file", "filename", "rows", "value"])
 def test_a_field_may_have_the_name_of_something_within(
     tmp_path: Path, output: Path, name: str
 ) -> None:
