@@ -35,7 +35,7 @@ def no_rate(result: ConversionResult) -> str:
 def no_complete_week(result: ConversionResult) -> str:
     """Why there is no rate of complete weeks, if there are weeks."""
     if any(week.incomplete_because != UNFINISHED for week in result.weeks):
-        return f"{no_rate(result)}: why is beside each of them."
+        return f"{no_rate(result)}; the reasons are beside the weeks."
     return f"{no_rate(result)}: {can_still_convert(len(result.weeks))}."
 
 
