@@ -51,6 +51,7 @@ class Delivery:
     path: str
     content: bytes
     is_array: bool
+    gone: bool = False
 
     @property
     def days(self) -> set[str]:
@@ -89,8 +90,8 @@ def delivered(before: Sequence[Delivery], disk: dict[str, bytes]) -> list[Delive
 
     What is known and is still there stays, wherever it is. A file that begins with a content that
     is nowhere else is its longer form. Another content at the path of one that is nowhere else
-    replaces it, wherever it is, too. What is not found stays. Raises `RefusedError` if a day of a
-    replaced content is in a content that is gone, too.
+    replaces it, wherever it is, too. What is not found stays, for good. Raises `RefusedError` if a
+    day of a replaced content is in a content that is gone, too.
     """
     contents = dict.fromkeys(disk[path] for path in sorted(disk))
     paths = {content: [p for p in sorted(disk) if disk[p] == content] for content in contents}
@@ -100,7 +101,8 @@ def delivered(before: Sequence[Delivery], disk: dict[str, bytes]) -> list[Delive
         if at is None:
             left.append(each)
         else:
-            stay.append(each if each.path in at else replace(each, path=at[0]))
+            path = each.path if each.path in at else at[0]
+            stay.append(replace(each, path=path, gone=False))
     new = [Delivery(at[0], content, content.startswith(b"[")) for content, at in paths.items()]
     for each in sorted(new, key=lambda each: each.path):
         shorter = [old for old in left if not old.is_array and continues(old.content, each.content)]
@@ -112,12 +114,12 @@ def delivered(before: Sequence[Delivery], disk: dict[str, bytes]) -> list[Delive
         if each.path.startswith("\0"):
             new[number] = replace(each, path=each.path[1:])
             continue
-        same = [old for old in left if old.path in paths[each.content]]
+        same = [old for old in left if old.path in paths[each.content] and not old.gone]
         left = [old for old in left if old not in same]
         replaced += same
     if any(old.days & gone.days for old in replaced for gone in left):
         raise RefusedError
-    return [*stay, *new, *left]
+    return [*stay, *new, *(replace(each, gone=True) for each in left)]
 
 
 def continues(short: bytes, long: bytes) -> bool:
