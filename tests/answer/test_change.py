@@ -155,10 +155,15 @@ def test_nothing_to_compare(tmp_path: Path, output: Path) -> None:
     assert "Nothing to compare yet" in done.out
 
 
-def test_late_logs(tmp_path: Path, output: Path) -> None:
-    """The latest event is of 2020-11-22, thousands of days ago."""
+@pytest.mark.parametrize("is_of_earlier_version", [False, True])
+def test_late_logs(tmp_path: Path, output: Path, is_of_earlier_version: bool) -> None:
+    """The latest event is of 2020-11-22, thousands of days ago; once, run.json did not say it."""
     log = weekly_log(tmp_path / "log.json", 30, 30)
     assert command("run", "--input", log, "--output", output).status == 0
+    if is_of_earlier_version:
+        record = json.loads((output / "run.json").read_text())
+        del record["jobs"]["conversion-rate-week-after-registration"]["result"]["latest_day"]
+        (output / "run.json").write_text(json.dumps(record))
     ago = (datetime.now(UTC).date() - date(2020, 11, 22)).days
     for age, status in ((ago + 1, 0), (1, 3)):
         done = command("check", "--output", output, "--max-age", age, "--format", "json")

@@ -106,9 +106,8 @@ def segmentation(by: str, rows: Iterable[Mapping[str, Any]]) -> Segmentation:
         everyone = sum(users for users, _ in counts.values())
         counts = {key: (everyone, converted) for key, (_, converted) in counts.items() if converted}
     found = [
-        Segment.of(*counts[key], by=by, value=OTHERS if others else value, others=others)
-        for key in counts
-        for others, value in (key,)
+        Segment.of(*users, by=by, value=OTHERS if others else value, others=others)
+        for (others, value), users in counts.items()
     ]
     found.sort(key=_largest_first)
     if by == DEVICE_TYPE:
