@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -104,6 +105,61 @@ def test_what_docker_cut_at_the_end_of_a_night(tmp_path: Path) -> None:
     second = DUCKDB.split(tmp_path / "output", log, log_format=form).total
     assert (second.registered, second.app_loaded, second.rejected) == (1, 1, 0)
     assert not read_dataset(tmp_path / "output", "rejected_events")
+
+
+KUBERNETES = "2026-11-28T10:00:00.000000000Z stdout F "
+# How a record is written in each kind of log, and what the log begins with.
+WRITTEN: dict[str, tuple[str, Callable[[int, str], str]]] = {
+    "lines": ("", lambda user, time: registered(time, user)),
+    "prefixed": ("", lambda user, time: f"INFO {registered(time, user)}"),
+    "kubernetes": ("", lambda user, time: KUBERNETES + registered(time, user)),
+    "batches": ("", lambda user, time: f'{{"batch":[{registered(time, user)}]}}'),
+    "table": (
+        "event,timestamp,initiator_id,channel\n",
+        lambda user, time: f'registered,{time},{user},"a\n{user}"',
+    ),
+    "documents": ("", lambda user, time: json.dumps(json.loads(registered(time, user)), indent=1)),
+}
+
+
+@DUCKDB.examples(24)
+@given(
+    st.sampled_from(sorted(WRITTEN)),
+    st.lists(st.tuples(st.integers(0, 3), st.sampled_from(NAMES), st.booleans()), min_size=2),
+    st.booleans(),
+)
+def test_a_log_of_any_kind_that_grows_and_moves(
+    kind: str, nights: Sequence[tuple[int, str, bool]], has_end: bool
+) -> None:
+    """In each night so many records come, under another name, compressed or not."""
+    beginning, write = WRITTEN[kind]
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        stays = registered("2020-11-02T12:00:00Z", 0)
+        records = [write(user, f"2020-11-0{2 + user % 3}T12:00:00Z") for user in (1, 2, 3)]
+        for more, file, is_packed in nights:
+            first = len(records) + 1
+            users = range(first, first + more)
+            records += [write(user, f"2020-11-0{2 + user % 5}T12:00:00Z") for user in users]
+            content = (beginning + "\n".join(records) + "\n" * has_end).encode()
+            shutil.rmtree(folder / "logs", ignore_errors=True)
+            write_log(folder / "logs" / "stays", [stays])
+            (folder / "logs" / file).write_bytes(gzip.compress(content) if is_packed else content)
+            last = DUCKDB.split(folder / "output", folder / "logs")
+        rebuilt = DUCKDB.split(folder / "rebuilt", folder / "logs")
+        assert last.total == rebuilt.total
+        assert rows(folder / "output") == rows(folder / "rebuilt")
+
+
+def test_a_header_is_not_the_shorter_form_of_each_table(tmp_path: Path) -> None:
+    """An hour without events, whose file is gone: the tables after it replace nothing."""
+    logs, header = tmp_path / "logs", "event,timestamp,initiator_id\n"
+    write_log(logs / "stays", [registered("2020-11-02T12:00:00Z", 0)])
+    (logs / "00.csv").write_text(header)
+    DUCKDB.split(tmp_path / "output", logs)
+    (logs / "00.csv").unlink()
+    (logs / "01.csv").write_text(f"{header}registered,2020-11-02T13:00:00Z,1\n")
+    assert DUCKDB.split(tmp_path / "output", logs).replaced == ()
 
 
 def test_a_log_of_batches_whose_last_line_is_finished_later(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from support.command import command
 from support.datasets import read_dataset
 from support.engines import EngineUnderTest
 from support.logs import WORKED_EXAMPLE, write_log
@@ -16,26 +17,24 @@ def log(tmp_path: Path) -> Path:
     return write_log(tmp_path / "dataset.json", WORKED_EXAMPLE)
 
 
-@pytest.mark.parametrize(
-    ("definition", "who"),
-    [("next-week", 2), ("same-week", 1), ("any-load-next-week", 2), ("within-7-days", 1)],
-)
-def test_who_converted(
-    engine: EngineUnderTest, log: Path, output: Path, definition: str, who: int
-) -> None:
-    done = engine.command(
-        "run", "--input", log, "--output", output, "--definition", definition, "--format", "json"
-    )
-    answer = done.json()
-    assert answer["definition"] == definition
-    assert (answer["total_registered"], answer["total_converted"]) == (3, 1)
-    assert answer["conversion_rate"] == 33.33
-    (week,) = read_dataset(output, "weekly_summary")
-    assert (week.registration_week, week.total_registered) == ("2020-45", 3)
-    assert (week.total_converted, week.conversion_rate) == (1, 33)
-    users = read_dataset(output, "user_conversion")
-    assert {user.initiator_id for user in users if user.converted} == {who}
-    assert {user.initiator_id: user.week_offset for user in users} == {1: 0, 2: 1, 3: 2}
+def test_who_converted(engine: EngineUnderTest, log: Path, output: Path) -> None:
+    who = {"next-week": 2, "same-week": 1, "any-load-next-week": 2, "within-7-days": 1}
+    words: tuple[object, ...] = ("run", "--input", log)
+    for definition, user in who.items():
+        done = engine.command(
+            *words, "--output", output, "--definition", definition, "--format", "json"
+        )
+        words = ("conversion-rate",)
+        answer = done.json()
+        assert answer["definition"] == definition
+        assert (answer["total_registered"], answer["total_converted"]) == (3, 1)
+        assert answer["conversion_rate"] == 33.33
+        (week,) = read_dataset(output, "weekly_summary")
+        assert (week.registration_week, week.total_registered) == ("2020-45", 3)
+        assert (week.total_converted, week.conversion_rate) == (1, 33)
+        users = read_dataset(output, "user_conversion")
+        assert {each.initiator_id for each in users if each.converted} == {user}
+        assert {each.initiator_id: each.week_offset for each in users} == {1: 0, 2: 1, 3: 2}
 
 
 def test_events_lie_in_their_days(engine: EngineUnderTest, log: Path, output: Path) -> None:
@@ -61,8 +60,8 @@ def test_events_lie_in_their_days(engine: EngineUnderTest, log: Path, output: Pa
     assert read_dataset(output, "rejected_events") == []
 
 
-def test_the_metric_is_printed_in_words(engine: EngineUnderTest, log: Path, output: Path) -> None:
-    done = engine.command("run", "--input", log, "--output", output)
+def test_the_metric_is_printed_in_words(log: Path, output: Path) -> None:
+    done = command("run", "--input", log, "--output", output)
     assert done.status == 0, done.err
     assert "Conversion rate: 33.33 % (1 of 3 users)" in done.out
     assert "next-week" in done.out

@@ -2,10 +2,11 @@
 
 A file of the same path, size and time of change is not opened. Of others the whole content is
 compared: what is known is not read again, wherever it is now. A content that begins with a known
-one which is nowhere else has grown. A file with another content that is at the path of a known one
-which is nowhere else replaces it, but for standard input; so does a file with the content of one
-which is nowhere else if its name says another kind of event. Known files that are not found are
-gone; their events stay for good, even if another content comes to their path later.
+one which is nowhere else has grown. If lines can be added to it, these are read; else, as a table,
+it replaces its shorter form. A file with another content that is at the path of a known one which
+is nowhere else replaces it, but for standard input; so does a file with the content of one which is
+nowhere else if its name says another kind of event. Known files that are not found are gone; their
+events stay for good, even if another content comes to their path later.
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ class FileToRead:
     """A file with content that was not read before.
 
     What `known` had of it was read. `names` are the files that have it. It `replaces` those that
-    were at their paths before, and the one that had its content as another kind of event.
+    were at their paths before, its shorter form, and the one that had its content as another kind
+    of event.
     """
 
     file: InputFile
@@ -128,7 +130,8 @@ class ReadingPlan:
         self._contents = {(each.content, each.event): n for n, each in self._left.items()}
         self._beginnings: dict[tuple[int, str], list[int]] = {}
         for number, each in self._left.items():
-            if each.can_grow and each.content.size:
+            # A file of another kind that had no event may be no more than a header.
+            if each.content.size and (each.can_grow or each.days):
                 length = min(each.content.size, BEGINNING)
                 self._beginnings.setdefault((length, each.content.beginning), []).append(number)
         self._lengths = {length for length, _ in self._beginnings}
@@ -178,7 +181,11 @@ class ReadingPlan:
     def decide(self) -> list[FileToRead]:
         """Those that are new and may have grown or replace others, after all were compared."""
         for each in self._undecided:
-            each.known = self._shorter(each)
+            shorter = self._shorter(each)
+            if shorter and shorter.can_grow:
+                each.known = shorter
+            elif shorter:
+                each.replaces = (shorter,)
         self.to_read += self._undecided
         left: dict[str | Content, list[int]] = defaultdict(list)
         for number, known in self._left.items():
@@ -189,7 +196,7 @@ class ReadingPlan:
             keys = (*each.names, each.fingerprint.content) if not each.known else ()
             numbers = dict.fromkeys(n for key in keys if key in left for n in left[key])
             replaced = [self._left.pop(n, None) for n in numbers]
-            each.replaces = tuple(known for known in replaced if known)
+            each.replaces += tuple(known for known in replaced if known)
         return self._undecided
 
     def _take(self, number: int | None, file: InputFile) -> bool:
@@ -213,7 +220,7 @@ class ReadingPlan:
         candidates = [
             number
             for number, known in self._left.items()
-            if known.can_grow and known.event == new.event and _has_grown(known, new.fingerprint)
+            if known.event == new.event and _has_grown(known, new.fingerprint)
         ]
         longest = max(candidates, key=lambda n: self._left[n].content.size, default=None)
         return None if longest is None else self._left.pop(longest)

@@ -107,7 +107,7 @@ def check_attributes(attributes: Attributes) -> None:
             raise SettingsError(f"'{name}' cannot be a field: use letters, digits and _.")
         if name.lower() in taken:
             raise SettingsError(
-                f"'{name}' is a column of the datasets already; choose another name for the field."
+                f"'{name}' is a column or folder of the datasets; choose another name."
             )
     if len({name.lower() for name in attributes}) < len(attributes):
         raise SettingsError("Two fields have the same name apart from upper and lower case.")
