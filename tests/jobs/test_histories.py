@@ -31,6 +31,8 @@ from user_conversion.places.stores.lease import Lease
 from user_conversion.places.stores.store import Store
 from user_conversion.rules.errors import UserConversionError
 
+# How a document on several lines begins.
+DOCUMENT = b"{\n"
 NAMES = ("app.log", "app.log.1", "b.json", "c.json", "d.json")
 # Options that a night can have. Those with fields read the log with another format.
 OPTIONS: tuple[dict[str, Any], ...] = (
@@ -50,8 +52,12 @@ class Delivery:
 
     path: str
     content: bytes
-    is_array: bool
     gone: bool = False
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether it is an array, or documents: no lines can be added."""
+        return self.content.startswith((b"[", DOCUMENT))
 
     @property
     def days(self) -> set[str]:
@@ -65,6 +71,8 @@ class Delivery:
 def events_in(content: bytes) -> list[dict[str, Any]]:
     if content.startswith(b"["):
         return list(json.loads(content))
+    if content.startswith(DOCUMENT):
+        return list(json.loads(b"[" + content.replace(b"\n}\n{", b"\n},\n{") + b"]"))
     found = []
     for line in content.split(b"\n"):
         try:
@@ -89,9 +97,10 @@ def delivered(before: Sequence[Delivery], disk: dict[str, bytes]) -> list[Delive
     """What was delivered after a night, by the rules in words, comparing whole contents.
 
     What is known and is still there stays, wherever it is. A file that begins with a content that
-    is nowhere else is its longer form. Another content at the path of one that is nowhere else
-    replaces it, wherever it is, too. What is not found stays, for good. Raises `RefusedError` if a
-    day of a replaced content is in a content that is gone, too.
+    is nowhere else is its longer form: the rest of it is read, or, of what is converted, all of it
+    anew. Another content at the path of one that is nowhere else replaces it, wherever it is, too.
+    What is not found stays, for good. Raises `RefusedError` if a day of a content that is read anew
+    or replaced is in a content that is gone, too.
     """
     contents = dict.fromkeys(disk[path] for path in sorted(disk))
     paths = {content: [p for p in sorted(disk) if disk[p] == content] for content in contents}
@@ -103,13 +112,17 @@ def delivered(before: Sequence[Delivery], disk: dict[str, bytes]) -> list[Delive
         else:
             path = each.path if each.path in at else at[0]
             stay.append(replace(each, path=path, gone=False))
-    new = [Delivery(at[0], content, content.startswith(b"[")) for content, at in paths.items()]
-    for each in sorted(new, key=lambda each: each.path):
-        shorter = [old for old in left if not old.is_array and continues(old.content, each.content)]
-        if shorter and not each.is_array:
-            left.remove(max(shorter, key=lambda old: len(old.content)))
-            new[new.index(each)] = replace(each, path=f"\0{each.path}")
+    new = [Delivery(at[0], content) for content, at in paths.items()]
     replaced = []
+    for each in sorted(new, key=lambda each: each.path):
+        shorter = [old for old in left if continues(old.content, each.content)]
+        if shorter:
+            longest = max(shorter, key=lambda old: len(old.content))
+            left.remove(longest)
+            if each.is_converted:
+                replaced.append(longest)
+            else:
+                new[new.index(each)] = replace(each, path=f"\0{each.path}")
     for number, each in enumerate(new):
         if each.path.startswith("\0"):
             new[number] = replace(each, path=each.path[1:])
@@ -184,12 +197,21 @@ def contents(draw: st.DrawFn) -> bytes:
     """A content with at least one event, whose user is its own, so that no two are equal."""
     unique = registered("2020-11-03T12:00:00Z", draw(st.integers(1_000, 10**9))).encode()
     found = [unique, *draw(lines(0))]
-    if draw(st.integers(0, 9)) == 0:
+    kind = draw(st.integers(0, 9))
+    if kind == 0:
         return b"[" + b",".join(line for line in found if line.startswith(b"{")) + b"]"
+    if kind == 1:
+        return documents(found)
     text = b"\n".join(found) + b"\n"
     # The last line is not finished.
     cut = draw(st.integers(0, 30))
     return text[: max(len(unique) + 1, len(text) - cut)]
+
+
+def documents(lines: Sequence[bytes]) -> bytes:
+    """The objects among some lines, each on several lines."""
+    objects = (json.loads(line) for line in lines if line.startswith(b"{"))
+    return b"".join(json.dumps(each, indent=1).encode() + b"\n" for each in objects)
 
 
 @st.composite
@@ -207,7 +229,11 @@ def change(draw: st.DrawFn, disk: Disk) -> str:
     name = draw(st.sampled_from(there))
     content = disk.files[name]
     if doing == "grow" and not content.startswith(b"["):
-        more = b"\n".join(draw(lines())) + b"\n"
+        added = draw(lines())
+        if content.startswith(DOCUMENT):
+            disk.files[name] = content + documents(added)
+            return f"grow {name}"
+        more = b"\n".join(added) + b"\n"
         disk.files[name] = content + (b"" if content.endswith(b"\n") else b'"}\n') + more
     elif doing == "remove" and len(there) > 1:
         del disk.files[name]

@@ -544,7 +544,7 @@ def test_values_beyond_the_most_frequent_are_added_up() -> None:
 def test_every_answer_is_the_oracles(engine: EngineUnderTest) -> None:
     """Random logs in random zones, under every definition, with and without an as-of date."""
 
-    @engine.examples(200)
+    @engine.examples(140)
     @given(questions())
     def check(question: Question) -> None:
         with TemporaryDirectory() as name:
