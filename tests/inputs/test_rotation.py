@@ -194,3 +194,20 @@ def test_nightly_run_over_a_growing_log_reads_what_is_new(
     result = DUCKDB.split(output, log)
     assert (result.read.lines, result.total.lines) == (1, 50_001)
     assert 0 < sum(parsed) < 1_000
+
+
+def test_a_file_without_rejected_lines_replaces_none_of_its_namesake(
+    tmp_path: Path, output: Path
+) -> None:
+    """A copy of it is corrected; the log that has its first name now keeps its rejected line."""
+    logs = tmp_path / "logs"
+    first = registered("2020-11-02T12:00:00Z", 1)
+    log, copy = write_log(logs / "app.log", [first]), logs / "copy.log"
+    DUCKDB.split(output, logs)
+    shutil.copy(log, copy)
+    DUCKDB.split(output, logs)
+    write_log(log, [first, "no event"])
+    DUCKDB.split(output, logs)
+    write_log(copy, [registered("2020-11-03T12:00:00Z", 2)])
+    assert DUCKDB.split(output, logs).total.rejected == 1
+    assert [row.raw for row in read_dataset(output, "rejected_events")] == ["no event"]

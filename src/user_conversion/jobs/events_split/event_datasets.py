@@ -87,7 +87,9 @@ def _stage_rejected(
         previous = "previous_rejected_events"
         files = publication.files_of(REJECTED_EVENTS)
         engine.read_parquet(previous, REJECTED_EVENTS.columns, files)
-        names = [(source,) for each in replaced.files for source in each.sources]
+        # Others may have had the same name; only one of them has rejected lines.
+        rejected = (each for each in replaced.files if each.counts.rejected)
+        names = [(source,) for each in rejected for source in each.sources]
         engine.create_table("replaced_sources", {"source": "string"}, names)
         stay = unfinished.without(continued, previous, engine)
         rows += (
