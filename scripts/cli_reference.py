@@ -19,7 +19,8 @@ PREFACE = """\
 
 **Where options come from.** The command line, else a variable, else the project file, else the
 default. `--max-rejected` reads the variable `USER_CONVERSION_MAX_REJECTED` (an empty one is not
-set) and the key `max_rejected`. Options under *Only on the command line* have neither.
+set) and the key `max_rejected`. Options under *Only on the command line* have neither;
+`--config` has no key.
 
 **Project file.** `user-conversion.toml` of the working folder, or the file of `--config`:
 

@@ -192,6 +192,15 @@ def test_as_of_makes_logs_neither_late_nor_timely(tmp_path: Path, output: Path) 
         )
 
 
+def test_a_day_that_was_asked_for_is_no_event(tmp_path: Path, output: Path) -> None:
+    log = write_log(tmp_path / "log.json", [])
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    options = ["--input", log, "--output", output, "--as-of", yesterday]
+    assert command("run", *options).status == 0
+    done = command("check", "--output", output, "--max-age", 2, "--format", "json")
+    assert (done.status, json.loads(done.out)["latest_day"]) == (3, None)
+
+
 @pytest.mark.parametrize("rate", [0, 3, 8, 10, 12, 17, 40])
 @pytest.mark.parametrize("changed", [False, True])
 def test_a_sentence_does_not_contradict_its_figures(rate: int, changed: bool) -> None:

@@ -505,4 +505,10 @@ def test_the_page_is_opened_in_the_browser(
     assert opened == [page, page]
     monkeypatch.setattr(webbrowser, "open", lambda _: False)
     refused = command("report", "--output", output, "--open")
-    assert (refused.status, "no browser can show" in refused.err) == (2, True)
+    assert (refused.status, "no browser can show" in refused.err) == (1, True)
+    wrong = command("report", "--output", output, "--open", "--format", "md")
+    assert_refused(wrong, "--format", status=2)
+
+
+def test_what_is_piped_in_is_not_inspected() -> None:
+    assert_refused(command("inspect", "-"), "write what is piped in to one first")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -29,6 +30,25 @@ def test_a_complete_week_that_changed_is_named(tmp_path: Path, output: Path) -> 
         command("report", "--output", output, "--format", form, "--file", file)
         assert sentence in file.read_text()
     assert DUCKDB.run(output, logs).restated == ()
+
+
+@pytest.mark.parametrize(("first", "second", "names"), [(25, 26, 1), (26, 26, 1), (26, 25, 0)])
+def test_a_week_that_changed_from_one_day_to_the_next_is_named(
+    tmp_path: Path, output: Path, first: int, second: int, names: int
+) -> None:
+    """As a schedule with `--as-of` asks; an earlier day than before knows less."""
+    logs = tmp_path / "logs"
+    write_log(
+        logs / "a.json",
+        [
+            *(registered("2020-11-03T12:00:00Z", user) for user in range(3)),
+            app_loaded("2020-11-26T12:00:00Z", 99),
+        ],
+    )
+    DUCKDB.run(output, logs, as_of=date(2020, 11, first))
+    write_log(logs / "b.json", [app_loaded("2020-11-09T12:00:00Z", 1)])
+    answer = DUCKDB.run(output, logs, as_of=date(2020, 11, second))
+    assert len(answer.restated) == names
 
 
 def test_another_definition_restates_nothing_and_is_named(tmp_path: Path, output: Path) -> None:

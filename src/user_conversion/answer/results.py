@@ -83,7 +83,7 @@ class ConversionResult(Figures, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.latest_day is None and self.observed_through:
+        if self.latest_day is None and self.observed_through and self.daily:
             # Earlier records do not have it: it is the day after the last whole one, as a rule.
             msgspec.structs.force_setattr(self, "latest_day", self.observed_through + DAY)
         if self.definition not in DEFINITIONS:

@@ -161,6 +161,8 @@ def report(
     from user_conversion.places.layout import PAGE
     from user_conversion.places.place import place_at
 
+    if open and format != "html":
+        raise SettingsError("--open shows the page: leave --format out.")
     where = place_at(place(output))
     record = last_record(where)
     record = structs.replace(record, title=title or record.title)
@@ -173,7 +175,7 @@ def report(
 
 
 def inspect(
-    paths: Annotated[list[str], own("Files, folders or globs.", "PATH...", name="PATH")],
+    paths: Annotated[list[str], own("Files, folders, globs or addresses.", "PATH...", name="PATH")],
     /,
     *,
     toml: Annotated[bool, own("Print a log format to edit, for --log-format.")] = False,

@@ -11,7 +11,7 @@ from user_conversion.places.layout import RUN_RECORD
 from user_conversion.places.place import Place, place_at, replace_file
 from user_conversion.places.publication import output_errors
 from user_conversion.rules.addresses import is_address
-from user_conversion.rules.errors import DatasetError, SettingsError
+from user_conversion.rules.errors import DatasetError, OutputError
 from user_conversion.rules.job_names import CONVERSION
 
 # Where open files are that may be regular ones.
@@ -33,11 +33,11 @@ def last_record(output: Place) -> RunRecord:
 
 
 def open_page(page: str) -> None:
-    """Open a page in the browser. Raises `SettingsError` if there is none."""
+    """Open a page in the browser. Raises `OutputError` if there is none."""
     import webbrowser
 
     if not page or is_address(page) or not webbrowser.open(Path(page).resolve().as_uri()):
-        raise SettingsError(f"--open: no browser can show '{page}'; open it by hand.")
+        raise OutputError(f"--open: no browser can show '{page}'; open it by hand.")
 
 
 def write(

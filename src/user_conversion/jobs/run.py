@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from msgspec.structs import asdict, replace
@@ -22,6 +22,7 @@ from user_conversion.answer.record import (
     SplitJob,
     SplitParameters,
 )
+from user_conversion.answer.results import ConversionResult
 from user_conversion.answer.weeks import restated
 from user_conversion.jobs.context import Context
 from user_conversion.jobs.conversion_rate.job import compute_conversion
@@ -102,7 +103,7 @@ def _require_week_start(settings: Settings, before: ConversionJob | None) -> Non
     if before and before.parameters.week_start != settings.week_start and not settings.full_refresh:
         raise SettingsError(
             f"The weeks in '{settings.output}' begin on {before.parameters.week_start}, not on "
-            f"{settings.week_start}: choose another --output, or run with --full-refresh."
+            f"{settings.week_start}: choose another --output, or rebuild: run --full-refresh."
         )
 
 
@@ -139,17 +140,26 @@ def _convert(context: Context, split: SplitResult | None, last: RunRecord | None
     with watched("Computing the conversion"):
         holds = _answer_that_holds(context, split, last, parameters)
         result = holds.result if holds else compute_conversion(context, split)
-    # With another date, definition or log format other figures are expected.
-    was_read = previous.split if split else None
-    read_alike = not was_read or was_read.parameters.log_format == settings.events.recorded
-    if before and read_alike and replace(before.parameters, by=settings.by) == parameters:
-        result = replace(result, restated=restated(before.result.weeks, result.weeks))
+    if before and _is_comparable(before, result, parameters):
+        # With another log format other figures are expected.
+        was_read = previous.split if split else None
+        if not was_read or was_read.parameters.log_format == settings.events.recorded:
+            result = replace(result, restated=restated(before.result.weeks, result.weeks))
     return ConversionJob(
         **_how_it_ran(context, begun),
         parameters=parameters,
         state=holds.state if holds else staged_state(context),
         result=result,
     )
+
+
+def _is_comparable(
+    before: ConversionJob, result: ConversionResult, parameters: ConversionParameters
+) -> bool:
+    """Whether weeks that were complete in an answer should have the same figures in the result."""
+    asked = replace(before.parameters, by=parameters.by, as_of=parameters.as_of)
+    then, now = before.result.observed_through, result.observed_through
+    return asked == parameters and (now or date.min) >= (then or date.min)
 
 
 def _answer_that_holds(

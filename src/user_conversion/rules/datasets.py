@@ -104,7 +104,9 @@ def check_attributes(attributes: Attributes) -> None:
         taken |= {*dataset.columns, str(dataset.partition)}
     for name in attributes:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", name):
-            raise SettingsError(f"'{name}' cannot be a field: use letters, digits and _.")
+            raise SettingsError(
+                f"'{name}' cannot be a field: use at most 63 of a-z, A-Z, 0-9 and _."
+            )
         if name.lower() in taken:
             raise SettingsError(
                 f"'{name}' is a column or folder of the datasets; choose another name."

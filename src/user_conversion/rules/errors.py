@@ -25,8 +25,11 @@ class Status(IntEnum):
         return status
 
     DONE = 0, "done"
-    FAILED = 1, "the run failed; one sentence says why, the previous output is unchanged"
-    USAGE = 2, "an option cannot be used; one sentence says why"
+    FAILED = (
+        1,
+        "the run failed; the previous output is unchanged, unless only printing the result failed",
+    )
+    USAGE = 2, "an option cannot be used"
     FOUND = 3, "`check` found that the rate has changed or that the logs are late"
     INTERRUPTED = 130, f"{INTERRUPTION} (Ctrl-C or SIGTERM)"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from user_conversion.inputs.files import find_files
+from user_conversion.inputs.files import find_files, is_standard_input
 from user_conversion.inputs.inspection import guesses
 from user_conversion.inputs.inspection.fields import Field, fields, time_span
 from user_conversion.inputs.inspection.samples import NOT_A_LOG, Records, Sample, samples
@@ -101,6 +101,8 @@ def inspect(paths: Sequence[str]) -> Inspection:
 
     Raises `InputError` if a path does not exist, a file cannot be read, or none is a log.
     """
+    if any(map(is_standard_input, paths)):
+        raise InputError("inspect reads files: write what is piped in to one first.")
     with tempfile.TemporaryDirectory() as folder, output_errors(Path(folder), "TMPDIR"):
         return _inspected(paths, Objects(Path(folder)))
 
