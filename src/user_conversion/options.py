@@ -74,6 +74,9 @@ PathOption = Annotated[Path, Parameter(converter=lambda _, tokens: path(tokens[0
 
 PlaceOption = Annotated[str, Parameter(converter=lambda _, tokens: place(tokens[0].value))]
 
+# cyclopts rounds 1.9 to 2.
+Whole = Annotated[int, Parameter(converter=lambda _, tokens: int(tokens[0].value))]
+
 # The folder of the datasets, for every command.
 Output = Annotated[Place, option("Folder or address of the Parquet datasets.", "PLACE")]
 Title = Annotated[str | None, option("Title of the page.", "TEXT")]

@@ -283,6 +283,8 @@ def test_unknown_choices_are_answered_with_the_list() -> None:
     assert done.err == "user-conversion: --engine oracle: choose one of duckdb, spark.\n"
     assert "choose one of next-week, same-week" in command("run", "--definition", "ever").err
     assert "choose one of html, csv, json, md" in command("report", "--format", "xml").err
+    for number in ("1.9", "x"):
+        assert f"{number}: give a whole number" in command("check", "--max-age", number).err
 
 
 @pytest.mark.parametrize("what", WRONG_USAGE)

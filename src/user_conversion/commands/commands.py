@@ -22,6 +22,7 @@ from user_conversion.options import (
     PlaceOption,
     Texts,
     Title,
+    Whole,
     as_texts,
     option,
     own,
@@ -118,7 +119,7 @@ def check(
     *,
     output: Output = DEFAULTS.output,
     max_age: Annotated[
-        int | None, option("Also find something if the latest event is older.", "DAYS")
+        Whole | None, option("Also find something if the latest event is older.", "DAYS")
     ] = None,
     format: Format = "table",  # noqa: A002
     config: Config = PROJECT_FILE,

@@ -19,7 +19,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from user_conversion.options import own
+from user_conversion.options import Whole, own
 from user_conversion.rules.errors import SettingsError
 
 # For each week the days observed and, by channel, how many users never load the app, load it in the
@@ -58,10 +58,10 @@ class SampleParameters:
     """What to generate, the published month by default; raises SettingsError."""
 
     # This seed gives the published figures not only in UTC but in other time zones, too.
-    seed: Annotated[int, own("Another seed, another log of the same kind.", "N")] = 52
-    users: Annotated[int, own("Registered users.", "N")] = 7317
+    seed: Annotated[Whole, own("Another seed, another log of the same kind.", "N")] = 52
+    users: Annotated[Whole, own("Registered users.", "N")] = 7317
     start: Annotated[date, own("First day.", "DATE")] = date(2020, 1, 1)
-    days: Annotated[int, own("Days.", "N")] = 31
+    days: Annotated[Whole, own("Days.", "N")] = 31
 
     def __post_init__(self) -> None:
         if self.users < 1 or self.days < 1:
