@@ -17,8 +17,9 @@ from user_conversion.answer.statistics import QUANTILE, Groups
 # the odds of weeks differ by about 10 %, which at a rate of 7 % are 0.65 points.
 _DEVIATIONS = (0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
 _PRIOR = (1.0, 1.0, 1.0, 1.0, 1.0, 0.7, 0.4, 0.15, 0.03)
-# From here on a distribution is close to a normal one with a little skewness.
-_WIDE = 12.0
+# A distribution that is wider than this, and as many deviations away from its ends, is close to a
+# normal one with a little skewness.
+_WIDE, _AWAY = 12.0, 4.0
 # Terms below this share of the largest one do not change a quantile.
 _NEGLIGIBLE = 1e-9
 
@@ -94,7 +95,7 @@ class BetaBinomial:
         a, b = self._shape
         n, size = self.total, a + b
         deviation = math.sqrt(n * a * b * (size + n) / (size * size * (size + 1)))
-        if deviation > _WIDE:
+        if deviation > _WIDE and _AWAY * deviation < min(self.mean, n - self.mean):
             skewness = (size + 2 * n) * (b - a) / (size + 2)
             skewness *= math.sqrt((1 + size) / (n * a * b * (size + n)))
             middle = self.mean + deviation * skewness * (QUANTILE**2 - 1) / 6

@@ -65,9 +65,9 @@ def forecast(week: Curve, day: int, complete: Sequence[Curve], least: int = 0) -
         return None
     to_come = BetaBinomial(users - so_far, _share_to_come(week, day, complete[-MOST_WEEKS:]))
     low, high = to_come.interval()
-    expected, low, high = (
-        rounded(100 * max(so_far + number, least) / users) for number in (to_come.mean, low, high)
-    )
+    # Of very skew distributions the mean can be beyond a quantile.
+    numbers = to_come.mean, min(low, to_come.mean), max(high, to_come.mean)
+    expected, low, high = (rounded(100 * max(so_far + number, least) / users) for number in numbers)
     return Forecast(expected, (low, high))
 
 
@@ -88,8 +88,11 @@ def _share_to_come(week: Curve, day: int, complete: Sequence[Curve]) -> Share:
     variance += early.mean**2 * rate.variance + rate.mean**2 * early.variance
     rate_gain = rate.variance * early.mean / variance
     early_gain = early.variance * rate.mean / variance
+    # A linear estimate may leave the possible. It goes half of the way there at most.
+    room = (1 - early.mean if surprise > 0 else early.mean) / 2
+    early_gain *= min(1.0, room / max(early_gain * abs(surprise), 1e-9))
     p = min(max(rate.mean + rate_gain * surprise, 1e-9), 1 - 1e-9)
-    f = min(max(early.mean + early_gain * surprise, 1e-9), 1 - 1e-9)
+    f = early.mean + early_gain * surprise
     p_variance = rate.variance * (1 - rate_gain * early.mean)
     f_variance = early.variance * (1 - early_gain * rate.mean)
     # The more of the surprise is due to the rate, the less is due to the delay.
@@ -97,4 +100,4 @@ def _share_to_come(week: Curve, day: int, complete: Sequence[Curve]) -> Share:
     late = p * (1 - f) - covariance
     late_variance = (1 - f) ** 2 * p_variance + p**2 * f_variance - 2 * (1 - f) * p * covariance
     left = 1 - p * f
-    return Share(late / left, late_variance / left**2)
+    return Share(min(1.0, late / left), late_variance / left**2)
