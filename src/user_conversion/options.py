@@ -90,9 +90,11 @@ def place(given: str | Path) -> str:
 def path(given: str | Path) -> Path:
     """A path as all engines understand it: a `~` at the beginning is the home folder.
 
-    Raises `SettingsError` if there is no home folder.
+    Raises `SettingsError` if there is no home folder, or no path.
     """
     text = os.fspath(given)
+    if not text:
+        raise SettingsError("A path is empty: write . for the working folder.")
     if text == "~" or text.startswith("~/"):
         home = os.path.expanduser("~")  # noqa: PTH111
         if home == "~" or os.environ.get("HOME") == "":

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.command import command
+from support.command import assert_refused, command
 from support.logs import app_loaded, registered, write_log
 
 PROJECT = """
@@ -170,3 +170,32 @@ def test_property_any_project_file_ends_in_an_answer_or_one_sentence(
     assert done.status in {0, 1, 2}
     if done.status:
         assert (done.out, len(done.err.splitlines())) == ("", 1)
+
+
+def test_paths_behind_the_options_stand_for_the_input(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the command line, which goes before the variable and the file."""
+    write(folder, 'input = "logs"')
+    write_log(folder / "other" / "b.json", [registered("2020-11-03T12:00:00Z", 3)])
+    for variable in ("", "logs"):
+        monkeypatch.setenv("USER_CONVERSION_INPUT", variable)
+        done = command("run", "--output", folder / f"out{variable}", "--format", "json", "other")
+        assert done.json()["total_registered"] == 1
+    both = command(
+        "run", "--max-rejected", 1, "--format", "json", "--input", "logs", "--quiet", "other"
+    )
+    assert both.json()["total_registered"] == 3
+
+
+@pytest.mark.parametrize("words", [["--input", ""], ["--output", ""], ["--input", "logs", ""]])
+def test_an_empty_path_is_not_the_working_folder(folder: Path, words: list[str]) -> None:
+    assert_refused(command("run", *words), "write . for the working folder", status=2)
+
+
+def test_a_dollar_sign_is_one_in_a_variable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_log(folder / "lo$gs" / "b.json", [registered("2020-11-03T12:00:00Z", 3)])
+    monkeypatch.setenv("USER_CONVERSION_INPUT", "lo$gs")
+    assert command("run", "--format", "json").json()["total_registered"] == 1
+    monkeypatch.setenv("USER_CONVERSION_INPUT", "logs:")
+    assert_refused(command("run"), "A path is empty", status=2)

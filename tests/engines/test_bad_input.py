@@ -130,6 +130,8 @@ def fields(**paths: tuple[oracle.JsonPath, ...]) -> LogFormat:
         (fields(channel=(("timestamp", "zone"),)), b'"initiator_id":7'),
         (fields(channel=(("*",),)), b'"*":"a","other":"b"'),
         (fields(channel=(("a", "*"),)), b'"a":{"x":"b","*":"c"}'),
+        (fields(channel=(("a", "b"),)), b'"a":"{\\"b\\":\\"c\\"}"'),
+        (fields(channel=(("a", 0, "b"),)), b'"a":[{"b":"{"},{}]'),
     ],
     ids=lambda each: each.decode() if isinstance(each, bytes) else "",
 )

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy
 import polars
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support.datasets import everything, read_dataset
 from support.engines import DUCKDB, EngineUnderTest
@@ -46,6 +49,8 @@ BAD = {
     "no id": "event, time AS timestamp, nullif(id, -5) AS initiator_id",
     "fraction": "event, time AS timestamp, if(id = -5, '0.5', id::VARCHAR) AS initiator_id",
     "future": "event, if(id = -5, time + INTERVAL 90 YEARS, time) AS timestamp, id AS initiator_id",
+    "ancient": "event, if(id = -5, TIMESTAMPTZ '0001-01-01', time::TIMESTAMPTZ) AS timestamp, "
+    "id AS initiator_id",
     "no name": "nullif(event, 'screen') AS event, time AS timestamp, id AS initiator_id",
 }
 
@@ -160,3 +165,14 @@ def test_columns_that_differ_in_case_are_refused(tmp_path: Path) -> None:
 
 def test_local_times_have_no_zone(read: Callable[..., int]) -> None:
     assert read(COLUMNS["usual"], log_format={"input": {"timezone": "Asia/Tokyo"}}) == 0
+
+
+def test_a_column_that_spark_cannot_read_does_no_harm(
+    engine: EngineUnderTest, tmp_path: Path, output: Path
+) -> None:
+    """Half floats are beyond Spark, and nobody has asked for them."""
+    event = {"event": "registered", "timestamp": "2020-11-02T06:21:14Z", "initiator_id": 1}
+    columns = {name: [value] for name, value in event.items()}
+    half = pa.array([numpy.float16(1)], pa.float16())
+    pq.write_table(pa.table({**columns, "x": half}), tmp_path / "a.parquet")
+    assert engine.split(output, tmp_path / "a.parquet").total.registered == 1

@@ -67,6 +67,15 @@ def test_another_definition_restates_nothing_and_is_named(tmp_path: Path, output
     assert done.json()["restated"] == []
 
 
+def test_another_name_of_the_log_format_is_no_news(tmp_path: Path, output: Path) -> None:
+    log = write_log(tmp_path / "log.json", [registered("2020-11-03T12:00:00Z", 1)])
+    (tmp_path / "mine.toml").write_text('ids = "integer"\n')
+    options = ["run", "--input", log, "--output", output]
+    assert command(*options).status == 0
+    assert "log format" not in command(*options, "--log-format", tmp_path / "mine.toml").err
+    assert "log format" in command(*options, "--field", "plan=plan").err
+
+
 def test_another_log_format_restates_nothing(tmp_path: Path, output: Path) -> None:
     """What was another event is a load now."""
     lines = [registered("2020-11-03T12:00:00Z", 1), app_loaded("2020-11-30T12:00:00Z", 2)]

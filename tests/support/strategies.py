@@ -33,6 +33,7 @@ from support.oracle import (
     JsonPath,
     LogFormat,
     meets,
+    value_at,
 )
 
 RUN_STARTED = datetime(2025, 6, 15, 12, 0, tzinfo=UTC)
@@ -583,6 +584,7 @@ FAULTS = (
     *('"02.11.2020 06:21"', '"2.11.2020 06:21"', '"31.02.2020 06:21"', "20201102062114"),
     *('"2020-11-02 06:21:14"', "1604298074", '"1604298074000"', '{"id":7,"0":[1,"a"]}'),
 )
+JSON_TEXT = "the JSON text of what is there"
 
 
 @st.composite
@@ -593,7 +595,11 @@ def faulty_lines(draw: st.DrawFn, event: Event, log_format: LogFormat) -> bytes:
     paths += [path for each in (*log_format.where.values(), log_format.exclude) for path in each]
     for path in draw(st.lists(st.sampled_from(paths), min_size=1, max_size=3)):
         above = draw(st.sampled_from((len(path), len(path), 1)))
-        put(record, path[:above], draw(st.sampled_from(FAULTS)))
+        fault, there = draw(st.sampled_from((*FAULTS, JSON_TEXT))), value_at(record, path[:above])
+        if fault == JSON_TEXT:
+            # A value as text, which is another value.
+            fault = "null" if there is None else json.dumps(json_of(there, lambda: ""))
+        put(record, path[:above], fault)
     return json_of(record, lambda: "").encode()
 
 

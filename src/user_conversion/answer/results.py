@@ -22,7 +22,7 @@ from user_conversion.answer.weeks import Restated, WeekResult
 from user_conversion.rules.counts import EventCounts
 from user_conversion.rules.definitions import DEFINITIONS, Definition
 from user_conversion.rules.log_format import CHANNEL
-from user_conversion.rules.weeks import DAY, MONDAY, WEEKDAYS
+from user_conversion.rules.weeks import MONDAY, WEEKDAYS
 
 
 class Quality(Struct, frozen=True):
@@ -83,9 +83,9 @@ class ConversionResult(Figures, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.latest_day is None and self.observed_through and self.daily:
-            # Earlier records do not have it: it is the day after the last whole one, as a rule.
-            msgspec.structs.force_setattr(self, "latest_day", self.observed_through + DAY)
+        if self.latest_day is None and self.daily:
+            # Earlier records do not have it, and know no event after `--as-of`.
+            msgspec.structs.force_setattr(self, "latest_day", max(self.daily))
         if self.definition not in DEFINITIONS:
             raise ValueError(f"unknown definition '{self.definition}'")
         if self.first_weekday not in WEEKDAYS:

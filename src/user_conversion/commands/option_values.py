@@ -16,6 +16,8 @@ from user_conversion.rules.toml import read_toml
 
 PREFIX = "USER_CONVERSION_"
 PROJECT_FILE = Path("user-conversion.toml")
+# The parameter of commands for inputs that follow the options.
+PATHS = "paths"
 
 
 def give_values(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -26,6 +28,8 @@ def give_values(app: App, commands: tuple[str, ...], arguments: ArgumentCollecti
     options = {name(each): each for each in arguments if _has_sources(each)}
     if not options:
         return
+    if any(each.tokens for each in arguments if name(each) == PATHS):
+        options.pop("input", None)  # it is on the command line
     for argument in options.values():
         variable = PREFIX + name(argument).upper()
         if not argument.tokens and (text := os.environ.get(variable)):
@@ -38,7 +42,7 @@ def give_values(app: App, commands: tuple[str, ...], arguments: ArgumentCollecti
         if key not in known:
             raise SettingsError(f"{file}: unknown key '{key}'{did_you_mean(key, known)}")
         if key in options and not options[key].tokens:
-            _append(options[key], f"{file}: {key}", value)
+            _append(options[key], f"{file}: {key}", value, is_toml=True)
 
 
 def name(argument: Argument) -> str:
@@ -56,7 +60,7 @@ def _every_option(app: App) -> Iterator[str]:
         yield from map(name, filter(_has_sources, root[word].assemble_argument_collection()))
 
 
-def _append(argument: Argument, keyword: str, value: Any) -> None:
+def _append(argument: Argument, keyword: str, value: Any, is_toml: bool = False) -> None:
     """Give an option a value of a variable or of TOML, as if it were on the command line."""
     if isinstance(value, Mapping):
         if not any(get_origin(kind) is Mapping for kind in get_args(argument.hint)):
@@ -66,7 +70,7 @@ def _append(argument: Argument, keyword: str, value: Any) -> None:
     texts = as_texts(keyword, value)
     if len(texts) != 1 and not argument.token_count()[1]:
         raise SettingsError(f"{keyword} needs one value.")
-    if Path in get_args(argument.hint):
+    if is_toml and Path in get_args(argument.hint):
         texts = [_with_variables(keyword, text) for text in texts]
     for index, text in enumerate(texts):
         argument.append(Token(keyword=keyword, value=text, index=index))

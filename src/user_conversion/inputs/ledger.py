@@ -81,8 +81,7 @@ class Ledger(Document, frozen=True, tag=4):
 
     def was_read_as(self, log_format: LogFormat) -> bool:
         """Whether the events were read with this log format, whatever it is called."""
-        renamed = msgspec.structs.replace(self.log_format, name=log_format.name)
-        return renamed == log_format.recorded
+        return self.log_format.reads_as(log_format.recorded)
 
     def with_files(self, batch: Batch, files: Sequence[KnownFile]) -> Ledger:
         """The ledger after one more run, with all files behind the events."""

@@ -143,7 +143,7 @@ def _convert(context: Context, split: SplitResult | None, last: RunRecord | None
     if before and _is_comparable(before, result, parameters):
         # With another log format other figures are expected.
         was_read = previous.split if split else None
-        if not was_read or was_read.parameters.log_format == settings.events.recorded:
+        if not was_read or was_read.parameters.log_format.reads_as(settings.events.recorded):
             result = replace(result, restated=restated(before.result.weeks, result.weeks))
     return ConversionJob(
         **_how_it_ran(context, begun),
@@ -212,6 +212,6 @@ def _changed_options(before: Jobs, now: Jobs) -> Iterator[str]:
         for name in ("definition", "timezone"):
             if was[name] != is_now[name]:
                 yield f"The published output had the {name} {was[name]}; now it is {is_now[name]}."
-    read, read_now = before.split, now.split
-    if read and read_now and read.parameters.log_format != read_now.parameters.log_format:
+    formats = [each.split.parameters.log_format for each in (before, now) if each.split]
+    if len(formats) == 2 and not formats[0].reads_as(formats[1]):
         yield "The published output was read with another log format."

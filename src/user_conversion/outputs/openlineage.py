@@ -13,6 +13,7 @@ from user_conversion.outputs.csv_json import json_text
 from user_conversion.rules import datasets
 from user_conversion.rules.addresses import is_address, split_address
 from user_conversion.rules.datasets import Dataset
+from user_conversion.rules.job_names import CONVERSION, SPLIT
 from user_conversion.rules.log_format import attributes_of, id_type
 
 SPEC = "https://openlineage.io/spec"
@@ -55,13 +56,16 @@ def _named(place: str) -> dict[str, str]:
 
 
 def _outputs(record: RunRecord) -> Iterator[tuple[Dataset, int]]:
-    """The datasets that the jobs published, and the rows of each."""
+    """The datasets that the command published, and the rows of each."""
     if not (split := record.jobs.split):
         return
     result, how = record.conversion, split.parameters.log_format
-    columns = attributes_of(how.fields), id_type(how.ids)
-    for kind, dataset in zip(how.kinds, datasets.event_datasets(*columns, how.kinds), strict=True):
-        yield dataset, getattr(split.total or result.events, kind)
-    yield datasets.REJECTED_EVENTS, (split.total or result.events).rejected
-    yield datasets.user_conversion(*columns), result.total_registered
-    yield datasets.WEEKLY_SUMMARY, len(result.weeks)
+    columns, total = (attributes_of(how.fields), id_type(how.ids)), split.total or result.events
+    events = datasets.event_datasets(*columns, how.kinds)
+    if record.command != CONVERSION:
+        for kind, dataset in zip(how.kinds, events, strict=True):
+            yield dataset, getattr(total, kind)
+        yield datasets.REJECTED_EVENTS, total.rejected
+    if record.command != SPLIT:
+        yield datasets.user_conversion(*columns), result.total_registered
+        yield datasets.WEEKLY_SUMMARY, len(result.weeks)

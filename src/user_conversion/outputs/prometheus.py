@@ -44,9 +44,11 @@ def _metrics(record: RunRecord) -> Iterator[Metric]:
         if day:
             start = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
             yield f"user_conversion_{name}_seconds", what, {}, start
-    began = record.computed_at.timestamp()
+    began, seconds = record.computed_at.timestamp(), record.seconds
+    if record.jobs.rate and record.computed_at != record.run_at:
+        seconds = record.jobs.rate.seconds
     yield "user_conversion_run_at_seconds", "When the run of the figures began.", {}, began
-    yield "user_conversion_run_duration_seconds", "How long it took.", {}, record.seconds
+    yield "user_conversion_run_duration_seconds", "How long it took.", {}, seconds
 
 
 def _share(percent: float | None) -> float | None:

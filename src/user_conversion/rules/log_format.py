@@ -136,6 +136,10 @@ class RecordedLogFormat(msgspec.Struct, frozen=True):
         """The kinds of events, in order."""
         return _kinds(self.events)
 
+    def reads_as(self, other: RecordedLogFormat) -> bool:
+        """Whether both read every log alike, whatever they are called."""
+        return msgspec.structs.replace(self, name=other.name) == other
+
 
 @dataclass(frozen=True)
 class LogFormat:

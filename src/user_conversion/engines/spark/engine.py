@@ -30,7 +30,7 @@ from user_conversion.inputs.lines import LineFile
 from user_conversion.places.footers import require_columns
 from user_conversion.rules.counts import LineCount
 from user_conversion.rules.datasets import REJECTED_EVENTS, Columns, Dataset
-from user_conversion.rules.errors import EngineError, UserConversionError
+from user_conversion.rules.errors import DatasetError, EngineError, UserConversionError
 from user_conversion.rules.log_format import LogFormat
 from user_conversion.rules.paths import folder_values
 from user_conversion.rules.rejected import Reason
@@ -87,8 +87,10 @@ class SparkEngine(Engine):
                 records, places = self._records(files, log_format, name)
                 parsed = [read_records(each, log_format, latest) for each in records]
                 self._keep(f"{name}_lines", reduce(lambda some, more: some.union(more), parsed))
-        except EngineError:
+        except (EngineError, DatasetError) as error:
             require_readable(files)
+            if any(file.compression == PARQUET for file in files):
+                raise EngineError(PARQUET) from error  # so that they are made lines
             raise
         self._name_new_tables(log_format, name)
         counted = self.rows(

@@ -27,6 +27,7 @@ from user_conversion.rules.paths import Element, FieldPath, is_of_folder
 
 Step = TypeVar("Step", str, int, Element)
 TEXT = StringType()
+OBJECT, ARRAY = MapType(TEXT, TEXT), ArrayType(TEXT)
 JSON_OPTIONS = {
     "allowSingleQuotes": "false",
     "allowNonNumericNumbers": "false",
@@ -34,10 +35,12 @@ JSON_OPTIONS = {
 }
 # `from_json` gives the text of any value, so a JSON string "3.5" looks like the number 3.5. These
 # are the types that such texts may have, and the texts; JSON integers are not among them.
-OTHER_TYPES = (BooleanType(), DoubleType(), MapType(TEXT, TEXT), ArrayType(TEXT))
+OTHER_TYPES = (BooleanType(), DoubleType(), OBJECT, ARRAY)
 LOOKS_LIKE_OTHER = (
     r'(?s)\A(true|false|[{\["].*|-?[0-9]+(\.[0-9]+([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+))\z'
 )
+# Where a string begins that may be JSON itself: its text looks like that of an object or array.
+STRING_LIKE_JSON = r'"\s*(\\|[{\[])'
 
 
 class Record:
@@ -49,7 +52,7 @@ class Record:
 
     def __init__(self, lines: DataFrame, paths: Sequence[FieldPath]) -> None:
         self._texts: dict[FieldPath, Column] = {(): F.col("value")}
-        self._texts |= {path: F.col(f"`{path[0]}`") for path in paths if is_of_folder(path)}
+        self._texts |= {path: F.col(quoted(str(path[0]))) for path in paths if is_of_folder(path)}
         paths = [path for path in paths if not is_of_folder(path)]
         self._nodes = {path[:length] for path in paths for length in range(1, len(path) + 1)}
         # Spark's parser ignores what comes after a value. So the line becomes the first element of
@@ -70,10 +73,7 @@ class Record:
             self._parse_inner(parent)
 
     def at(self, path: FieldPath) -> Column:
-        """The value at a path as text, NULL if it is null or the path leads through another type.
-
-        Text that is itself JSON is taken for the value that it describes.
-        """
+        """The value at a path as text, NULL if it is null or there is another type on the way."""
         return self._texts[path]
 
     def is_text_or_integer(self, path: FieldPath) -> Column:
@@ -90,19 +90,31 @@ class Record:
         """Parse the text of an object or array, if paths lead into it."""
         number = len(self._texts)
         if keys := [str(step) for step in self._steps(parent, str)]:
-            members = F.from_json(self.at(parent), _struct(keys), JSON_OPTIONS)
+            members = F.from_json(self._inner(parent, OBJECT), _struct(keys), JSON_OPTIONS)
             self.rows = self.rows.withColumn(f"object_{number}", members)
             inner = F.col(f"object_{number}")
             self._texts |= {(*parent, key): inner.getField(key) for key in keys}
         places, found = self._steps(parent, int), self._steps(parent, Element)
         if places or found:
-            elements = F.from_json(self.at(parent), ArrayType(TEXT), JSON_OPTIONS)
+            elements = F.from_json(self._inner(parent, ARRAY), ARRAY, JSON_OPTIONS)
             self.rows = self.rows.withColumn(f"array_{number}", elements)
             inner = F.col(f"array_{number}")
             self._texts |= {(*parent, place): F.get(inner, F.lit(place)) for place in places}
         for step in found:
-            fitting = F.filter(inner, partial(_is_element, step))
+            objects = self._inner(parent, ArrayType(OBJECT), inner)
+            fitting = F.filter(objects, partial(_is_element, step))
             self._texts[(*parent, step)] = F.get(fitting, F.lit(0))
+
+    def _inner(self, path: FieldPath, kind: DataType, found: Column | None = None) -> Column:
+        """What is found at a path, its text if nothing else is given, if that is of a type.
+
+        The line is parsed again only if it has strings that look like objects or arrays.
+        """
+        found = self.at(path) if found is None else found
+        if isinstance(path[-1], Element):
+            return found  # it is one of some objects
+        is_clear = ~F.col("value").rlike(STRING_LIKE_JSON)
+        return F.when(is_clear | self._typed(path, kind).isNotNull(), found)
 
     def _typed(self, path: FieldPath, kind: DataType) -> Column:
         """The value at a path if it has this type, else NULL."""
@@ -120,3 +132,8 @@ def _is_element(step: Element, text: Column) -> Column:
 
 def _struct(keys: Sequence[str], kind: DataType = TEXT) -> StructType:
     return StructType([StructField(key, kind) for key in keys])
+
+
+def quoted(name: str) -> str:
+    """A column's name as an SQL identifier."""
+    return "`" + name.replace("`", "``") + "`"

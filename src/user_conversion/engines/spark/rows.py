@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame, DataFrameReader
 from pyspark.sql import functions as F  # noqa: N812 - PySpark's own convention
 
 from user_conversion.engines.spark.files import SharedFiles
-from user_conversion.engines.spark.record import Record
+from user_conversion.engines.spark.record import Record, quoted
 from user_conversion.inputs.compression import PARQUET
 from user_conversion.inputs.kinds.parquet import columns_of
 from user_conversion.inputs.lines import LineFile
@@ -81,13 +81,9 @@ def _text(key: str, kind: str | None) -> Column:
     """The column of a key as the text that it would have in JSON."""
     if kind is None:
         return F.lit(None).cast("string")
-    text, zone = F.col(_quoted(key)).cast("string"), INSTANTS.get(kind)
+    text, zone = F.col(quoted(key)).cast("string"), INSTANTS.get(kind)
     return F.concat(text, F.lit(zone)) if zone else text
 
 
 def _column(path: FieldPath) -> str:
-    return _quoted(str(path[0]) if is_of_folder(path) else PREFIX + str(path[0]))
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
+    return quoted(str(path[0]) if is_of_folder(path) else PREFIX + str(path[0]))

@@ -30,6 +30,9 @@ REQUIRED = {
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.parser.escapedStringLiterals": "false",
+    # Instants before 1900 are what they are, whoever wrote them.
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
     # A line that is no JSON is rejected as a whole, even if the parser could skip the damage.
     "spark.sql.json.enablePartialResults": "false",
     # Keys of JSON objects may differ in case only.

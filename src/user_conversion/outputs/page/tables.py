@@ -166,7 +166,8 @@ def _unused(counts: Quality) -> Table:
 
 def parameters(record: RunRecord) -> Table:
     """One row per version and option of the run."""
-    rows = {"Computed": words.moment(record.run_at), "Engine": record.engine}
+    engine = record.jobs.rate.engine if record.jobs.rate else record.engine
+    rows = {"Computed": words.moment(record.computed_at), "Engine": engine}
     rows |= {f"Version of {name}": version for name, version in record.versions.items()}
     options = record.parameters
     if log_format := options.pop("log_format", None):
