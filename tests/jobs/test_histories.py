@@ -97,8 +97,8 @@ def delivered(before: Sequence[Delivery], disk: dict[str, bytes]) -> list[Delive
     """What was delivered after a night, by the rules in words, comparing whole contents.
 
     What is known and is still there stays, wherever it is. A file that begins with a content that
-    is nowhere else is its longer form: the rest of it is read, or, of what is converted, all of it
-    anew. Another content at the path of one that is nowhere else replaces it, wherever it is, too.
+    is nowhere else is its longer form: the rest of it is read, or, of what is converted and was
+    there the last time, all of it anew. Another content at the path of one that is nowhere else replaces it, wherever it is, too.
     What is not found stays, for good. Raises `RefusedError` if a day of a content that is read anew
     or replaced is in a content that is gone, too.
     """
@@ -115,7 +115,11 @@ def delivered(before: Sequence[Delivery], disk: dict[str, bytes]) -> list[Delive
     new = [Delivery(at[0], content) for content, at in paths.items()]
     replaced = []
     for each in sorted(new, key=lambda each: each.path):
-        shorter = [old for old in left if continues(old.content, each.content)]
+        shorter = [
+            old
+            for old in left
+            if continues(old.content, each.content) and not (each.is_converted and old.gone)
+        ]
         if shorter:
             longest = max(shorter, key=lambda old: len(old.content))
             left.remove(longest)

@@ -7,6 +7,7 @@ known. The hash (XXH3, 128 bits) tells contents apart; it is no protection again
 from __future__ import annotations
 
 import io
+from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,7 @@ def fingerprint(path: Path, size: int, places: Collection[int] = ()) -> Fingerpr
 
 def _parts(path: Path, size: int, places: list[int]) -> Iterator[bytes]:
     """The content in parts, of which one ends at each of the places."""
-    read, left = 0, list(places)
+    read, left = 0, deque(places)
     compression = compression_at(path)
     with LogStream(path, compression) as stream:
         while True:
@@ -99,4 +100,4 @@ def _parts(path: Path, size: int, places: list[int]) -> Iterator[bytes]:
             yield part
             read += len(part)
             if left and read == left[0]:
-                left.pop(0)
+                left.popleft()

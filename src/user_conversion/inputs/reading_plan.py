@@ -130,8 +130,8 @@ class ReadingPlan:
         self._contents = {(each.content, each.event): n for n, each in self._left.items()}
         self._beginnings: dict[tuple[int, str], list[int]] = {}
         for number, each in self._left.items():
-            # A file of another kind that had no event may be no more than a header.
-            if each.content.size and (each.can_grow or each.days):
+            # What is replaced was there last time, and had more than a header.
+            if each.content.size and (each.can_grow or (each.days and not each.gone)):
                 length = min(each.content.size, BEGINNING)
                 self._beginnings.setdefault((length, each.content.beginning), []).append(number)
         self._lengths = {length for length, _ in self._beginnings}
