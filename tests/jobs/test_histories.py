@@ -98,9 +98,9 @@ def delivered(before: Sequence[Delivery], disk: dict[str, bytes]) -> list[Delive
 
     What is known and is still there stays, wherever it is. A file that begins with a content that
     is nowhere else is its longer form: the rest of it is read, or, of what is converted and was
-    there the last time, all of it anew. Another content at the path of one that is nowhere else replaces it, wherever it is, too.
-    What is not found stays, for good. Raises `RefusedError` if a day of a content that is read anew
-    or replaced is in a content that is gone, too.
+    there last time, all of it anew. Another content at the path of one that is nowhere else
+    replaces it, wherever it is, too. What is not found stays, for good. Raises `RefusedError` if a
+    day of a content that is read anew or replaced is in a content that is gone, too.
     """
     contents = dict.fromkeys(disk[path] for path in sorted(disk))
     paths = {content: [p for p in sorted(disk) if disk[p] == content] for content in contents}
