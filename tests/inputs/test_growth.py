@@ -75,7 +75,7 @@ def docker_logs(draw: st.DrawFn) -> bytes:
     return "\n".join(lines).encode() + draw(st.sampled_from([b"\n", b""]))
 
 
-@DUCKDB.examples(20)
+@DUCKDB.examples(12)
 @given(docker_logs(), st.lists(st.floats(0, 1), min_size=1, max_size=3))
 def test_a_log_of_docker_that_is_read_at_any_length(content: bytes, cuts: Sequence[float]) -> None:
     with TemporaryDirectory() as name:
@@ -122,7 +122,7 @@ WRITTEN: dict[str, tuple[str, Callable[[int, str], str]]] = {
 }
 
 
-@DUCKDB.examples(24)
+@DUCKDB.examples(14)
 @given(
     st.sampled_from(sorted(WRITTEN)),
     st.lists(st.tuples(st.integers(0, 3), st.sampled_from(NAMES), st.booleans()), min_size=2),

@@ -393,7 +393,7 @@ def logs(draw: st.DrawFn, ids: Sequence[Id]) -> list[Logged]:
 def test_identities_in_any_order_end_like_a_rebuild_and_the_oracle(
     engine: EngineUnderTest, merges: list[bool]
 ) -> None:
-    @engine.examples(16)
+    @engine.examples(12)
     @given(st.data())
     def check(data: st.DataObject) -> None:
         is_text = data.draw(st.booleans())

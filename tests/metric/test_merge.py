@@ -90,7 +90,7 @@ def nights(tmp_path: Path) -> Nights:
 def test_nights_in_any_order_end_like_a_rebuild(
     engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch, merges: list[bool]
 ) -> None:
-    @engine.examples(16)
+    @engine.examples(12)
     @given(st.data())
     def check(data: st.DataObject) -> None:
         zone, definition = data.draw(zones()), data.draw(definitions())
