@@ -194,6 +194,35 @@ def test_an_event_of_the_future_does_not_complete_a_week(warehouse: Warehouse) -
     assert [row[4] for row in warehouse.run(script)[0]] == ["0"]
 
 
+def test_a_clock_that_is_wrong_makes_no_event(warehouse: Warehouse) -> None:
+    rows = [
+        ("registered", datetime(2020, 11, 2, tzinfo=UTC), 1, None),
+        ("registered", datetime(2020, 11, 2, tzinfo=UTC), 2, None),
+        ("app_loaded", datetime(2020, 11, 9, tzinfo=UTC), 1, None),
+        ("app_loaded", datetime(2100, 11, 9, tzinfo=UTC), 2, None),
+    ]
+    if warehouse.dialect != "clickhouse":  # its dates begin in 1970
+        rows.append(("registered", datetime(1950, 1, 1, tzinfo=UTC), 1, None))
+    script = [*warehouse.table("events", COLUMNS, rows), query(warehouse)]
+    assert warehouse.run(script) == [[("2020-45", "2", "1", "50", "0")]]
+
+
+def test_sqlite_reads_each_form_of_an_instant() -> None:
+    """Which is the same, or a microsecond later than another."""
+    columns = {"event": str, "timestamp": str, "initiator_id": int}
+    for first, load, converted in (
+        ("2020-11-02T06:21:14.000Z", "2020-11-02T06:21:14Z", "1"),
+        ("2020-11-02T06:21:14Z", "2020-11-02T06:21:14.000", "1"),
+        ("2020-11-02 02:00:00.5+01:00", "2020-11-02T01:00:00.500Z", "1"),
+        ("2020-11-02T06:21:14.000001Z", "2020-11-02T06:21:14Z", "0"),
+        ("2020-11-02T06:21:14.25+00:00", "2020-11-02T06:21:14.249999Z", "0"),
+    ):
+        with WAREHOUSES["sqlite"]() as found:
+            rows = [("registered", first, 1), ("app_loaded", load, 1)]
+            script = [*found.table("events", columns, rows), query(found, "same-week")]
+            assert [row[2] for row in found.run(script)[0]] == [converted], (first, load)
+
+
 def test_an_event_without_a_time_is_left_out(warehouse: Warehouse) -> None:
     rows = [*example(), ("registered", None, 4, None), ("app_loaded", None, 1, None)]
     if warehouse.dialect == "clickhouse":
@@ -265,14 +294,17 @@ def test_names_and_values_are_quoted(warehouse: Warehouse) -> None:
 
 def test_fields_inside_json_are_read(warehouse: Warehouse) -> None:
     time = datetime(2020, 11, 2, tzinfo=UTC)
-    payload = '{"user": {"$id": "u1", "it\'s": [null, {"from": "ads"}]}, "app": {"name": "shop"}}'
+    payload = (
+        '{"user": {"$id": "u1", "it\'s": [null, {"from": "ads"}]}, "app": {"name": "shop", "n": 7}}'
+    )
     other = payload.replace("shop", "blog").replace("u1", "u2")
     fields = {"initiator_id": "payload.user.$id", "channel": "payload.user.it's[1].from"}
     if warehouse.dialect == "spark":
         payload, other = (text.replace("it's", "its") for text in (payload, other))
         fields["channel"] = fields["channel"].replace("'", "")
     form = log_format(None, (), (), fields)
-    where = {REGISTERED: {("payload", "app", "name"): ("shop", "store")}}
+    conditions = {("payload", "app", "name"): ("shop", "store"), ("payload", "app", "n"): ("7",)}
+    where = {REGISTERED: conditions}
     form = LogFormat("json", "text", form.events, form.fields, where)
     columns = {"event": str, "timestamp": datetime, "payload": str}
     rows = [("registered", time, text) for text in (payload, other)]
@@ -288,13 +320,15 @@ def test_events_are_left_out(warehouse: Warehouse) -> None:
     users = [
         *(("ann", "ann@our.com", "pro"), ("boss", "boss@our.com", "pro"), ("eve", None, "pro")),
         *(("bob", "bob@else.com", "test"), ("zoe", "zoe@else.com", None), ("ida", "our.com", "x")),
+        *(("rob", "rob@OUR.com", "pro"), ("tim", "tim@else.com", "test ")),
     ]
     exclude = {("email",): ("*@our.com", "!=boss@*"), ("plan",): ("test",)}
     where = {REGISTERED: {("plan",): ("!=x",)}}
     form = LogFormat(ids="text", where=where, exclude=exclude)
     rows = [("registered", time, *user) for user in users]
     script = [*warehouse.table("events", columns, rows), query(warehouse, log_format=form)]
-    assert warehouse.run(script) == [[("2020-45", "3", "0", "0", "0")]]  # boss, eve and zoe
+    # boss, eve, zoe, rob and tim
+    assert warehouse.run(script) == [[("2020-45", "5", "0", "0", "0")]]
 
 
 # What docs/how-to/notebook-and-library.md says of each: what ends the query, or why it fails.

@@ -54,9 +54,14 @@ class Texts:
         r"""The patterns as those of SQL's LIKE, with `\` before a character that means itself."""
         return [re.sub(r"([\\%_])", r"\\\1", text).replace(ANY, "%") for text in self.patterns]
 
-    def sql(self, value: str, literal: Callable[[str], str], escape: str) -> str:
+    def sql(self, value: str, literal: Callable[[str], str], escape: str, glob: bool) -> str:
         """Whether the value of an SQL expression is one of these; false if it is NULL."""
-        parts = [f"{value} LIKE {literal(like)}{escape}" for like in self.likes()]
+        globs = (re.sub(r"[?[]", r"[\g<0>]", text) for text in self.patterns)
+        parts = (
+            [f"{value} GLOB {literal(text)}" for text in globs]
+            if glob
+            else [f"{value} LIKE {literal(like)}{escape}" for like in self.likes()]
+        )
         if self.exact:
             parts.insert(0, f"{value} IN ({', '.join(map(literal, self.exact))})")
         return f"({value} IS NOT NULL AND ({' OR '.join(parts)}))" if parts else "1 = 0"
@@ -80,14 +85,21 @@ class Condition:
         """Whether the condition holds for a value, as JSON's text."""
         return (self.meant is None or text in self.meant) and text not in self.but
 
-    def sql(self, value: str, literal: Callable[[str], str], escape: str = r" ESCAPE '\'") -> str:
+    def sql(
+        self,
+        value: str,
+        literal: Callable[[str], str],
+        escape: str = r" ESCAPE '\'",
+        glob: bool = False,
+    ) -> str:
         """Whether the condition holds for an SQL expression; true or false, never NULL.
 
-        `escape` says that `\\` in a pattern is before a character that means itself.
+        `escape` says that `\\` in a pattern is before a character that means itself. With `glob`
+        patterns are those of SQLite's GLOB.
         """
-        parts = [] if self.meant is None else [self.meant.sql(value, literal, escape)]
+        parts = [] if self.meant is None else [self.meant.sql(value, literal, escape, glob)]
         if self.but != Texts((), ()):
-            parts.append(f"NOT {self.but.sql(value, literal, escape)}")
+            parts.append(f"NOT {self.but.sql(value, literal, escape, glob)}")
         return " AND ".join(parts)
 
 

@@ -30,7 +30,7 @@ registrations AS (
     MIN(happened_at) AS registered_at,
     DATE_TRUNC('week', MIN(local_day)) AS week_start
   FROM registered_events
-  WHERE happened_at IS NOT NULL
+  WHERE local_day BETWEEN DATE '1970-01-01' AND DATE_ADD('day', 1, CAST(CURRENT_TIMESTAMP AT TIME ZONE 'Europe/Berlin' AS DATE))
   GROUP BY user_id
 ),
 
@@ -55,6 +55,7 @@ first_loads AS (
   FROM registrations
   INNER JOIN app_loaded_events ON app_loaded_events.user_id = registrations.user_id
   WHERE app_loaded_events.happened_at >= registrations.registered_at
+    AND app_loaded_events.local_day BETWEEN DATE '1970-01-01' AND DATE_ADD('day', 1, CAST(CURRENT_TIMESTAMP AT TIME ZONE 'Europe/Berlin' AS DATE))
   GROUP BY registrations.user_id, registrations.week_start
 ),
 
@@ -86,8 +87,9 @@ days AS (
 
 -- One row: the day of the latest event, which may not be over. If that is in the future, today.
 latest AS (
-  SELECT LEAST(MAX(local_day), CAST(CURRENT_TIMESTAMP AT TIME ZONE 'Europe/Berlin' AS DATE)) AS local_day
+  SELECT LEAST(MAX(days.local_day), CAST(CURRENT_TIMESTAMP AT TIME ZONE 'Europe/Berlin' AS DATE)) AS local_day
   FROM days
+  WHERE days.local_day BETWEEN DATE '1970-01-01' AND DATE_ADD('day', 1, CAST(CURRENT_TIMESTAMP AT TIME ZONE 'Europe/Berlin' AS DATE))
 )
 
 SELECT

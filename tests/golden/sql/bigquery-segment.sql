@@ -30,7 +30,7 @@ registrations AS (
     MIN(happened_at) AS registered_at,
     DATE_TRUNC(MIN(local_day), ISOWEEK) AS week_start
   FROM registered_events
-  WHERE happened_at IS NOT NULL
+  WHERE local_day BETWEEN DATE '1970-01-01' AND DATE_ADD(DATE(CURRENT_TIMESTAMP(), 'Europe/Berlin'), INTERVAL 1 DAY)
   GROUP BY user_id
 ),
 
@@ -75,8 +75,9 @@ days AS (
 
 -- One row: the day of the latest event, which may not be over. If that is in the future, today.
 latest AS (
-  SELECT LEAST(MAX(local_day), DATE(CURRENT_TIMESTAMP(), 'Europe/Berlin')) AS local_day
+  SELECT LEAST(MAX(days.local_day), DATE(CURRENT_TIMESTAMP(), 'Europe/Berlin')) AS local_day
   FROM days
+  WHERE days.local_day BETWEEN DATE '1970-01-01' AND DATE_ADD(DATE(CURRENT_TIMESTAMP(), 'Europe/Berlin'), INTERVAL 1 DAY)
 )
 
 SELECT

@@ -29,7 +29,7 @@ registrations AS (
     MIN(happened_at) AS registered_at,
     toMonday(MIN(local_day)) AS week_start
   FROM registered_events
-  WHERE happened_at IS NOT NULL
+  WHERE local_day BETWEEN DATE '1970-01-01' AND toDate(now(), 'Europe/Berlin') + 1
   GROUP BY user_id
 ),
 
@@ -54,6 +54,7 @@ first_loads AS (
   FROM registrations
   INNER JOIN app_loaded_events ON app_loaded_events.user_id = registrations.user_id
   WHERE app_loaded_events.happened_at >= registrations.registered_at
+    AND app_loaded_events.local_day BETWEEN DATE '1970-01-01' AND toDate(now(), 'Europe/Berlin') + 1
   GROUP BY registrations.user_id, registrations.week_start
 ),
 
@@ -85,8 +86,9 @@ days AS (
 
 -- One row: the day of the latest event, which may not be over. If that is in the future, today.
 latest AS (
-  SELECT LEAST(MAX(local_day), toDate(now(), 'Europe/Berlin')) AS local_day
+  SELECT LEAST(MAX(days.local_day), toDate(now(), 'Europe/Berlin')) AS local_day
   FROM days
+  WHERE days.local_day BETWEEN DATE '1970-01-01' AND toDate(now(), 'Europe/Berlin') + 1
 )
 
 SELECT
@@ -101,5 +103,5 @@ SELECT
 FROM weeks
 CROSS JOIN latest
 ORDER BY weeks.week_start, weeks.segment
--- Without this setting, users who did not convert would count as converted.
-SETTINGS join_use_nulls = 1
+-- Without these settings, users who did not convert would count as converted, or others get lost.
+SETTINGS join_use_nulls = 1, join_default_strictness = 'ALL'

@@ -5,23 +5,23 @@
 -- If weeks are NULL, load the time zones into the server: mysql_tzinfo_to_sql.
 WITH registered_events AS (
   SELECT
-    CAST(JSON_VALUE(e.`payload`, '$."user"."id"') AS BINARY) AS user_id,
+    CAST(CONVERT(JSON_VALUE(e.`payload`, '$."user"."id"') USING utf8mb4) COLLATE utf8mb4_0900_bin AS BINARY) AS user_id,
     e.`timestamp` AS happened_at,
     DATE(CONVERT_TZ(e.`timestamp`, '+00:00', 'Europe/Berlin')) AS local_day,
-    JSON_VALUE(e.`payload`, '$."source"') AS segment
+    CONVERT(JSON_VALUE(e.`payload`, '$."source"') USING utf8mb4) COLLATE utf8mb4_0900_bin AS segment
   FROM `events` AS e
   WHERE CAST(e.`event` AS BINARY) IN ('registered')
-    AND CAST(JSON_VALUE(e.`payload`, '$."user"."id"') AS BINARY) NOT IN ('', 'null', 'NULL', 'None', 'undefined', 'nan', '\\N', '00000000-0000-0000-0000-000000000000')
+    AND CAST(CONVERT(JSON_VALUE(e.`payload`, '$."user"."id"') USING utf8mb4) COLLATE utf8mb4_0900_bin AS BINARY) NOT IN ('', 'null', 'NULL', 'None', 'undefined', 'nan', '\\N', '00000000-0000-0000-0000-000000000000')
 ),
 
 app_loaded_events AS (
   SELECT
-    CAST(JSON_VALUE(e.`payload`, '$."user"."id"') AS BINARY) AS user_id,
+    CAST(CONVERT(JSON_VALUE(e.`payload`, '$."user"."id"') USING utf8mb4) COLLATE utf8mb4_0900_bin AS BINARY) AS user_id,
     e.`timestamp` AS happened_at,
     DATE(CONVERT_TZ(e.`timestamp`, '+00:00', 'Europe/Berlin')) AS local_day
   FROM `events` AS e
   WHERE CAST(e.`event` AS BINARY) IN ('app_loaded')
-    AND CAST(JSON_VALUE(e.`payload`, '$."user"."id"') AS BINARY) NOT IN ('', 'null', 'NULL', 'None', 'undefined', 'nan', '\\N', '00000000-0000-0000-0000-000000000000')
+    AND CAST(CONVERT(JSON_VALUE(e.`payload`, '$."user"."id"') USING utf8mb4) COLLATE utf8mb4_0900_bin AS BINARY) NOT IN ('', 'null', 'NULL', 'None', 'undefined', 'nan', '\\N', '00000000-0000-0000-0000-000000000000')
 ),
 
 -- One row per registered user: the earliest registration, and the Monday of its week.
@@ -31,7 +31,7 @@ registrations AS (
     MIN(happened_at) AS registered_at,
     DATE_SUB(MIN(local_day), INTERVAL WEEKDAY(MIN(local_day)) DAY) AS week_start
   FROM registered_events
-  WHERE happened_at IS NOT NULL
+  WHERE local_day BETWEEN DATE '1970-01-01' AND DATE_ADD(DATE(CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', 'Europe/Berlin')), INTERVAL 1 DAY)
   GROUP BY user_id
 ),
 
@@ -56,6 +56,7 @@ first_loads AS (
   FROM registrations
   INNER JOIN app_loaded_events ON app_loaded_events.user_id = registrations.user_id
   WHERE app_loaded_events.happened_at >= registrations.registered_at
+    AND app_loaded_events.local_day BETWEEN DATE '1970-01-01' AND DATE_ADD(DATE(CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', 'Europe/Berlin')), INTERVAL 1 DAY)
   GROUP BY registrations.user_id, registrations.week_start
 ),
 
@@ -87,8 +88,9 @@ days AS (
 
 -- One row: the day of the latest event, which may not be over. If that is in the future, today.
 latest AS (
-  SELECT LEAST(MAX(local_day), DATE(CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', 'Europe/Berlin'))) AS local_day
+  SELECT LEAST(MAX(days.local_day), DATE(CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', 'Europe/Berlin'))) AS local_day
   FROM days
+  WHERE days.local_day BETWEEN DATE '1970-01-01' AND DATE_ADD(DATE(CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', 'Europe/Berlin')), INTERVAL 1 DAY)
 )
 
 SELECT

@@ -30,7 +30,7 @@ registrations AS (
     MIN(happened_at) AS registered_at,
     DATEADD(DAY, 1 - DAYOFWEEKISO(MIN(local_day)), MIN(local_day)) AS week_start
   FROM registered_events
-  WHERE happened_at IS NOT NULL
+  WHERE local_day BETWEEN DATE '1970-01-01' AND DATEADD(DAY, 1, CAST(CONVERT_TIMEZONE('UTC', 'Europe/Berlin', SYSDATE()) AS DATE))
   GROUP BY user_id
 ),
 
@@ -75,8 +75,9 @@ days AS (
 
 -- One row: the day of the latest event, which may not be over. If that is in the future, today.
 latest AS (
-  SELECT LEAST(MAX(local_day), CAST(CONVERT_TIMEZONE('UTC', 'Europe/Berlin', SYSDATE()) AS DATE)) AS local_day
+  SELECT LEAST(MAX(days.local_day), CAST(CONVERT_TIMEZONE('UTC', 'Europe/Berlin', SYSDATE()) AS DATE)) AS local_day
   FROM days
+  WHERE days.local_day BETWEEN DATE '1970-01-01' AND DATEADD(DAY, 1, CAST(CONVERT_TIMEZONE('UTC', 'Europe/Berlin', SYSDATE()) AS DATE))
 )
 
 SELECT

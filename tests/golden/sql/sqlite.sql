@@ -4,23 +4,23 @@
 -- Timestamps must be texts such as 2020-11-02T06:21:14.5Z or 2020-11-02 06:21:14.
 WITH registered_events AS (
   SELECT
-    JSON_EXTRACT(e."payload", '$."user"."id"') AS user_id,
-    STRFTIME('%Y-%m-%d %H:%M:%S', e."timestamp") || RTRIM(SUBSTR(e."timestamp", 20), 'Z') AS happened_at,
-    SUBSTR(STRFTIME('%Y-%m-%d %H:%M:%S', e."timestamp") || RTRIM(SUBSTR(e."timestamp", 20), 'Z'), 1, 10) AS local_day,
-    JSON_EXTRACT(e."payload", '$."source"') AS segment
+    CASE JSON_TYPE(e."payload", '$."user"."id"') WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(JSON_EXTRACT(e."payload", '$."user"."id"') AS TEXT) END AS user_id,
+    STRFTIME('%Y-%m-%d %H:%M:%S', SUBSTR(e."timestamp", 1, 19) || LTRIM(SUBSTR(e."timestamp", 20), '.0123456789')) || '.' || SUBSTR(SUBSTR(e."timestamp", 21, MAX(0, LENGTH(SUBSTR(e."timestamp", 21)) - LENGTH(LTRIM(SUBSTR(e."timestamp", 20), '.0123456789')))) || '000000', 1, 6) AS happened_at,
+    SUBSTR(STRFTIME('%Y-%m-%d %H:%M:%S', SUBSTR(e."timestamp", 1, 19) || LTRIM(SUBSTR(e."timestamp", 20), '.0123456789')) || '.' || SUBSTR(SUBSTR(e."timestamp", 21, MAX(0, LENGTH(SUBSTR(e."timestamp", 21)) - LENGTH(LTRIM(SUBSTR(e."timestamp", 20), '.0123456789')))) || '000000', 1, 6), 1, 10) AS local_day,
+    CASE JSON_TYPE(e."payload", '$."source"') WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(JSON_EXTRACT(e."payload", '$."source"') AS TEXT) END AS segment
   FROM "events" AS e
   WHERE e."event" IN ('registered')
-    AND JSON_EXTRACT(e."payload", '$."user"."id"') NOT IN ('', 'null', 'NULL', 'None', 'undefined', 'nan', '\N', '00000000-0000-0000-0000-000000000000')
+    AND CASE JSON_TYPE(e."payload", '$."user"."id"') WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(JSON_EXTRACT(e."payload", '$."user"."id"') AS TEXT) END NOT IN ('', 'null', 'NULL', 'None', 'undefined', 'nan', '\N', '00000000-0000-0000-0000-000000000000')
 ),
 
 app_loaded_events AS (
   SELECT
-    JSON_EXTRACT(e."payload", '$."user"."id"') AS user_id,
-    STRFTIME('%Y-%m-%d %H:%M:%S', e."timestamp") || RTRIM(SUBSTR(e."timestamp", 20), 'Z') AS happened_at,
-    SUBSTR(STRFTIME('%Y-%m-%d %H:%M:%S', e."timestamp") || RTRIM(SUBSTR(e."timestamp", 20), 'Z'), 1, 10) AS local_day
+    CASE JSON_TYPE(e."payload", '$."user"."id"') WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(JSON_EXTRACT(e."payload", '$."user"."id"') AS TEXT) END AS user_id,
+    STRFTIME('%Y-%m-%d %H:%M:%S', SUBSTR(e."timestamp", 1, 19) || LTRIM(SUBSTR(e."timestamp", 20), '.0123456789')) || '.' || SUBSTR(SUBSTR(e."timestamp", 21, MAX(0, LENGTH(SUBSTR(e."timestamp", 21)) - LENGTH(LTRIM(SUBSTR(e."timestamp", 20), '.0123456789')))) || '000000', 1, 6) AS happened_at,
+    SUBSTR(STRFTIME('%Y-%m-%d %H:%M:%S', SUBSTR(e."timestamp", 1, 19) || LTRIM(SUBSTR(e."timestamp", 20), '.0123456789')) || '.' || SUBSTR(SUBSTR(e."timestamp", 21, MAX(0, LENGTH(SUBSTR(e."timestamp", 21)) - LENGTH(LTRIM(SUBSTR(e."timestamp", 20), '.0123456789')))) || '000000', 1, 6), 1, 10) AS local_day
   FROM "events" AS e
   WHERE e."event" IN ('app_loaded')
-    AND JSON_EXTRACT(e."payload", '$."user"."id"') NOT IN ('', 'null', 'NULL', 'None', 'undefined', 'nan', '\N', '00000000-0000-0000-0000-000000000000')
+    AND CASE JSON_TYPE(e."payload", '$."user"."id"') WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(JSON_EXTRACT(e."payload", '$."user"."id"') AS TEXT) END NOT IN ('', 'null', 'NULL', 'None', 'undefined', 'nan', '\N', '00000000-0000-0000-0000-000000000000')
 ),
 
 -- One row per registered user: the earliest registration, and the Monday of its week.
@@ -30,7 +30,7 @@ registrations AS (
     MIN(happened_at) AS registered_at,
     DATE(MIN(local_day), 'weekday 0', '-6 days') AS week_start
   FROM registered_events
-  WHERE happened_at IS NOT NULL
+  WHERE local_day BETWEEN '1970-01-01' AND DATE(SUBSTR(CURRENT_TIMESTAMP, 1, 10), '1 days')
   GROUP BY user_id
 ),
 
@@ -55,6 +55,7 @@ first_loads AS (
   FROM registrations
   INNER JOIN app_loaded_events ON app_loaded_events.user_id = registrations.user_id
   WHERE app_loaded_events.happened_at >= registrations.registered_at
+    AND app_loaded_events.local_day BETWEEN '1970-01-01' AND DATE(SUBSTR(CURRENT_TIMESTAMP, 1, 10), '1 days')
   GROUP BY registrations.user_id, registrations.week_start
 ),
 
@@ -86,8 +87,9 @@ days AS (
 
 -- One row: the day of the latest event, which may not be over. If that is in the future, today.
 latest AS (
-  SELECT MIN(MAX(local_day), SUBSTR(CURRENT_TIMESTAMP, 1, 10)) AS local_day
+  SELECT MIN(MAX(days.local_day), SUBSTR(CURRENT_TIMESTAMP, 1, 10)) AS local_day
   FROM days
+  WHERE days.local_day BETWEEN '1970-01-01' AND DATE(SUBSTR(CURRENT_TIMESTAMP, 1, 10), '1 days')
 )
 
 SELECT

@@ -35,7 +35,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         UTC only); the UTC day, if it is written in another way.
     monday, plus, label: of a date, its Monday, a later day, its ISO week.
     divide, earlier: the quotient as an integer, the smaller of two values.
-    text: a column as a string. exact: a string that is equal only if all characters are.
+    glob: whether patterns are compared by GLOB. text: a column as a string.
+    exact: a string that is equal only if all characters are.
     json: the string at a path. json_key, first_index, json_indices, json_unsafe: a key in {path},
         the first index of an array, how indices are written, characters that keys cannot have.
     struct, parameter, wildcard: whether a.b leads into a struct, the value of a key {key} in a
@@ -63,6 +64,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     label: str
     divide: str
     earlier: str = "LEAST({a}, {b})"
+    glob: bool = False
     text: str
     exact: str = "{c}"
     json: str

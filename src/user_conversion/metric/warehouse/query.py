@@ -93,6 +93,7 @@ class Query:
             last_day=self.definition.window_days - 1,
             since=since and how.date.format(text=since.day),
             now=how.now,
+            first_day=how.date.format(text="1970-01-01"),
             tail=how.tail,
             day=self._local_day,
             monday=lambda d: how.monday.format(d=d),

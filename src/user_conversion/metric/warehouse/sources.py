@@ -114,7 +114,7 @@ class Sources:
                         f"The query cannot compare with {pattern!r}: dialects differ in what "
                         "%, _ and \\ mean beside *. Make a view."
                     )
-            yield condition.sql(self._text(path), self.dialect.literal, escape="")
+            yield condition.sql(self._text(path), self.dialect.literal, "", self.dialect.glob)
 
     def table(self, name: str) -> str:
         """The name of a table as SQL."""
