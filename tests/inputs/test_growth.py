@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support.datasets import read_dataset
@@ -29,11 +30,11 @@ app_loaded = "*/loaded-*"
 NAMES = ("registered-1", "registered-2", "loaded-1", "loaded-2")
 
 
-def rows(output: Path) -> dict[str, Counter[object]]:
+def rows(output: Path, *but: str) -> dict[str, Counter[object]]:
     """All that was published, but for numbers of lines, which may be those of a part."""
     return {
         name: Counter(
-            str({key: value for key, value in vars(row).items() if key != "line_number"})
+            str({k: value for k, value in vars(row).items() if k not in ("line_number", *but)})
             for row in read_dataset(output, name)
         )
         for name in DATASETS
@@ -120,35 +121,87 @@ WRITTEN: dict[str, tuple[str, Callable[[int, str], str]]] = {
     ),
     "documents": ("", lambda user, time: json.dumps(json.loads(registered(time, user)), indent=1)),
 }
+# In these a line may end anywhere; elsewhere the file is corrupt then.
+CUT = ("lines", "prefixed", "kubernetes", "batches")
 
 
 @DUCKDB.examples(14)
 @given(
     st.sampled_from(sorted(WRITTEN)),
-    st.lists(st.tuples(st.integers(0, 3), st.sampled_from(NAMES), st.booleans()), min_size=2),
-    st.booleans(),
+    st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from(NAMES), st.booleans(), st.integers(0, 9)),
+        min_size=2,
+    ),
 )
 def test_a_log_of_any_kind_that_grows_and_moves(
-    kind: str, nights: Sequence[tuple[int, str, bool]], has_end: bool
+    kind: str, nights: Sequence[tuple[int, str, bool, int]]
 ) -> None:
-    """In each night so many records come, under another name, compressed or not."""
+    """In each night so many records come, under another name, compressed or not; some are cut."""
     beginning, write = WRITTEN[kind]
     with TemporaryDirectory() as name:
         folder = Path(name)
         stays = registered("2020-11-02T12:00:00Z", 0)
         records = [write(user, f"2020-11-0{2 + user % 3}T12:00:00Z") for user in (1, 2, 3)]
-        for more, file, is_packed in nights:
+        length = 0
+        for more, file, is_packed, cut in nights:
             first = len(records) + 1
             users = range(first, first + more)
             records += [write(user, f"2020-11-0{2 + user % 5}T12:00:00Z") for user in users]
-            content = (beginning + "\n".join(records) + "\n" * has_end).encode()
+            text = (beginning + "\n".join(records) + "\n").encode()
+            # Without its last bytes, or the line end; but nothing goes that was there.
+            length = max(length, len(text) - (cut if kind in CUT else min(cut, 1)))
+            content = text[:length]
             shutil.rmtree(folder / "logs", ignore_errors=True)
             write_log(folder / "logs" / "stays", [stays])
             (folder / "logs" / file).write_bytes(gzip.compress(content) if is_packed else content)
             last = DUCKDB.split(folder / "output", folder / "logs")
         rebuilt = DUCKDB.split(folder / "rebuilt", folder / "logs")
         assert last.total == rebuilt.total
-        assert rows(folder / "output") == rows(folder / "rebuilt")
+        assert rows(folder / "output", "source") == rows(folder / "rebuilt", "source")
+
+
+def test_a_table_that_grew_and_was_rotated_overwrites_none(tmp_path: Path) -> None:
+    """The table that had its new name before was removed, as rotation does; its events stay."""
+    logs, header = tmp_path / "logs", "event,timestamp,initiator_id\n"
+    logs.mkdir()
+    old, new, next_ = (f"registered,2020-11-0{n}T12:00:00Z,{n}\n" for n in (1, 2, 3))
+    (logs / "app.csv.1").write_text(header + old)
+    (logs / "app.csv").write_text(header + new)
+    DUCKDB.split(tmp_path / "output", logs)
+    (logs / "app.csv.1").write_text(header + new + next_)
+    (logs / "app.csv").write_text(header + next_.replace("3\n", "4\n"))
+    assert DUCKDB.split(tmp_path / "output", logs).total.registered == 4
+    found = read_dataset(tmp_path / "output", "user_registration")
+    assert sorted(row.initiator_id for row in found) == [1, 2, 3, 4]
+
+
+def test_a_blank_line_is_not_the_shorter_form_of_a_table(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("\n")
+    DUCKDB.split(tmp_path / "output", log)
+    log.write_text("\nevent,timestamp,initiator_id\nregistered,2020-11-02T13:00:00Z,1\n")
+    assert DUCKDB.split(tmp_path / "output", log).total.registered == 1
+
+
+@pytest.mark.parametrize("blank", ["", "\n", "\r\n\n"])
+def test_a_byte_order_mark_alone_is_blank(tmp_path: Path, blank: str) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "a.log").write_text("\ufeff" + blank, encoding="utf-8")
+    write_log(tmp_path / "logs" / "b.log", [registered("2020-11-02T12:00:00Z", 0)])
+    total = DUCKDB.split(tmp_path / "output", tmp_path / "logs").total
+    assert (total.registered, total.rejected) == (1, 0)
+
+
+def test_a_table_without_events_that_grew_and_moved_is_counted_once(tmp_path: Path) -> None:
+    logs, bad = tmp_path / "logs", "event,timestamp,initiator_id\nopened,,\nregistered,,\n"
+    write_log(logs / "stays", [registered("2020-11-02T12:00:00Z", 0)] * 9)
+    (logs / "a.csv").write_text(bad)
+    DUCKDB.split(tmp_path / "output", logs)
+    (logs / "a.csv").unlink()
+    (logs / "b.csv").write_text(f"{bad}registered,2020-11-02T13:00:00Z,1\n")
+    total = DUCKDB.split(tmp_path / "output", logs).total
+    assert (total.registered, total.rejected) == (10, 1)
+    assert len(read_dataset(tmp_path / "output", "rejected_events")) == 1
 
 
 def test_a_header_is_not_the_shorter_form_of_each_table(tmp_path: Path) -> None:

@@ -125,7 +125,8 @@ def delivered(before: Sequence[Delivery], disk: dict[str, bytes]) -> list[Delive
             left.remove(longest)
             if each.is_converted:
                 replaced.append(longest)
-            else:
+            if longest.path not in paths[each.content]:
+                # It was moved, so it does not replace what was there.
                 new[new.index(each)] = replace(each, path=f"\0{each.path}")
     for number, each in enumerate(new):
         if each.path.startswith("\0"):

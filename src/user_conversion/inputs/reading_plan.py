@@ -130,8 +130,8 @@ class ReadingPlan:
         self._contents = {(each.content, each.event): n for n, each in self._left.items()}
         self._beginnings: dict[tuple[int, str], list[int]] = {}
         for number, each in self._left.items():
-            # What is replaced was there last time, and had more than a header.
-            if each.content.size and (each.can_grow or (each.days and not each.gone)):
+            # Blank lines, or a header alone, can begin any file. What is replaced was there before.
+            if each.counts.lines > each.counts.blank and (each.can_grow or not each.gone):
                 length = min(each.content.size, BEGINNING)
                 self._beginnings.setdefault((length, each.content.beginning), []).append(number)
         self._lengths = {length for length, _ in self._beginnings}
@@ -193,7 +193,10 @@ class ReadingPlan:
                 left[known.path].append(number)
                 left[known.content].append(number)
         for each in self.to_read:
-            keys = (*each.names, each.fingerprint.content) if not each.known else ()
+            shorter = each.known or next(iter(each.replaces), None)
+            # A log that was rotated did not overwrite what had its name before.
+            is_moved = shorter and shorter.path not in each.names
+            keys = () if is_moved else (*each.names, each.fingerprint.content)
             numbers = dict.fromkeys(n for key in keys if key in left for n in left[key])
             replaced = [self._left.pop(n, None) for n in numbers]
             each.replaces += tuple(known for known in replaced if known)
@@ -227,12 +230,12 @@ class ReadingPlan:
 
 
 def _has_grown(known: KnownFile, new: Fingerprint) -> bool:
-    """Whether a content begins with a known one, which ends where a line ends."""
+    """Whether a content begins with a known one; if lines are added, where a line ends."""
     size = known.content.size
     there = new.marks.get(size)
     if not size or there is None or there.hash != known.content.hash:
         return False
-    if known.ends_in_line or known.unfinished_at is not None:
+    if not known.can_grow or known.ends_in_line or known.unfinished_at is not None:
         return True
     after = new.marks.get(size + 1)
     return after is not None and after.line_feeds > there.line_feeds

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from user_conversion.engines.lines import NumberedLine
 from user_conversion.inputs.lines import LineFile, line_batches
-from user_conversion.rules.events import WHITESPACE
+from user_conversion.rules.events import BYTE_ORDER_MARK, WHITESPACE
 
 
 @dataclass
@@ -37,7 +37,8 @@ class LineScan:
         for batch in line_batches(self.file):
             for line in batch:
                 number += 1
-                if not line.strip(WHITESPACE):
+                text = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+                if not text.strip(WHITESPACE):
                     self.blank += 1
                     continue
                 if self.rows == next_position:

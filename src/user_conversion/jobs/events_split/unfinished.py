@@ -37,7 +37,8 @@ def continued(new: FileToRead, read: KnownFile, begun: Sequence[bytes]) -> Known
         return read
     return msgspec.structs.replace(
         read,
-        sources=tuple(dict.fromkeys((*known.sources, *read.sources))),
+        # The name that its last lines have comes last.
+        sources=(*(name for name in known.sources if name not in read.sources), *read.sources),
         counts=known.counts - sum(map(_counts, begun), EventCounts()) + read.counts,
         days=tuple(sorted({*known.days, *read.days})),
     )
