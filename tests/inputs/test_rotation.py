@@ -14,6 +14,7 @@ from support.engines import DUCKDB, EngineUnderTest
 from support.logs import registered, write_log
 
 from user_conversion.engines.duckdb.lines import LineReader
+from user_conversion.rules.errors import InputError
 
 
 def test_moved_renamed_and_compressed_file_is_not_read_again(tmp_path: Path, output: Path) -> None:
@@ -211,3 +212,18 @@ def test_a_file_without_rejected_lines_replaces_none_of_its_namesake(
     write_log(copy, [registered("2020-11-03T12:00:00Z", 2)])
     assert DUCKDB.split(output, logs).total.rejected == 1
     assert [row.raw for row in read_dataset(output, "rejected_events")] == ["no event"]
+
+
+def test_an_event_of_the_future_on_a_day_that_is_made_anew(tmp_path: Path, output: Path) -> None:
+    """A phone was a day ahead: rejected once, the event would be accepted now."""
+    logs, now = tmp_path / "logs", datetime(2020, 11, 2, 12, tzinfo=UTC)
+    early = [registered("2020-11-03T11:00:00Z", 1), registered("2020-11-03T13:00:00Z", 2)]
+    write_log(logs / "phone.log", early)
+    log = write_log(logs / "other.log", [registered("2020-11-03T01:00:00Z", 3)])
+    assert DUCKDB.split(output, logs, now=now).total.rejected == 1
+    write_log(log, [registered("2020-11-03T02:00:00Z", 4)])
+    with pytest.raises(InputError, match="not of the future any more"):
+        DUCKDB.split(output, logs, now=now + timedelta(days=3))
+    assert users(output) == [1, 3]
+    total = DUCKDB.split(output, logs, now=now + timedelta(days=3), full_refresh=True).total
+    assert (total.registered, total.rejected) == (3, 0)

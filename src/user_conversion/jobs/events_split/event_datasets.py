@@ -13,7 +13,7 @@ from user_conversion.places.footers import count_rows
 from user_conversion.places.layout import folder_of
 from user_conversion.rules import datasets
 from user_conversion.rules.datasets import REJECTED_EVENTS, Dataset
-from user_conversion.rules.errors import EngineError
+from user_conversion.rules.errors import EngineError, InputError
 
 
 def datasets_of(ledger: Ledger) -> tuple[Dataset, ...]:
@@ -35,15 +35,21 @@ def stage_events(
     rows = count_rows({each.name: run.publication.staged(each) for each in written})
     dropped = {each.name: run.publication.dropped(each) for each in written}
     ledger = ledger.with_rows(rows, dropped)
-    _check_rows(written, ledger)
+    _check_rows(written, ledger, replaced)
     return ledger
 
 
-def _check_rows(written: Sequence[Dataset], ledger: Ledger) -> None:
-    """Raise `EngineError` unless there are as many rows of each dataset as lines."""
+def _check_rows(written: Sequence[Dataset], ledger: Ledger, replaced: Replaced) -> None:
+    """Raise an error unless there are as many rows of each dataset as lines."""
     counted_lines = (*ledger.log_format.kinds, "rejected")
     for dataset, name in zip(written, counted_lines, strict=True):
         rows, counted = sum(ledger.rows[dataset.name].values()), getattr(ledger.counts, name)
+        if rows > counted and replaced.days:
+            raise InputError(
+                f"'{replaced.files[0].path}' has other events than when it was read, and on the "
+                "days that it had are events that were rejected as of the future, and are not of "
+                "the future any more. Rebuild from the inputs given with --full-refresh."
+            )
         if rows != counted:
             raise EngineError(
                 f"{rows} rows of {dataset.name} were written for {counted} lines; nothing was "
