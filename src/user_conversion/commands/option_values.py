@@ -42,7 +42,7 @@ def give_values(app: App, commands: tuple[str, ...], arguments: ArgumentCollecti
         if key not in known:
             raise SettingsError(f"{file}: unknown key '{key}'{did_you_mean(key, known)}")
         if key in options and not options[key].tokens:
-            _append(options[key], f"{file}: {key}", value, is_toml=True)
+            _append(options[key], f"{file}: {key}", value)
 
 
 def name(argument: Argument) -> str:
@@ -60,7 +60,7 @@ def _every_option(app: App) -> Iterator[str]:
         yield from map(name, filter(_has_sources, root[word].assemble_argument_collection()))
 
 
-def _append(argument: Argument, keyword: str, value: Any, is_toml: bool = False) -> None:
+def _append(argument: Argument, keyword: str, value: Any) -> None:
     """Give an option a value of a variable or of TOML, as if it were on the command line."""
     if isinstance(value, Mapping):
         if not any(get_origin(kind) is Mapping for kind in get_args(argument.hint)):
@@ -70,7 +70,7 @@ def _append(argument: Argument, keyword: str, value: Any, is_toml: bool = False)
     texts = as_texts(keyword, value)
     if len(texts) != 1 and not argument.token_count()[1]:
         raise SettingsError(f"{keyword} needs one value.")
-    if is_toml and Path in get_args(argument.hint):
+    if Path in get_args(argument.hint):
         texts = [_with_variables(keyword, text) for text in texts]
     for index, text in enumerate(texts):
         argument.append(Token(keyword=keyword, value=text, index=index))
