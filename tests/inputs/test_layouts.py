@@ -487,11 +487,11 @@ def test_fields_are_the_names_of_folders(
 ) -> None:
     """Of the last folder of that name, decoded; a member of the record of that name is another."""
     logs = tmp_path / "channel=wrong" / "logs"
-    in_folder = logs / "channel=ads" / "country=de"
+    in_folder = logs / "channel=ads" / "count`ry=de"
     slow = '{"event":"registered","timestamp":"2020-11-02 07:00:14+01","initiator_id":"2"}'
     write(in_folder / "a.json", "\n".join([registered("2020-11-02T06:21:14Z", 1, "x"), slow]))
     table = "event,timestamp,initiator_id\nregistered,2020-11-03T06:21:14Z,3\n"
-    write(logs / "channel=e%20mail" / "country=__HIVE_DEFAULT_PARTITION__" / "b.csv", table)
+    write(logs / "channel=e%20mail" / "count`ry=__HIVE_DEFAULT_PARTITION__" / "b.csv", table)
     other = registered("2020-11-02T06:21:14Z", 4).replace("{", '{"folder:channel":"no",', 1)
     write(logs / "channel=it's" / "c.json.gz", gzip.compress(other.encode()))
     write(logs / "staff=yes" / "d.json", registered("2020-11-02T06:21:14Z", 5))
@@ -501,7 +501,7 @@ def test_fields_are_the_names_of_folders(
         file = logs / "channel=post" / f"staff={staff}" / "e.parquet"
         duckdb.sql(f"COPY ({rows.format(user)}) TO '{file}'")
     format_ = {
-        "fields": {"channel": "folder:channel", "country": "folder:country"},
+        "fields": {"channel": "folder:channel", "country": "folder:count`ry"},
         "exclude": {"folder:staff": "yes"},
     }
     result = engine.run(output, logs, log_format=format_)

@@ -288,7 +288,8 @@ def test_the_split_alone_changes_its_rows_but_not_when_figures_were_made(
     time.sleep(1.1)
     assert command("events-split", "--input", more, "--output", output).status == 0
     assert last_record(Folder(output)).run_at > record.run_at
-    assert rendered(output, "prometheus").splitlines()[:-3] == before.splitlines()[:-3]
+    # But for how long that run took.
+    assert rendered(output, "prometheus").splitlines() == before.splitlines()[:-3]
     event = json.loads(rendered(output, "openlineage"))
     rows = {
         Path(each["name"]).name: each["outputFacets"]["outputStatistics"]["rowCount"]

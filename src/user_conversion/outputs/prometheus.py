@@ -44,11 +44,10 @@ def _metrics(record: RunRecord) -> Iterator[Metric]:
         if day:
             start = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
             yield f"user_conversion_{name}_seconds", what, {}, start
-    began, seconds = record.computed_at.timestamp(), record.seconds
-    if record.jobs.rate and record.computed_at != record.run_at:
-        seconds = record.jobs.rate.seconds
+    began = record.computed_at.timestamp()
     yield "user_conversion_run_at_seconds", "When the run of the figures began.", {}, began
-    yield "user_conversion_run_duration_seconds", "How long it took.", {}, seconds
+    if record.computed_at == record.run_at:  # else it is that of a later `events-split`
+        yield "user_conversion_run_duration_seconds", "How long it took.", {}, record.seconds
 
 
 def _share(percent: float | None) -> float | None:
